@@ -1,0 +1,14 @@
+"""What the flows talk to: Prefect blocks that hold credentials and hand out SDK clients.
+
+    azure_batch         the Azure Batch account, with the storage account that belongs to it
+    azure_storage       the storage account: clients, and links that nodes read and write blobs by
+    credentials         the kinds of credential, each a model of its own
+    errors              what a credential cannot do
+
+What they share, none of which imports Prefect:
+    clients             one client per account and process; retries and time limits
+    connection_string   storage connection strings taken apart
+    delegation          user delegation keys, kept while they last
+    endpoints           service addresses: checked, and the account name in them
+    signing             shared access signatures
+"""

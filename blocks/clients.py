@@ -1,0 +1,131 @@
+"""One SDK client per account and process; retries and time limits.
+
+Clients are kept here and not in the blocks, which Prefect copies and pickles. They are found by value, so every copy
+of a block gets the same client.
+"""
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import ExponentialRetry, LinearRetry
+from requests.adapters import HTTPAdapter
+
+from blocks.endpoints import is_local
+
+_MOST_KEPT = 64
+_MOST_CONNECTIONS = 64
+_CONNECT_SECONDS = 10
+_LOCAL_CONNECT_SECONDS = 2
+_READ_SECONDS = 60
+_TRIES_AGAIN = 6
+
+_Kept = TypeVar("_Kept")
+
+
+class _Cache:
+    """What was used last stays; safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], _Kept]) -> _Kept:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+            return cast(_Kept, self._kept[key])
+
+
+_cache = _Cache()
+
+
+def _forget() -> None:
+    global _cache
+    _cache = _Cache()
+
+
+if sys.platform != "win32":
+    # A forked process must share neither connections nor a lock that another thread held.
+    os.register_at_fork(after_in_child=_forget)
+
+
+def cached(key: Hashable, make: Callable[[], _Kept]) -> _Kept:
+    """What was made for this key before, or what ``make`` makes now; ``make`` must not wait for anything.
+
+    Args:
+        key: tells what kind of thing it is and every value it is made from.
+        make: makes it.
+    """
+    return _cache.get(key, make)
+
+
+def shared_transport(endpoint: str) -> RequestsTransport:
+    """A transport for a client that many threads share.
+
+    A user's ``with client:`` does not close it for the others, and its connections suffice for many threads.
+
+    Args:
+        endpoint: address of the service.
+    """
+    session = requests.Session()
+    # Looking up proxies costs a third of a small request, and a proxy cannot reach this machine's loopback anyway.
+    session.trust_env = not is_local(endpoint)
+    adapter = HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return RequestsTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=_LOCAL_CONNECT_SECONDS if is_local(endpoint) else _CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+    )
+
+
+def service_options(endpoint: str) -> dict[str, Any]:
+    """Options of a Batch or management client: tries again for about 50 s, on this machine for about 10 s.
+
+    ``retry_total`` alone would stop after three connection errors: the other counts have limits of their own.
+
+    Args:
+        endpoint: address of the service.
+    """
+    return {
+        "transport": shared_transport(endpoint),
+        "retry_backoff_factor": 0.15 if is_local(endpoint) else 0.8,
+        "retry_backoff_max": 30,
+        **_retry_counts(),
+    }
+
+
+def blob_options(endpoint: str) -> dict[str, Any]:
+    """Options of a Blob client: tries again for about a minute, on this machine for 6 s.
+
+    Args:
+        endpoint: address of the Blob service.
+    """
+    counts = _retry_counts()
+    if is_local(endpoint):
+        retry: LinearRetry | ExponentialRetry = LinearRetry(backoff=1, random_jitter_range=0, **counts)
+    else:
+        retry = ExponentialRetry(initial_backoff=1, increment_base=2, random_jitter_range=1, **counts)
+    return {
+        "transport": shared_transport(endpoint),
+        "retry_policy": retry,
+        # Larger pieces than the SDK's 4 MiB save a third of the time, and many threads at once still fit in memory.
+        "max_single_put_size": 8 << 20,
+        "max_block_size": 8 << 20,
+        "max_chunk_get_size": 8 << 20,
+    }
+
+
+def _retry_counts() -> dict[str, Any]:
+    return dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), _TRIES_AGAIN)

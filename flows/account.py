@@ -1,0 +1,56 @@
+"""The account a run talks to: a block, or a local Azure for the life of the run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.exceptions import ObjectNotFound
+
+from blocks.azure_batch import AzureBatchAccount
+from blocks.azure_storage import AzureStorageCredentials
+from blocks.credentials import BatchSharedKey, StorageAccountKey
+from localbatch.launcher import LocalAzure
+from tasks.errors import BadInput
+
+
+@contextmanager
+def open_account(name: str | None) -> Iterator[AzureBatchAccount]:
+    """The Batch account of a run.
+
+    Args:
+        name: of an Azure Batch account block; None starts a local Azure, which ends with the context, or attaches to
+            one that the environment names.
+
+    Raises:
+        BadInput: there is no such block.
+        LocalAzureError: the local Azure could not start.
+    """
+    if name is not None:
+        yield _load(name)
+        return
+    with LocalAzure() as azure:
+        yield local_account(azure)
+
+
+def local_account(azure: LocalAzure) -> AzureBatchAccount:
+    """An account block for a local Azure; it is not saved."""
+    found = azure.endpoints
+    storage = AzureStorageCredentials(
+        account_url=found.blob_endpoint,
+        credential=StorageAccountKey(account_name=found.storage_account, account_key=found.storage_key),
+    )
+    return AzureBatchAccount(
+        endpoint=found.batch_endpoint,
+        credential=BatchSharedKey(account_name=found.batch_account, account_key=found.batch_key),
+        storage=storage,
+    )
+
+
+def _load(name: str) -> AzureBatchAccount:
+    try:
+        block = AzureBatchAccount.load(name)
+    except (ValueError, ObjectNotFound):
+        raise BadInput(
+            f"There is no Azure Batch account block named {name!r}: make one in the Prefect UI under Blocks."
+        ) from None
+    assert isinstance(block, AzureBatchAccount)
+    return block

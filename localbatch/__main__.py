@@ -1,0 +1,114 @@
+"""``python -m localbatch``: a local Azure Batch and Blob service for any SDK, CLI or tool."""
+
+import argparse
+import base64
+import binascii
+import ipaddress
+import math
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from localbatch.foreground import BAD_OPTION, Options, run
+
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong in one line."""
+        self.exit(BAD_OPTION, f"localbatch: error: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads the command line, then serves until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status: 0 stopped by a signal, 1 failed, 2 bad options.
+    """
+    parser = _make_parser()
+    given = parser.parse_args(arguments)
+    if (given.certfile is None) != (given.keyfile is None):
+        parser.error("--certfile and --keyfile go together")
+    return run(Options(**vars(given)))
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m localbatch",
+        description="A local Azure Batch service, with Azurite as its Blob service. When it is ready it prints one "
+        "JSON line on standard output that says how to reach it; logs go to standard error.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--host", type=_loopback, default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
+    add("--port", type=_port, default=0, help="port of the Batch service; 0 picks one, after a restart the same")
+    add("--account", type=_account, help="name of the Batch account (default: localbatch)")
+    add("--key", type=_key, help="account key, base64 (made if not given)")
+    add("--root", type=Path, help="directory of state, nodes and blobs, kept at the end (default: a temporary one)")
+    add("--certfile", type=_file, help="certificate for TLS on the Batch service, PEM")
+    add("--keyfile", type=_file, help="private key of the certificate, PEM")
+    add("--no-storage", dest="storage", action="store_false", help="Batch alone, no Blob service")
+    add("--allocation-seconds", type=_seconds, default=0.0, help="how long pools take to get nodes (default: 0)")
+    add("--start-seconds", type=_seconds, default=0.0, help="how long nodes take to start (default: 0)")
+    add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
+    add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
+    add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
+    return parser
+
+
+def _loopback(text: str) -> str:
+    if text == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not an IP address") from None
+    if not address.is_loopback:
+        raise argparse.ArgumentTypeError(f"{text} is not a loopback address, and only this machine may call")
+    return str(address)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
+    return int(text)
+
+
+def _account(text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text} is not an account name: 3 to 24 lower-case letters and digits")
+    return text
+
+
+def _key(text: str) -> str:
+    # The value itself stays out of the message.
+    try:
+        if base64.b64decode(text, validate=True):
+            return text
+    except binascii.Error:
+        pass
+    raise argparse.ArgumentTypeError("the value is not base64")
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What the engine asks of a node driver, and what it gets back.
+
+The engine decides (which task on which node, retries, states); a driver acts (directories, downloads, processes,
+uploads). A driver knows neither the store nor the REST API.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from localbatch.models import OutputFile, ResourceFile
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """One node of a pool: who it is and where its directory tree lies.
+
+    Attributes:
+        address: loopback address of its own, such as ``127.0.0.4``.
+        hostname: name of its own within the pool.
+        root: directory that holds ``applications fsmounts shared startup volatile workitems``.
+    """
+
+    account: str
+    account_url: str
+    pool_id: str
+    node_id: str
+    address: str
+    hostname: str
+    is_dedicated: bool
+    root: Path
+
+
+@dataclass(frozen=True)
+class Package:
+    """An active application package; ``archive_url`` is a link the driver can GET the zip from."""
+
+    application_id: str
+    version: str
+    archive_url: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a command failed, as ``failureInfo`` says it.
+
+    Attributes:
+        category: ``usererror`` or ``servererror``.
+        code: a code of the service, such as ``FailureExitCode`` or ``BlobNotFound``.
+    """
+
+    category: str
+    code: str
+    message: str
+    details: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one run of a command. ``exit_code`` is None if no process was started or it was ended from outside."""
+
+    started: datetime
+    ended: datetime
+    exit_code: int | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command to be run on one node, with all it needs.
+
+    Attributes:
+        directory: the task directory relative to the node's root, such as ``workitems/job/job-1/task`` or ``startup``.
+        environment: the user's variables (the job's, then the task's); ``AZ_BATCH_*`` are the driver's to add.
+        variables: further ``AZ_BATCH_*`` variables the engine knows (``AZ_BATCH_JOB_ID``, ``AZ_BATCH_TASK_ID``, ...).
+        time_limit: longest life of the process; None is no limit.
+        keep_directory: True on a retry, which finds the files of the run before.
+    """
+
+    node: NodePlace
+    directory: str
+    command_line: str
+    environment: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    resource_files: tuple[ResourceFile, ...] = ()
+    output_files: tuple[OutputFile, ...] = ()
+    packages: tuple[Package, ...] = ()
+    time_limit: timedelta | None = None
+    keep_directory: bool = False
+
+
+class Driver(Protocol):
+    """A way to have nodes."""
+
+    async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
+        """Makes the node's directory tree and unpacks the pool's application packages."""
+
+    async def execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:
+        """Runs one command from resource files to output files.
+
+        Cancelling the awaiting task ends the whole process group first and then lets the cancellation through.
+
+        Args:
+            run: the command.
+            on_started: called once the command's process has been started.
+        """
+
+    async def clear_directory(self, node: NodePlace, directory: str) -> None:
+        """Removes a task directory (the end of its retention, or its task was deleted)."""
+
+    async def remove_node(self, node: NodePlace) -> None:
+        """Ends every process of the node and removes its directory tree."""
+
+    async def close(self) -> None:
+        """Ends every process of every node."""

@@ -1,0 +1,319 @@
+"""Runs the service and its Blob service until it is told to stop, and leaves nothing running."""
+
+import asyncio
+import base64
+import contextlib
+import importlib
+import logging
+import os
+import secrets
+import select
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
+from localbatch.azurite import Azurite, StorageOptions
+from localbatch.azurite_cache import AzuriteError
+from localbatch.connection import Endpoints
+from localbatch.root import Identity, RootDirectory, RootError, open_root
+
+if TYPE_CHECKING:
+    from localbatch.driver.interface import Driver
+
+DEFAULT_ACCOUNT = "localbatch"
+FAILED = 1
+BAD_OPTION = 2
+_KEY_BYTES = 64
+# Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
+_KEEP_ALIVE_SECONDS = 600
+_LONGEST_REQUEST_HEAD = 256 * 1024
+_GRACE_SECONDS = 3
+_OWNER_CHECK_SECONDS = 1.0
+
+logger = logging.getLogger("localbatch")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; None is what it leaves open.
+
+    Attributes:
+        key: base64.
+        root: None is a temporary directory.
+        allocation_seconds: how long a pool takes to get its nodes.
+        start_seconds: how long a node takes to start.
+        task_seconds: how long each task takes with the driver ``simulated``.
+        stop_with_stdin: stop when standard input is closed or the parent process ends.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    account: str | None = None
+    key: str | None = field(default=None, repr=False)
+    root: Path | None = None
+    certfile: Path | None = None
+    keyfile: Path | None = None
+    storage: bool = True
+    allocation_seconds: float = 0.0
+    start_seconds: float = 0.0
+    driver: str = "process"
+    task_seconds: float = 0.0
+    stop_with_stdin: bool = False
+
+
+class OptionError(Exception):
+    """An option cannot be met; the message is one line that says why."""
+
+
+class _Stopped(BaseException):
+    """A signal asked for the end before the service was up."""
+
+
+def run(options: Options) -> int:
+    """Runs the local Azure until a signal ends it.
+
+    Returns:
+        The exit status: 0 after SIGTERM or SIGINT, 1 if something failed, 2 if an option cannot be met.
+    """
+    _configure_logging()
+    signals = _Signals()
+    if options.stop_with_stdin:
+        threading.Thread(target=_stop_with_owner, args=(os.getppid(),), daemon=True).start()
+    try:
+        _check_certificate(options)
+        with open_root(options.root) as root, _listen(options, root) as listener:
+            return _run_services(options, root, listener, signals)
+    except _Stopped:
+        return 0
+    except (OptionError, RootError) as error:
+        return _complain(error, BAD_OPTION)
+    except AzuriteError as error:
+        return _complain(error, FAILED)
+
+
+class _Signals:
+    """Turns SIGTERM, SIGINT and SIGHUP into an orderly end, before and while the server runs."""
+
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._requested = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+        # A terminal that is closed ends it too, unless it was started by nohup.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._handle)
+
+    def hand_over(self, server: uvicorn.Server) -> None:
+        """From now on a signal ends the server instead of the start-up."""
+        self._server = server
+        server.should_exit = self._requested
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+        elif not self._requested:
+            # Only once: the clean-up that follows must not be torn apart by the next signal.
+            self._requested = True
+            raise _Stopped
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers, which would end the process before the clean-up."""
+
+    def __init__(self, config: uvicorn.Config, azurite: Azurite | None, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._azurite = azurite
+        self._on_started = on_started
+        self.exit_status = 0
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts as usual, then tells that it listens."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Also ends when Azurite has ended by itself, for without it nothing can be run."""
+        status = self._azurite.poll() if self._azurite else None
+        if status is not None:
+            logger.error("Azurite ended with status %s; stopping", status)
+            self.exit_status = FAILED
+            return True
+        return await super().on_tick(counter)
+
+
+def _run_services(options: Options, root: RootDirectory, listener: socket.socket, signals: _Signals) -> int:
+    # Importing the service takes about as long as starting Azurite.
+    threading.Thread(target=importlib.import_module, args=("localbatch.server",), daemon=True).start()
+    identity = _identify(options, root.read_identity())
+    with contextlib.ExitStack() as stack:
+        azurite = _start_storage(identity, options, root, stack) if options.storage else None
+        port = listener.getsockname()[1]
+        identity = replace(identity, batch_port=port, blob_port=azurite.port if azurite else identity.blob_port)
+        root.write_identity(identity)
+        endpoints = _describe(options, root, identity, azurite)
+        config = _configure(options, root, identity, azurite)
+        server = _Server(config, azurite, lambda: _announce(root, endpoints))
+        signals.hand_over(server)
+        asyncio.run(server.serve(sockets=[listener]))
+        return server.exit_status
+
+
+def _check_certificate(options: Options) -> None:
+    if options.certfile is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.certfile, options.keyfile)
+    except OSError as error:
+        files = f"{options.certfile} and {options.keyfile}"
+        raise OptionError(f"{files} are not a certificate and its key: {error}") from error
+
+
+def _identify(options: Options, former: Identity | None) -> Identity:
+    """Decides names and keys: what is asked for, else what it was the last time, else something new."""
+    known = former or Identity(DEFAULT_ACCOUNT, _make_key(), DEFAULT_STORAGE_ACCOUNT, _make_key())
+    return replace(known, account=options.account or known.account, key=options.key or known.key)
+
+
+def _make_key() -> str:
+    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _start_storage(identity: Identity, options: Options, root: RootDirectory, stack: contextlib.ExitStack) -> Azurite:
+    storage = StorageOptions(
+        account=identity.storage_account,
+        key=identity.storage_key,
+        location=root.blobs,
+        durable=options.root is not None,
+        port=_free_or_any("127.0.0.1", identity.blob_port),
+    )
+    return stack.enter_context(Azurite(storage))
+
+
+def _free_or_any(host: str, port: int) -> int:
+    """Returns the port if nobody listens there, else 0: links made before a restart go on working where possible."""
+    with contextlib.suppress(OSError), _bind(host, port):
+        return port
+    return 0
+
+
+@contextlib.contextmanager
+def _listen(options: Options, root: RootDirectory) -> Iterator[socket.socket]:
+    former = root.read_identity()
+    port = options.port or _free_or_any(options.host, former.batch_port if former else 0)
+    try:
+        listener = _bind(options.host, port)
+    except OSError as error:
+        raise OptionError(f"cannot listen on {options.host} port {port}: {error.strerror}") from error
+    with listener:
+        yield listener
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _describe(options: Options, root: RootDirectory, identity: Identity, azurite: Azurite | None) -> Endpoints:
+    scheme = "https" if options.certfile else "http"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return Endpoints(
+        batch_endpoint=f"{scheme}://{host}:{identity.batch_port}",
+        batch_account=identity.account,
+        batch_key=identity.key,
+        blob_endpoint=azurite.blob_endpoint if azurite else "",
+        storage_account=azurite.account if azurite else "",
+        storage_key=azurite.key if azurite else "",
+        storage_connection_string=azurite.connection_string if azurite else "",
+        root=str(root.path),
+        pid=os.getpid(),
+    )
+
+
+def _configure(options: Options, root: RootDirectory, identity: Identity, azurite: Azurite | None) -> uvicorn.Config:
+    from localbatch.server import Settings, create_app
+
+    settings = Settings(
+        root=root.path,
+        key=base64.b64decode(identity.key),
+        storage_connection_string=azurite.connection_string if azurite else None,
+        allocation_seconds=options.allocation_seconds,
+        start_seconds=options.start_seconds,
+        driver=_make_driver(options),
+    )
+    return uvicorn.Config(
+        create_app(settings),
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_LONGEST_REQUEST_HEAD,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=options.certfile,
+        ssl_keyfile=options.keyfile,
+    )
+
+
+def _make_driver(options: Options) -> "Driver":
+    if options.driver == "simulated":
+        from localbatch.driver.simulated import SimulatedDriver
+
+        return SimulatedDriver(options.task_seconds)
+    from localbatch.driver.process import ProcessDriver
+
+    return ProcessDriver()
+
+
+def _announce(root: RootDirectory, endpoints: Endpoints) -> None:
+    line = endpoints.to_line()
+    root.write_connection(line)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    logger.info("Batch: %s, account %s", endpoints.batch_endpoint, endpoints.batch_account)
+    logger.info("Blob: %s", endpoints.blob_endpoint or "none")
+    logger.info("flows and tests use it with LOCALBATCH_CONNECTION=%s", root.connection_file)
+
+
+def _stop_with_owner(parent: int) -> None:
+    """Stops this process when its standard input ends, or its parent did (a fork may hold the other end open)."""
+    while os.getppid() == parent:
+        readable, _, _ = select.select([0], [], [], _OWNER_CHECK_SECONDS)
+        if readable and not os.read(0, 4096):
+            break
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _configure_logging() -> None:
+    # The root stays at WARNING: HTTP clients log links at INFO, and links carry signatures.
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logger.setLevel(logging.INFO)
+
+
+def _complain(error: Exception, status: int) -> int:
+    sys.stderr.write(f"localbatch: error: {error}\n")
+    return status

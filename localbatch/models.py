@@ -1,0 +1,165 @@
+"""Request bodies of the Batch REST API, as clients send them.
+
+Only what the service acts on is spelled out; every other property is kept as it came (``extra="allow"``) and echoed.
+Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
+"""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from localbatch.wire import format_duration, parse_duration
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+
+
+class Body(BaseModel):
+    """Base of all bodies: camelCase on the wire, snake_case here, unknown properties kept."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+
+class NameValue(Body):
+    """An environment setting or a metadata item."""
+
+    name: str
+    value: str = ""
+
+
+class ResourceFile(Body):
+    """A file, or the blobs of a container, put on the node before a command runs."""
+
+    auto_storage_container_name: str | None = None
+    storage_container_url: str | None = None
+    http_url: str | None = None
+    blob_prefix: str | None = None
+    file_path: str | None = None
+    file_mode: str | None = None
+
+
+class OutputContainer(Body):
+    """Where output files go: a container by its SAS link."""
+
+    container_url: str
+    path: str | None = None
+
+
+class OutputDestination(Body):
+    """The only kind of destination is a blob container."""
+
+    container: OutputContainer | None = None
+
+
+class OutputUploadOptions(Body):
+    """When output files are uploaded: ``tasksuccess``, ``taskfailure`` or ``taskcompletion``."""
+
+    upload_condition: str = "taskcompletion"
+
+
+class OutputFile(Body):
+    """Files uploaded from the node after the command has ended."""
+
+    file_pattern: str
+    destination: OutputDestination
+    upload_options: OutputUploadOptions
+
+
+class PackageReference(Body):
+    """An application package, by id and version (the default version if none is given)."""
+
+    application_id: str
+    version: str | None = None
+
+
+class TaskConstraints(Body):
+    """Time limits and retries of a task. ``max_task_retry_count`` -1 means without limit."""
+
+    max_wall_clock_time: Duration | None = None
+    retention_time: Duration | None = None
+    max_task_retry_count: int | None = None
+
+
+class Command(Body):
+    """What start, preparation, release and ordinary tasks have in common."""
+
+    command_line: str
+    resource_files: list[ResourceFile] = Field(default_factory=list)
+    environment_settings: list[NameValue] = Field(default_factory=list)
+
+
+class StartTask(Command):
+    """A command run on each node whenever it starts."""
+
+    max_task_retry_count: int = 0
+    wait_for_success: bool = True
+
+
+class JobPreparationTask(Command):
+    """A command run once on each node before the job's first task there."""
+
+    id: str = "jobpreparation"
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+    wait_for_success: bool = True
+    rerun_on_node_reboot_after_success: bool = True
+
+
+class TaskBody(Command):
+    """A task as added to a job."""
+
+    id: str
+    display_name: str | None = None
+    output_files: list[OutputFile] = Field(default_factory=list)
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+    required_slots: int = 1
+    application_package_references: list[PackageReference] = Field(default_factory=list)
+
+
+class PoolBody(Body):
+    """A pool as created."""
+
+    id: str
+    vm_size: str
+    resize_timeout: Duration = timedelta(minutes=15)
+    target_dedicated_nodes: int = 0
+    target_low_priority_nodes: int = 0
+    enable_auto_scale: bool = False
+    auto_scale_formula: str | None = None
+    enable_inter_node_communication: bool = False
+    start_task: StartTask | None = None
+    application_package_references: list[PackageReference] = Field(default_factory=list)
+    task_slots_per_node: int = 1
+    metadata: list[NameValue] = Field(default_factory=list)
+
+
+class JobConstraints(Body):
+    """Time limit of a job and the retries its tasks inherit."""
+
+    max_wall_clock_time: Duration | None = None
+    max_task_retry_count: int = 0
+
+
+class PoolInfo(Body):
+    """The pool a job runs on."""
+
+    pool_id: str | None = None
+
+
+class JobBody(Body):
+    """A job as created."""
+
+    id: str
+    priority: int = 0
+    max_parallel_tasks: int = -1
+    constraints: JobConstraints = Field(default_factory=JobConstraints)
+    job_preparation_task: JobPreparationTask | None = None
+    common_environment_settings: list[NameValue] = Field(default_factory=list)
+    pool_info: PoolInfo
+    on_all_tasks_complete: str = "noaction"
+    on_task_failure: str = "noaction"
+    metadata: list[NameValue] = Field(default_factory=list)

@@ -1,0 +1,134 @@
+"""Stage: a program on every node, shipped with the job or published as an application package.
+
+Shipping packs a file or directory into an archive, named by its content, that the job's preparation task unpacks once
+on each node. Publishing uses the account's management plane, the only one that can make application packages.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.mgmt.batch import BatchManagementClient
+from azure.mgmt.batch.models import (
+    ActivateApplicationPackageParameters,
+    Application,
+    ApplicationPackage,
+)
+from azure.storage.blob import BlobClient
+
+from blocks.azure_batch import AzureBatchAccount
+from blocks.azure_storage import AzureStorageCredentials
+from tasks import transfer
+from tasks.errors import BadInput, translated
+from tasks.names import digest, file_digest, package_variable
+from tasks.program import check_program, write_archive, write_zip
+from tasks.records import Program
+from tasks.stage import stage
+from tasks.upload import INPUT_CONTAINER
+
+ARCHIVE_NAME = "program.tar.gz"
+JOB_DIRECTORY_VARIABLE = "AZ_BATCH_JOB_PREP_WORKING_DIR"
+
+_FOLDER = "programs"
+_SPOOL_LIMIT = 32 << 20
+
+
+def ship_program(storage: AzureStorageCredentials, path: Path, container: str = INPUT_CONTAINER) -> Program:
+    """Uploads a program, a file or a whole directory, as one archive for the job's preparation task.
+
+    The same content makes the same archive, which is sent once. Execute bits are kept; a single file gets them.
+
+    Args:
+        storage: the storage account.
+        path: the file or directory.
+        container: takes the archive; made if it is missing.
+
+    Raises:
+        BadInput: the path does not exist or holds no files.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    check_program(path)
+    with tempfile.TemporaryDirectory(prefix="batch-program-") as folder:
+        archive = Path(folder, ARCHIVE_NAME)
+        with archive.open("wb") as file:
+            write_archive(path, file)
+        content = file_digest(archive)
+        blob = f"{_FOLDER}/{content[:40]}/{ARCHIVE_NAME}"
+        with translated(f"upload the program {str(path)!r}"):
+            service = storage.get_client()
+            transfer.ensure_container(service, container)
+            transfer.send_file(service.get_blob_client(container, blob), archive)
+    return Program(content, JOB_DIRECTORY_VARIABLE, container, blob)
+
+
+def use_package(account: AzureBatchAccount, application_id: str, version: str) -> Program:
+    """Names an application package that exists in the account.
+
+    Raises:
+        BadInput: the account has no such application or version.
+        ServiceFailure: Batch refused or failed the request.
+    """
+    with translated(f"look up application {application_id!r}"):
+        try:
+            application = account.get_client().get_application(application_id)
+        except ResourceNotFoundError:
+            raise BadInput(f"The Batch account has no application {application_id!r}: publish it first.") from None
+    if version not in application.versions:
+        known = ", ".join(application.versions) or "none"
+        raise BadInput(f"The application {application_id!r} has no version {version!r}; it has: {known}.")
+    variable = package_variable(application_id, version)
+    return Program(digest(application_id, version), variable, package=(application_id, version))
+
+
+def publish_application(
+    client: BatchManagementClient,
+    resource_group: str,
+    account_name: str,
+    application_id: str,
+    version: str,
+    path: Path,
+    **request_options: Any,
+) -> Program:
+    """Publishes a file or directory as a version of an application package: create, upload, activate.
+
+    A repeated call with the same id and version replaces the package's content.
+
+    Args:
+        client: management client for the account's subscription.
+        resource_group: resource group of the Batch account.
+        account_name: name of the Batch account; it needs a linked storage account.
+        application_id: id of the application, made if it is missing.
+        version: version to publish.
+        path: the file or directory.
+        request_options: options of azure-core for each management request, such as ``enforce_https=False`` for an
+            endpoint without TLS.
+
+    Raises:
+        BadInput: the path does not exist or holds no files.
+        ServiceFailure: Azure refused or failed a request.
+    """
+    check_program(path)
+    where = (resource_group, account_name, application_id)
+    with translated(f"publish application {application_id!r} version {version!r}"):
+        try:
+            client.application.get(*where, **request_options)
+        except ResourceNotFoundError:
+            client.application.create(*where, Application(), **request_options)
+        package = client.application_package.create(*where, version, ApplicationPackage(), **request_options)
+        with tempfile.SpooledTemporaryFile(_SPOOL_LIMIT) as archive:
+            write_zip(path, archive)
+            size = archive.tell()
+            archive.seek(0)
+            BlobClient.from_blob_url(package.storage_url).upload_blob(archive, length=size, overwrite=True)
+        client.application_package.activate(
+            *where, version, ActivateApplicationPackageParameters(format="zip"), **request_options
+        )
+    return Program(
+        digest(application_id, version), package_variable(application_id, version), package=(application_id, version)
+    )
+
+
+ship_program_task = stage(ship_program, name="Ship program")
+use_package_task = stage(use_package, name="Use application package")
+publish_application_task = stage(publish_application, name="Publish application")

@@ -1,0 +1,62 @@
+"""Stage: delete what a run has made."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from blocks.azure_batch import AzureBatchAccount
+from tasks import transfer
+from tasks.errors import BatchFlowError, translated
+from tasks.records import Created
+from tasks.stage import stage
+
+_GOING = {"JobBeingDeleted", "PoolBeingDeleted", "ContainerBeingDeleted"}
+
+_logger = logging.getLogger(__name__)
+
+
+def delete_created(account: AzureBatchAccount, created: Created) -> None:
+    """Deletes a run's job, pool and containers. What is gone already is fine; one failure does not stop the rest.
+
+    It returns when the service has accepted each deletion, not when the last VM is gone.
+
+    Args:
+        account: the Batch account and its storage.
+        created: what the run has made.
+
+    Raises:
+        ServiceFailure: something could not be deleted; the message names all that is left.
+    """
+    client = account.get_client()
+    steps: list[tuple[str, Callable[[], object]]] = []
+    if created.job_id is not None:
+        steps.append((f"job {created.job_id!r}", partial(client.begin_delete_job, created.job_id)))
+    if created.pool_id is not None:
+        steps.append((f"pool {created.pool_id!r}", partial(client.begin_delete_pool, created.pool_id)))
+    service = account.storage.get_client()
+    steps += [(f"container {name!r}", partial(transfer.delete_container, service, name)) for name in created.containers]
+    failures = [error for what, delete in steps if (error := _delete(what, delete)) is not None]
+    for error in failures:
+        _logger.error("%s Delete it by hand: it may cost money.", error)
+    if failures:
+        raise failures[0]
+
+
+def _delete(what: str, delete: Callable[[], object]) -> BatchFlowError | None:
+    try:
+        with translated(f"delete {what}"):
+            try:
+                delete()
+            except ResourceNotFoundError:
+                return None
+            except HttpResponseError as error:
+                if getattr(error.error, "code", "") not in _GOING:
+                    raise
+    except BatchFlowError as error:
+        return error
+    return None
+
+
+delete_created_task = stage(delete_created, name="Clean up")

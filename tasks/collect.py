@@ -1,0 +1,92 @@
+"""Stage: logs and outputs of tasks to local files."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContainerClient
+
+from blocks.azure_storage import AzureStorageCredentials
+from tasks import transfer
+from tasks.errors import ServiceFailure, translated
+from tasks.records import AddedTask, Collected
+from tasks.stage import stage
+from tasks.submit import FILE_FOLDER, LOG_FOLDER
+
+STDOUT = "stdout.txt"
+STDERR = "stderr.txt"
+
+_TAIL_BYTES = 4000
+_TAIL_LINES = 10
+
+
+def collect_outputs(
+    storage: AzureStorageCredentials, container: str, tasks: Sequence[AddedTask], results: Path
+) -> list[Collected]:
+    """Downloads stdout, stderr and outputs of tasks that have ended, several files at a time.
+
+    Args:
+        storage: the storage account.
+        container: the container that the tasks uploaded to.
+        tasks: the tasks; those added together are listed together.
+        results: each task's files go to ``<results>/<task id>/``.
+
+    Returns:
+        One record for each task, in the same order.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request, or a blob's name leaves the task's directory.
+    """
+    client = storage.get_client().get_container_client(container)
+    with translated(f"collect the outputs in container {container!r}"):
+        folders = sorted({task.folder.partition("/")[0] for task in tasks})
+        blobs = [blob for folder in folders for blob in _list(client, f"{folder}/")]
+        wanted = {task.folder: results / task.task_id for task in tasks}
+        plans = [(blob, target) for blob in blobs if (target := _target(blob.name, wanted)) is not None]
+        transfer.each(
+            lambda plan: transfer.fetch_blob(client.get_blob_client(plan[0].name), plan[0].size, plan[1]), plans
+        )
+    by_task: dict[str, list[Path]] = {task.task_id: [] for task in tasks}
+    for _, target in plans:
+        by_task[target.relative_to(results).parts[0]].append(target)
+    return [_collected(results / task.task_id, sorted(by_task[task.task_id])) for task in tasks]
+
+
+def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
+    try:
+        return list(client.list_blobs(name_starts_with=prefix))
+    except ResourceNotFoundError:
+        return []
+
+
+def _target(blob: str, wanted: dict[str, Path]) -> Path | None:
+    """Where a blob goes: ``<batch>/<task>/logs/stdout.txt`` to ``<results>/<task>/stdout.txt``, files likewise."""
+    batch, task, kind, *rest = PurePosixPath(blob).parts
+    directory = wanted.get(f"{batch}/{task}")
+    if directory is None or not rest:
+        return None
+    if ".." in rest:
+        raise ServiceFailure(f"The blob {blob!r} would be written outside {str(directory)!r}: it is refused.")
+    name = Path(*rest)
+    if kind == FILE_FOLDER and str(name) in (STDOUT, STDERR):
+        return directory / "wd" / name  # the program's own file of that name
+    return directory / name if kind in (FILE_FOLDER, LOG_FOLDER) else None
+
+
+def _collected(directory: Path, paths: list[Path]) -> Collected:
+    logs = {name: directory / name if directory / name in paths else None for name in (STDOUT, STDERR)}
+    outputs = tuple(path for path in paths if path not in logs.values())
+    return Collected(logs[STDOUT], logs[STDERR], outputs)
+
+
+def tail(path: Path | None) -> str:
+    """The last lines of a log, at most 10 lines and 4,000 bytes; empty if there is none."""
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.rstrip().splitlines()[-_TAIL_LINES:])
+
+
+collect_outputs_task = stage(collect_outputs, name="Collect outputs", over="tasks")

@@ -1,0 +1,157 @@
+"""Command templates: placeholders become shell variables, so that no file name is ever read as code.
+
+A placeholder turns into a reference to an environment variable of the task, and the value travels as that variable's
+value. Outside quotes the reference is quoted; inside double quotes it stands bare, which is right there.
+"""
+
+import shlex
+from dataclasses import dataclass
+from enum import Enum
+
+from tasks.errors import BadInput
+
+INPUT_VARIABLE = "BATCH_MAP_INPUT"
+STEM_VARIABLE = "BATCH_MAP_STEM"
+INDEX_VARIABLE = "BATCH_MAP_INDEX"
+
+_INPUT_VARIABLES = {"input": INPUT_VARIABLE, "stem": STEM_VARIABLE, "index": INDEX_VARIABLE}
+
+
+class _Quotes(Enum):
+    NONE = ""
+    SINGLE = "'"
+    DOUBLE = '"'
+
+
+@dataclass(frozen=True)
+class Template:
+    """A command with placeholders, taken apart.
+
+    Attributes:
+        text: what the user wrote.
+        pieces: literal shell text and placeholders, alternating as they stand: ``(text, None)`` or ``(name, quotes)``.
+    """
+
+    text: str
+    pieces: tuple[tuple[str, _Quotes | None], ...]
+
+    @property
+    def placeholders(self) -> set[str]:
+        """Names of the placeholders used."""
+        return {text for text, quotes in self.pieces if quotes is not None}
+
+    def script(self, app_variable: str | None) -> str:
+        """The shell script to run on the node.
+
+        Args:
+            app_variable: variable that holds the program's directory; None if there is no program.
+
+        Raises:
+            BadInput: ``{app}`` is used and there is no program.
+        """
+        variables = dict(_INPUT_VARIABLES)
+        if app_variable:
+            variables["app"] = app_variable
+        elif "app" in self.placeholders:
+            raise BadInput("The command uses {app}, but no program was given: name one with --app.")
+        return "".join(text if quotes is None else _reference(variables[text], quotes) for text, quotes in self.pieces)
+
+
+def parse_template(text: str) -> Template:
+    """Takes a command apart.
+
+    Args:
+        text: shell text with ``{input}``, ``{stem}``, ``{index}``, ``{app}``; ``{{`` and ``}}`` stand for braces.
+
+    Raises:
+        BadInput: an unknown placeholder, a single brace, a placeholder in single quotes, an empty command.
+    """
+    if not text.strip():
+        raise BadInput("The command is empty: say what to run for one input, such as --command 'wc -c < {input}'.")
+    if "\0" in text:
+        raise BadInput("The command holds a NUL character, which no shell accepts.")
+    pieces: list[tuple[str, _Quotes | None]] = []
+    contexts: list[str] = []
+    literal, position = "", 0
+    while position < len(text):
+        quotes = _quotes(contexts)
+        lexeme = _lexeme(text, position, quotes)
+        position += len(lexeme)
+        if lexeme in ("{{", "}}"):
+            literal += lexeme[0]
+        elif lexeme[0] == "{":
+            pieces += [(literal, None), (_placeholder(lexeme, quotes), quotes)]
+            literal = ""
+        else:
+            literal += lexeme
+            _step(contexts, lexeme)
+    return Template(text, tuple(piece for piece in [*pieces, (literal, None)] if piece[0]))
+
+
+def _lexeme(text: str, position: int, quotes: _Quotes) -> str:
+    pair = text[position : position + 2]
+    if pair in ("{{", "}}") or (pair == "$(" and quotes is not _Quotes.SINGLE):
+        return pair
+    if text[position] == "\\" and quotes is not _Quotes.SINGLE and len(pair) == 2:
+        return _escape(text, position)
+    if text[position] == "}":
+        raise BadInput("The command has a single '}': write '}}' for a brace.")
+    if text[position] != "{":
+        return text[position]
+    end = text.find("}", position)
+    if end < 0:
+        raise BadInput("The command has a single '{': write '{{' for a brace.")
+    return text[position : end + 1]
+
+
+def _placeholder(lexeme: str, quotes: _Quotes) -> str:
+    name = lexeme[1:-1]
+    if name != "app" and name not in _INPUT_VARIABLES:
+        known = ", ".join(f"{{{known}}}" for known in [*_INPUT_VARIABLES, "app"])
+        raise BadInput(
+            f"The command has an unknown placeholder {lexeme!r}: there are {known}; write {{{{ and }}}} for braces."
+        )
+    if quotes is _Quotes.SINGLE:
+        raise BadInput(f"The command has {lexeme} in single quotes, where the shell reads it literally: drop them.")
+    return name
+
+
+def _escape(text: str, position: int) -> str:
+    escaped = text[position + 1]
+    if escaped not in "{}":
+        return text[position : position + 2]
+    if text[position + 1 : position + 3] in ("{{", "}}"):
+        return text[position]
+    raise BadInput("The command has a backslash before a placeholder: write '\\\\' for a backslash.")
+
+
+def _quotes(contexts: list[str]) -> _Quotes:
+    return _Quotes(contexts[-1]) if contexts and contexts[-1] in "'\"" else _Quotes.NONE
+
+
+def _step(contexts: list[str], lexeme: str) -> None:
+    """Follows the shell into and out of quotes, parentheses and backticks; ``contexts`` is the stack of those open."""
+    top = contexts[-1] if contexts else ""
+    if top == "'":
+        if lexeme == "'":
+            contexts.pop()
+    elif lexeme == "$(" or (lexeme == "(" and top != '"'):
+        contexts.append(")")
+    elif lexeme and lexeme == top:
+        contexts.pop()
+    elif lexeme in ('"', "`") or (lexeme == "'" and top != '"'):
+        contexts.append(lexeme)
+
+
+def _reference(variable: str, quotes: _Quotes) -> str:
+    return f"${{{variable}}}" if quotes is _Quotes.DOUBLE else f'"${{{variable}}}"'
+
+
+def shell_command(script: str) -> str:
+    """The command line of a Batch task that runs a script: Batch itself starts no shell."""
+    return f"/bin/bash -c {shlex.quote(script)}"
+
+
+def file_argument(name: str) -> str:
+    """A file name in the working directory as an argument that no program takes for an option."""
+    return f"./{name}" if name.startswith("-") else name

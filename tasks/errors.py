@@ -1,0 +1,89 @@
+"""The errors of this project, and the one place where SDK errors become them.
+
+BatchFlowError
+├── BadInput              what was asked for cannot be run; nothing has been created
+├── ServiceFailure        Azure Batch or Storage refused or failed a request
+├── PoolUnusable          the pool has no node that can run a task
+├── JobEnded              the job ended before its tasks did
+├── DeadlineExceeded      the tasks did not end in the time allowed
+└── TasksFailed           some tasks of the run failed
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+
+_RETRYABLE_STATUSES = {408, 429, 500, 502, 503, 504}
+
+
+class BatchFlowError(Exception):
+    """Root of the tree. ``retryable`` says whether trying again can help."""
+
+    retryable = False
+
+
+class BadInput(BatchFlowError):
+    """What was asked for cannot be run; raised before anything is created."""
+
+
+class ServiceFailure(BatchFlowError):
+    """Azure refused or failed a request.
+
+    Attributes:
+        code: the service's error code, such as ``PoolNotFound``, or an empty string if there was no answer.
+        status: HTTP status, or None if there was no answer.
+    """
+
+    def __init__(self, message: str, *, code: str = "", status: int | None = None, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retryable = retryable
+
+
+class PoolUnusable(BatchFlowError):
+    """No node of the pool can run a task, and waiting will not change that."""
+
+
+class JobEnded(BatchFlowError):
+    """The job ended (terminated, deleted, out of time) while tasks had not."""
+
+
+class DeadlineExceeded(BatchFlowError):
+    """The tasks did not end within the time allowed for the run."""
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turns SDK errors raised inside into ``ServiceFailure``.
+
+    Args:
+        doing: what was being done, with the id, such as ``create pool 'p1'``.
+
+    Raises:
+        ServiceFailure: for every error of azure-core; the cause is kept.
+    """
+    try:
+        yield
+    except HttpResponseError as error:
+        code = _error_code(error)
+        retryable = error.status_code in _RETRYABLE_STATUSES
+        message = f"Could not {doing}: {_first_line(error)}"
+        if error.status_code == 403:
+            message += " Check the account's credential and this machine's clock."
+        raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from error
+    except (ServiceRequestError, ServiceResponseError) as error:
+        raise ServiceFailure(f"Could not {doing}: no answer ({_first_line(error)}).", retryable=True) from error
+    except AzureError as error:
+        raise ServiceFailure(f"Could not {doing}: {_first_line(error)}") from error
+
+
+def _error_code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", None) or getattr(error.error, "code", None)
+    return str(code or "")
+
+
+def _first_line(error: AzureError) -> str:
+    lines = str(error.message).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,90 @@
+"""Finding inputs: local files, globs and directories, and blobs."""
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.errors import BadInput
+from tasks.records import InputItem
+
+BLOB_SCHEME = "az://"
+
+BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
+"""Lists ``(blob name, ETag)`` of a container's blobs whose names start with a prefix."""
+
+
+def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputItem]:
+    """Finds the inputs of a run, in the order of the patterns, each pattern's finds sorted by name.
+
+    Args:
+        patterns: local files, globs or directories (searched to the bottom, hidden files left out), or
+            ``az://container/prefix``.
+        list_blobs: lists the blobs of a container.
+
+    Returns:
+        At least one input, numbered from 0.
+
+    Raises:
+        BadInput: a pattern matches nothing, an input is found twice, or one cannot be read.
+    """
+    if not patterns:
+        raise BadInput("No inputs were named: give files, globs, directories or az://container/prefix.")
+    found: list[InputItem] = []
+    seen: set[str] = set()
+    for pattern in patterns:
+        items = list(_find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern))
+        if not items:
+            raise BadInput(f"No input matches {pattern!r}.")
+        for item in items:
+            identity = f"{item.container}/{item.blob}" if item.path is None else os.path.realpath(item.path)
+            if identity in seen:
+                raise BadInput(f"The input {item.label!r} is listed twice: name each input once.")
+            seen.add(identity)
+            found.append(replace(item, index=len(found)))
+    return found
+
+
+def _find_files(pattern: str) -> Iterator[InputItem]:
+    path = Path(pattern)
+    if path.is_dir():
+        paths = _files_below(path)
+    elif path.exists() or path.is_symlink():
+        paths = [path]
+    else:
+        paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(match)]
+    for file in paths:
+        _check_file(file)
+        yield InputItem(0, str(file), file.name, path=file)
+
+
+def _files_below(directory: Path) -> list[Path]:
+    files: list[Path] = []
+    for folder, names, file_names in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        files += [Path(folder, name) for name in sorted(file_names) if not name.startswith(".")]
+    return files
+
+
+def _check_file(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"The input {os.fsencode(path)!r} has a name that is not UTF-8: rename it.") from None
+    if not path.is_file():
+        raise BadInput(f"The input {str(path)!r} is not a file.")
+    if not os.access(path, os.R_OK):
+        raise BadInput(f"The input {str(path)!r} cannot be read: check its permissions.")
+
+
+def _find_blobs(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
+    container, _, prefix = pattern.removeprefix(BLOB_SCHEME).partition("/")
+    if not container:
+        raise BadInput(f"{pattern!r} names no container: write az://container/prefix.")
+    for blob, etag in sorted(list_blobs(container, prefix)):
+        name = blob.rpartition("/")[2]
+        if name in (".", ".."):
+            raise BadInput(f"The blob {blob!r} in {container!r} has no usable file name: rename it.")
+        if name:
+            yield InputItem(0, f"{BLOB_SCHEME}{container}/{blob}", name, container=container, blob=blob, etag=etag)

@@ -1,0 +1,85 @@
+"""Stage: a job, and the guards that end it whatever becomes of us."""
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceExistsError
+
+from blocks.azure_batch import AzureBatchAccount
+from tasks.application import ARCHIVE_NAME
+from tasks.command import shell_command
+from tasks.errors import translated
+from tasks.links import read_link
+from tasks.pool import RUN_METADATA
+from tasks.records import JobPlan
+from tasks.stage import stage
+
+_UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
+
+
+def create_job(account: AzureBatchAccount, plan: JobPlan) -> str:
+    """Creates a job. Where a program is shipped with it, each node unpacks the program before its first task.
+
+    A repeated call finds its own job.
+
+    Args:
+        account: the Batch account.
+        plan: the job; its time limit makes the service end it even if nobody is left to.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        ServiceFailure: Batch refused or failed the request, or the id belongs to another run.
+    """
+    client = account.get_client()
+    with translated(f"create job {plan.job_id!r}"):
+        try:
+            client.create_job(_job_options(account, plan))
+        except ResourceExistsError as error:
+            if getattr(error.error, "code", "") != "JobExists" or not _is_own(client, plan):
+                raise
+    return plan.job_id
+
+
+def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:
+    return models.BatchJobCreateOptions(
+        id=plan.job_id,
+        pool_info=models.BatchPoolInfo(pool_id=plan.pool_id),
+        constraints=models.BatchJobConstraints(
+            max_wall_clock_time=plan.time_limit, max_task_retry_count=plan.task_retries
+        ),
+        job_preparation_task=_preparation(account, plan),
+        metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
+    )
+
+
+def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPreparationTask | None:
+    program = plan.program
+    if program is None or program.container is None or program.blob is None:
+        return None
+    link = read_link(account.storage, program.container, program.blob, plan.time_limit)
+    return models.BatchJobPreparationTask(
+        command_line=shell_command(_UNPACK),
+        resource_files=[models.ResourceFile(http_url=link, file_path=ARCHIVE_NAME)],
+        wait_for_success=True,
+        rerun_on_node_reboot_after_success=True,
+    )
+
+
+def _is_own(client: BatchClient, plan: JobPlan) -> bool:
+    metadata = client.get_job(plan.job_id, select=["id,metadata"]).metadata or []
+    return any(item.name == RUN_METADATA and item.value == plan.run_id for item in metadata)
+
+
+def close_job(account: AzureBatchAccount, job_id: str) -> None:
+    """Tells the service to end the job once all its tasks have ended. Call it after the last task was added.
+
+    Raises:
+        ServiceFailure: Batch refused or failed the request.
+    """
+    options = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
+    with translated(f"close job {job_id!r}"):
+        account.get_client().update_job(job_id, options)
+
+
+create_job_task = stage(create_job, name="Create job")
+close_job_task = stage(close_job, name="Close job")

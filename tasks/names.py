@@ -1,0 +1,68 @@
+"""Ids made from what is run, so that a repeated call finds its own work.
+
+Azure Batch ids are 1 to 64 letters, digits, hyphens and underscores, unique whatever their case; container names
+3 to 63 lower-case letters, digits and hyphens.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+
+ID_LENGTH = 64
+_DIGEST_LENGTH = 12
+_CHUNK = 1 << 20
+
+
+def digest(*parts: str) -> str:
+    """A digest of several texts, each kept apart from the next: 64 hexadecimal digits."""
+    state = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        state.update(len(encoded).to_bytes(8, "big") + encoded)
+    return state.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, read in pieces."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def slug(text: str, length: int) -> str:
+    """A readable piece of an id: what an id may not hold becomes ``-``; at most ``length`` characters."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:length].strip("-")
+
+
+def task_id(program: str, command: str, outputs: tuple[str, ...], label: str, version: str) -> str:
+    """Id of the task that runs one command on one input.
+
+    Args:
+        program: the program's digest; empty for none.
+        command: the command as the user wrote it.
+        outputs: patterns of the files to keep.
+        label: the input's label.
+        version: what names the input's content.
+
+    Returns:
+        ``<name>-<12 hexadecimal digits>``, at most 64 characters.
+    """
+    ending = digest(program, command, *outputs, label, version)[:_DIGEST_LENGTH]
+    name = slug(Path(label).stem, ID_LENGTH - _DIGEST_LENGTH - 1)
+    return f"{name or 'task'}-{ending}"
+
+
+def blob_name(folder: str, content_digest: str, name: str) -> str:
+    """Name of a blob that holds an input: ``<folder>/<digest>/<readable name>``."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
+    return f"{folder}/{content_digest[:40]}/{readable or 'file'}"
+
+
+def package_variable(application_id: str, version: str) -> str:
+    """Environment variable of an application package on a Linux node.
+
+    Source: "Deploy applications to compute nodes with Batch application packages", Microsoft Learn.
+    """
+    return "AZ_BATCH_APP_PACKAGE_" + re.sub(r"[.\-#]", "_", f"{application_id}_{version}")

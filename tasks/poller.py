@@ -1,0 +1,191 @@
+"""One poller per job, whatever the number of tasks and of those who wait.
+
+It asks for the counts first, which is one cheap call, then lists only the tasks that have ended since. The interval
+grows while nothing changes.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceNotFoundError
+
+from tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
+from tasks.pool import diagnose_pool
+from tasks.records import Counts, TaskEnd
+
+FIRST_INTERVAL = 0.25
+LONGEST_INTERVAL = 15.0
+
+_GROWTH = 1.5
+_CHECK_INTERVAL = 10.0
+_FAILURES_IN_A_ROW = 5
+_OVERLAP = timedelta(seconds=2)
+_SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
+_ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
+
+_logger = logging.getLogger(__name__)
+
+
+class JobPoller:
+    """Follows a job's tasks on a thread of its own until it is closed."""
+
+    def __init__(
+        self,
+        client: BatchClient,
+        job_id: str,
+        pool_id: str,
+        deadline: timedelta,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Makes a poller; ``start`` starts it.
+
+        Args:
+            client: the Batch client.
+            job_id: the job.
+            pool_id: its pool, which is looked at when no task moves.
+            deadline: how long the tasks may take from now on.
+            clock: seconds on a clock that only goes forward.
+        """
+        self._client, self._job_id, self._pool_id = client, job_id, pool_id
+        self._clock, self._deadline = clock, clock() + deadline.total_seconds()
+        self._allowed = deadline
+        self._changed = threading.Condition()
+        self._wake = threading.Event()
+        self._ends: dict[str, TaskEnd] = {}
+        self._counts = Counts()
+        self._error: BatchFlowError | None = None
+        self._seen_until: datetime | None = None
+        self._interval = FIRST_INTERVAL
+        self._last_check = clock()
+        self._thread = threading.Thread(target=self._run, name=f"poller-{job_id}", daemon=True)
+
+    def start(self) -> None:
+        """Starts polling."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops polling; whoever still waits gets ``JobEnded``."""
+        self._fail(JobEnded(f"Waiting for the tasks of job {self._job_id!r} was stopped."))
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has failed or was closed: it learns nothing new."""
+        return self._error is not None
+
+    @property
+    def counts(self) -> Counts:
+        """The job's tasks by state, as last seen."""
+        return self._counts
+
+    def wait(self, task_ids: Iterable[str]) -> list[TaskEnd]:
+        """Waits until all of these tasks have ended.
+
+        Raises:
+            BatchFlowError: they cannot end any more, or not in time.
+        """
+        wanted = list(task_ids)
+        self._interval = FIRST_INTERVAL
+        self._wake.set()
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or all(name in self._ends for name in wanted))
+            missing = [name for name in wanted if name not in self._ends]
+            if missing and self._error:
+                raise self._error
+            return [self._ends[name] for name in wanted]
+
+    def _run(self) -> None:
+        failures = 0
+        while self._error is None:
+            try:
+                with translated(f"follow job {self._job_id!r}"):
+                    self._poll()
+                failures = 0
+            except BatchFlowError as error:
+                failures += 1
+                if not error.retryable or failures == _FAILURES_IN_A_ROW:
+                    self._fail(error)
+                _logger.warning("%s", error)
+            except Exception as error:  # the outermost loop of a thread: who waits must hear of it
+                _logger.exception("The poller of job %s failed", self._job_id)
+                self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
+            if self._clock() > self._deadline:
+                self._fail(DeadlineExceeded(f"The tasks of job {self._job_id!r} did not end within {self._allowed}."))
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            self._interval = min(self._interval * _GROWTH, LONGEST_INTERVAL)
+
+    def _fail(self, error: BatchFlowError) -> None:
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+        self._wake.set()
+
+    def _poll(self) -> None:
+        counts = self._read_counts()
+        if counts != self._counts:
+            self._interval = FIRST_INTERVAL
+        self._counts = counts
+        if counts.completed > len(self._ends):
+            self._read_ends()
+        elif self._clock() - self._last_check > _CHECK_INTERVAL:
+            self._last_check = self._clock()
+            self._check_job()
+            if counts.active and not counts.running:
+                diagnose_pool(self._client, self._pool_id)
+
+    def _read_counts(self) -> Counts:
+        try:
+            counts = self._client.get_job_task_counts(self._job_id).task_counts
+        except ResourceNotFoundError:
+            raise JobEnded(f"The job {self._job_id!r} was deleted before its tasks had ended.") from None
+        return Counts(counts.active, counts.running, counts.succeeded, counts.failed)
+
+    def _read_ends(self) -> None:
+        text = "state eq 'completed'"
+        if self._seen_until:
+            text += f" and stateTransitionTime ge DateTime'{self._seen_until - _OVERLAP:%Y-%m-%dT%H:%M:%SZ}'"
+        found: dict[str, TaskEnd] = {}
+        for batch_task in self._client.list_tasks(self._job_id, filter=text, select=_SELECT):
+            found[batch_task.id or ""] = _task_end(batch_task)
+            moment = batch_task.state_transition_time
+            if self._seen_until is None or moment > self._seen_until:
+                self._seen_until = moment
+        with self._changed:
+            self._ends.update(found)
+            self._changed.notify_all()
+
+    def _check_job(self) -> None:
+        job = self._client.get_job(self._job_id, select=["id,state,executionInfo"])
+        if str.lower(job.state or "") not in _ENDED_JOB_STATES:
+            return
+        self._seen_until = None
+        self._read_ends()
+        reason = job.execution_info.termination_reason if job.execution_info else None
+        self._fail(JobEnded(f"The job {self._job_id!r} ended ({reason or job.state}) before its tasks had."))
+
+
+def _task_end(batch_task: models.BatchTask) -> TaskEnd:
+    info = batch_task.execution_info or models.BatchTaskExecutionInfo(retry_count=0, requeue_count=0)
+    succeeded = str.lower(info.result or "") == "success"
+    return TaskEnd(
+        succeeded=succeeded,
+        exit_code=info.exit_code,
+        failure="" if succeeded else describe_failure(info.failure_info),
+        node_id=(batch_task.node_info.node_id or "") if batch_task.node_info else "",
+        started=info.start_time,
+        ended=info.end_time,
+    )
+
+
+def describe_failure(info: models.BatchTaskFailureInfo | None) -> str:
+    """What the service says of a failure: code, message and details on one line."""
+    if info is None:
+        return "failed without a reason from the service"
+    details = "; ".join(str(detail.value) for detail in info.details or [] if detail.name == "Message")
+    return f"{info.code}: {info.message}" + (f" ({details})" if details else "")

@@ -1,0 +1,180 @@
+"""What passes between stages: small, frozen, free of secrets.
+
+Links with signatures are made where they are used (``tasks.submit``), so no record ever carries one.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InputItem:
+    """One input of a map run.
+
+    Attributes:
+        index: position among the run's inputs, from 0.
+        label: what the user would call it: its path, or ``az://container/blob``.
+        name: its file name in the task's working directory.
+        path: the local file, or None for a blob.
+        container: container of a blob, or None for a local file.
+        blob: name of a blob, or None for a local file.
+        etag: version of a blob; empty for a local file.
+    """
+
+    index: int
+    label: str
+    name: str
+    path: Path | None = None
+    container: str | None = None
+    blob: str | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class StoredInput:
+    """An input that lies in a blob. ``version`` names its content: a digest, or a blob's ETag."""
+
+    index: int
+    label: str
+    name: str
+    container: str
+    blob: str
+    version: str
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program as the tasks of a job find it.
+
+    Attributes:
+        digest: names the program's content; part of every task's id.
+        variable: environment variable that holds its directory on the node.
+        container: container of the archive that the job's preparation task unpacks; None for a package.
+        blob: the archive.
+        package: ``(id, version)`` of an application package, or None.
+    """
+
+    digest: str
+    variable: str
+    container: str | None = None
+    blob: str | None = None
+    package: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """A pool to be created. ``slots`` is how many tasks a node runs at a time."""
+
+    pool_id: str
+    nodes: int
+    slots: int
+    vm_size: str
+    spot: bool = False
+    packages: tuple[tuple[str, str], ...] = ()
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A job to be created.
+
+    Attributes:
+        time_limit: longest life of the job; the service ends it then, whatever became of us.
+        task_retries: how often the service repeats a task that exits with another code than 0.
+    """
+
+    job_id: str
+    pool_id: str
+    run_id: str
+    program: Program | None = None
+    time_limit: timedelta = timedelta(hours=24)
+    task_retries: int = 0
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What every task of a map job has in common.
+
+    Attributes:
+        command: script for ``/bin/bash -c``, its placeholders already turned into variables.
+        outputs: patterns of files to keep, relative to the working directory.
+        output_container: container that takes logs and outputs.
+        time_limit: longest life of one task, or None.
+        link_lifetime: life of the links a task reads and writes by.
+    """
+
+    command: str
+    output_container: str
+    outputs: tuple[str, ...] = ()
+    time_limit: timedelta | None = None
+    link_lifetime: timedelta = timedelta(hours=25)
+
+
+@dataclass(frozen=True)
+class AddedTask:
+    """A Batch task that exists, and the input it was made for. ``folder`` holds its blobs in the output container."""
+
+    index: int
+    label: str
+    task_id: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """How a Batch task ended.
+
+    Attributes:
+        exit_code: of its process; None if none ran to its end.
+        failure: what the service says of the failure; empty for none.
+        node_id: where it ran; empty if it never did.
+    """
+
+    succeeded: bool
+    exit_code: int | None
+    failure: str
+    node_id: str
+    started: datetime | None
+    ended: datetime | None
+
+
+@dataclass(frozen=True)
+class EndedTask(AddedTask):
+    """A Batch task that has ended, and how."""
+
+    end: TaskEnd
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The files of one task on this machine: paths of stdout, stderr (None if there are none) and outputs."""
+
+    stdout: Path | None
+    stderr: Path | None
+    outputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Tasks of a job by state, as the service counts them."""
+
+    active: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    @property
+    def completed(self) -> int:
+        """Tasks that have ended."""
+        return self.succeeded + self.failed
+
+
+@dataclass(frozen=True)
+class Created:
+    """What a run has made in Azure and so has to end. None for what it has not made."""
+
+    job_id: str | None = None
+    pool_id: str | None = None
+    containers: tuple[str, ...] = field(default=())

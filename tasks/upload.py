@@ -1,0 +1,53 @@
+"""Stage: inputs to blobs."""
+
+from collections.abc import Sequence
+
+from blocks.azure_storage import AzureStorageCredentials
+from tasks import transfer
+from tasks.errors import translated
+from tasks.names import blob_name, file_digest
+from tasks.records import InputItem, StoredInput
+from tasks.stage import stage
+
+INPUT_CONTAINER = "batch-inputs"
+_FOLDER = "inputs"
+
+
+def upload_inputs(
+    storage: AzureStorageCredentials, inputs: Sequence[InputItem], container: str = INPUT_CONTAINER
+) -> list[StoredInput]:
+    """Uploads local inputs to a container; what is there already with the same content is not sent again.
+
+    A blob's name is made from its content, so two runs over the same files share their blobs. Inputs that are blobs
+    stay where they are. Files are streamed, several at a time.
+
+    Args:
+        storage: the storage account.
+        inputs: what to upload.
+        container: takes the blobs; made if it is missing.
+
+    Returns:
+        One record for each input, in the same order.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request, or a file changed while it was being sent.
+    """
+    service = storage.get_client()
+    with translated(f"upload inputs to container {container!r}"):
+        if any(item.path for item in inputs):
+            transfer.ensure_container(service, container)
+
+        def store(item: InputItem) -> StoredInput:
+            if item.path is None:
+                return StoredInput(
+                    item.index, item.label, item.name, item.container or "", item.blob or "", item.etag.strip('"')
+                )
+            content = file_digest(item.path)
+            blob = blob_name(_FOLDER, content, item.name)
+            sent = transfer.send_file(service.get_blob_client(container, blob), item.path)
+            return StoredInput(item.index, item.label, item.name, container, blob, content, sent)
+
+        return transfer.each(store, inputs)
+
+
+upload_inputs_task = stage(upload_inputs, name="Upload inputs", over="inputs")

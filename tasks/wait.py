@@ -1,0 +1,88 @@
+"""Stage: wait for tasks. All who wait for one job share one poller."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from blocks.azure_batch import AzureBatchAccount
+from tasks.poller import JobPoller
+from tasks.records import AddedTask, EndedTask
+from tasks.stage import stage
+
+_DEADLINE = timedelta(hours=24)
+
+
+@dataclass
+class _Shared:
+    poller: JobPoller
+    users: int = 0
+
+
+_lock = threading.Lock()
+_pollers: dict[tuple[str, str], _Shared] = {}
+
+
+@contextmanager
+def job_poller(
+    account: AzureBatchAccount, job_id: str, pool_id: str, deadline: timedelta = _DEADLINE
+) -> Iterator[JobPoller]:
+    """The poller of a job, shared by all in this process who ask for it while it lives.
+
+    Args:
+        account: the Batch account.
+        job_id: the job.
+        pool_id: the job's pool.
+        deadline: how long the tasks may take from now on; the first who asks decides.
+    """
+    key = (account.endpoint, job_id)
+    with _lock:
+        shared = _pollers.get(key)
+        if shared is None or shared.poller.stopped:
+            shared = _pollers[key] = _Shared(JobPoller(account.get_client(), job_id, pool_id, deadline))
+            shared.poller.start()
+        shared.users += 1
+    try:
+        yield shared.poller
+    finally:
+        with _lock:
+            shared.users -= 1
+            last = shared.users == 0
+            if last and _pollers.get(key) is shared:
+                del _pollers[key]
+        if last:
+            shared.poller.close()
+
+
+def wait_for_tasks(
+    account: AzureBatchAccount,
+    job_id: str,
+    pool_id: str,
+    tasks: Sequence[AddedTask],
+    deadline: timedelta = _DEADLINE,
+) -> list[EndedTask]:
+    """Waits until tasks have ended and says how: a failed task is a result, not an error.
+
+    Args:
+        account: the Batch account.
+        job_id: the job.
+        pool_id: the job's pool, looked at when no task moves.
+        tasks: the tasks to wait for.
+        deadline: how long they may take from now on.
+
+    Returns:
+        One record for each task, in the same order.
+
+    Raises:
+        PoolUnusable: no node of the pool can run a task.
+        JobEnded: the job ended before the tasks did.
+        DeadlineExceeded: the tasks took too long.
+        ServiceFailure: Batch refused or failed a request, again and again.
+    """
+    with job_poller(account, job_id, pool_id, deadline) as poller:
+        ends = poller.wait([task.task_id for task in tasks])
+    return [EndedTask(**vars(task), end=end) for task, end in zip(tasks, ends, strict=True)]
+
+
+wait_for_tasks_task = stage(wait_for_tasks, name="Wait for tasks", over="tasks")

@@ -1,0 +1,80 @@
+"""What tests of several kinds share. Nothing is started, and Prefect not imported, before a test asks for it."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from blocks.azure_batch import AzureBatchAccount
+    from localbatch.launcher import LocalAzure
+
+
+def _isolate_prefect() -> None:
+    """Keeps the tests and the developer's own Prefect apart; Prefect reads these settings when it is imported."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    home = tempfile.mkdtemp(prefix="prefect-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ |= {"PREFECT_HOME": home, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+
+
+_isolate_prefect()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A Prefect server with a database of its own, which takes up to a minute to start; gives the URL of its API."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # The heartbeat's thread sleeps, and holds each flow run up for a second at its end.
+    with (
+        prefect_test_harness(server_startup_timeout=180),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def local_azure() -> "Iterator[LocalAzure]":
+    """A local Azure for all tests that do not need one of their own."""
+    from localbatch.launcher import LocalAzure
+
+    with LocalAzure(attach=False) as azure:
+        yield azure
+
+
+@pytest.fixture
+def azure(local_azure: "LocalAzure", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalAzure]":
+    """The local Azure of the tests, to which flows attach while the test runs."""
+    from localbatch.launcher import CONNECTION_VARIABLE
+
+    file = tmp_path_factory.mktemp("azure") / "connection.json"
+    file.write_text(local_azure.endpoints.to_line())
+    os.environ[CONNECTION_VARIABLE] = str(file)
+    yield local_azure
+    del os.environ[CONNECTION_VARIABLE]
+
+
+@pytest.fixture(scope="session")
+def account(local_azure: "LocalAzure") -> "AzureBatchAccount":
+    """The account block of the local Azure."""
+    from flows.account import local_account
+
+    return local_account(local_azure)
+
+
+@pytest.fixture
+def two_files(tmp_path: Path) -> Path:
+    """A directory with two small files."""
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("alpha")
+    (folder / "b.txt").write_text("beta gamma")
+    return folder

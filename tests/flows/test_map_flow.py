@@ -1,0 +1,107 @@
+"""The map flow, run in this process against a local Azure and a Prefect server."""
+
+from pathlib import Path
+
+import pytest
+from blocks.azure_batch import AzureBatchAccount
+
+from flows.map_flow import map_flow
+from flows.parameters import MapParameters
+from flows.results import MapResult, TasksFailed
+from tasks.errors import BadInput
+from tests.hostile import HOSTILE_NAMES
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "azure")
+
+
+def run(results: Path, **parameters: object) -> MapResult:
+    return map_flow(MapParameters(results=str(results), **parameters))
+
+
+def left_behind(account: AzureBatchAccount) -> list[str]:
+    client, storage = account.get_client(), account.storage.get_client()
+    left = [job.id or "" for job in client.list_jobs() if job.state != "deleting"]
+    left += [pool.id or "" for pool in client.list_pools() if pool.state != "deleting"]
+    left += [container.name for container in storage.list_containers()]
+    return [name for name in left if name.startswith("map-")]
+
+
+def texts(result: MapResult) -> list[str]:
+    return [Path(task.stdout).read_text() for task in result.tasks if task.stdout]
+
+
+def test_the_bundled_example_runs_on_two_nodes(account: AzureBatchAccount, tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.counts.succeeded == len(result.tasks) == 4
+    assert [text.splitlines()[0].startswith("Hostname: ") for text in texts(result)] == [True] * 4
+    assert "The third reading" in texts(result)[2]
+    assert len({task.node_id for task in result.tasks}) == 2
+    assert left_behind(account) == []
+
+
+def test_hostile_names_work_everywhere_and_inject_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for number, name in enumerate(HOSTILE_NAMES):
+        (folder / name).write_text("x" * number)
+    command = "wc -c < {input}; cp {input} kept.bin; test ! -e injected"
+    result = run(
+        tmp_path / "out", inputs=[str(folder)], command=command, outputs=["kept.bin", "*.none"], nodes=3, slots=4
+    )
+    by_input = {Path(task.input).name: task for task in result.tasks}
+    assert result.counts.succeeded == len(HOSTILE_NAMES)
+    for number, name in enumerate(HOSTILE_NAMES):
+        task = by_input[name]
+        assert task.stdout is not None
+        assert int(Path(task.stdout).read_text()) == number
+        assert [Path(path).read_text() for path in task.outputs] == ["x" * number]
+
+
+def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, two_files: Path, tmp_path: Path) -> None:
+    command = 'grep -q alpha {input} || {{ echo "no alpha here" >&2; exit 3; }}'
+    with pytest.raises(TasksFailed, match="1 of 2 tasks") as failed:
+        run(tmp_path / "out", inputs=[str(two_files)], command=command)
+    result = failed.value.result
+    assert [(task.state, task.exit_code) for task in result.tasks] == [("succeeded", 0), ("failed", 3)]
+    error = result.tasks[1].error or ""
+    for part in ("exit code 3", "no alpha here", result.tasks[1].node_id or "?"):
+        assert part in error
+    assert left_behind(account) == []
+
+
+def test_inputs_may_be_blobs(account: AzureBatchAccount, tmp_path: Path) -> None:
+    container = account.storage.get_client().get_container_client("given")
+    container.create_container()
+    for name in ("x/a b.txt", "x/ü?#%.txt", "y/other.txt"):
+        container.upload_blob(name, name.encode())
+    result = run(tmp_path, inputs=["az://given/x/"], command="cat {input}")
+    assert texts(result) == ["x/a b.txt", "x/ü?#%.txt"]
+
+
+def test_many_inputs_go_through_the_stages_in_batches(tmp_path: Path) -> None:
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for number in range(120):
+        (folder / f"{number:03}.txt").write_text(str(number))
+    result = run(tmp_path / "out", inputs=[str(folder)], command="cat {input}", nodes=2, slots=4)
+    assert texts(result) == [str(number) for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"pool": "no-such-pool"}, "no pool"),
+        ({"app": "nothing:1.0"}, "no application"),
+        ({"app": "/no/such/program"}, "does not exist"),
+        ({"account": "no-such-block"}, "no Azure Batch account block"),
+        ({"inputs": ["az://no-such-container/x"]}, "container"),
+        ({"inputs": ["/no/such/file"]}, "No input matches"),
+    ],
+)
+def test_what_does_not_exist_is_told_before_anything_is_created(
+    account: AzureBatchAccount, two_files: Path, tmp_path: Path, parameters: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(BadInput, match=complaint) as refused:
+        run(tmp_path, **{"inputs": [str(two_files)], "command": "cat {input}", **parameters})
+    assert "\n" not in str(refused.value)
+    assert left_behind(account) == []

@@ -1,0 +1,25 @@
+"""File names that break programs which build shell lines or links by joining strings."""
+
+HOSTILE_NAMES = [
+    "two words.txt",
+    "it's.txt",
+    'say "hi".txt',
+    "$(touch injected).txt",
+    "`touch injected`.txt",
+    "-n.txt",
+    "--help",
+    "100%41.txt",
+    "#hash.txt",
+    "what?.txt",
+    "{braces}.txt",
+    "größe-数据.txt",
+    "line\nbreak.txt",
+    "semi;colon&and|pipe>out.txt",
+    "back\\slash.txt",
+    "*.txt",
+    "[a-z].txt",
+    "~home.txt",
+    "!history.txt",
+    "tab\tname.txt",
+    "plus+comma,.txt",
+]

@@ -1,0 +1,293 @@
+"""Application packages, published through azure-mgmt-batch as on Azure."""
+
+import io
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline import PipelineRequest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.rest import HttpRequest
+from azure.mgmt.batch import BatchManagementClient
+from azure.mgmt.batch.models import ActivateApplicationPackageParameters, Application, ApplicationProperties
+from azure.storage.blob import BlobClient
+
+from localbatch.launcher import LocalAzure
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+ZIP = ActivateApplicationPackageParameters(format="zip")
+
+
+class PlainHttp(SansIOHTTPPolicy):  # type: ignore[type-arg]
+    """Lets a token pass over http; the other end is this machine."""
+
+    def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]
+        request.context.options["enforce_https"] = False
+
+
+class WrongToken:
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        return AccessToken("AAAA", 2**40)
+
+
+class Group:
+    """The management client with the resource group filled in."""
+
+    name = "any-group"
+
+    def __init__(self, client: BatchManagementClient, account: str) -> None:
+        self.client = client
+        self.account = account
+
+    def put_application(self, name: str, **properties: object) -> Application:
+        body = Application(properties=ApplicationProperties(properties))
+        return self.client.application.create(self.name, self.account, name, body)
+
+    def publish(self, application: str, version: str, data: bytes) -> None:
+        package = self.client.application_package.create(self.name, self.account, application, version)
+        with BlobClient.from_blob_url(package.storage_url) as blob:
+            blob.upload_blob(data, overwrite=True)
+        self.client.application_package.activate(self.name, self.account, application, version, ZIP)
+
+
+def make_client(azure: LocalAzure, credential: TokenCredential | None = None) -> BatchManagementClient:
+    return BatchManagementClient(
+        credential or azure.management_credential(),
+        SUBSCRIPTION,
+        base_url=azure.endpoints.batch_endpoint,
+        per_call_policies=[PlainHttp()],
+        retry_total=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[LocalAzure]:
+    with LocalAzure(attach=False) as azure:
+        yield azure
+
+
+@pytest.fixture
+def client(azure: LocalAzure) -> Iterator[BatchManagementClient]:
+    with make_client(azure) as client:
+        yield client
+
+
+@pytest.fixture
+def group(client: BatchManagementClient, request: pytest.FixtureRequest) -> Group:
+    # An account for each test: any name is served, and each sees only its own applications.
+    return Group(client, f"test{abs(hash(request.node.name)):x}"[:20])
+
+
+def make_zip(**files: str) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return data.getvalue()
+
+
+def test_a_package_is_pending_until_it_is_uploaded_and_activated(group: Group) -> None:
+    group.put_application("myapp")
+    packages = group.client.application_package
+    created = packages.create(group.name, group.account, "myapp", "1.0")
+    assert created.state == "Pending"
+    assert created.storage_url_expiry is not None
+
+    with BlobClient.from_blob_url(created.storage_url) as blob:
+        blob.upload_blob(make_zip(program="#!/bin/sh\n"))
+    activated = packages.activate(group.name, group.account, "myapp", "1.0", ZIP)
+
+    assert (activated.state, activated.format) == ("Active", "zip")
+    found = packages.get(group.name, group.account, "myapp", "1.0")
+    assert (found.name, found.state) == ("1.0", "Active")
+    assert found.last_activation_time is not None
+
+
+def test_what_was_uploaded_can_be_read_by_the_storage_url(group: Group) -> None:
+    data = make_zip(program="content")
+    group.put_application("readable")
+    group.publish("readable", "1", data)
+    url = group.client.application_package.get(group.name, group.account, "readable", "1").storage_url
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == data
+
+
+def test_a_package_that_was_not_uploaded_is_not_activated(group: Group) -> None:
+    group.put_application("myapp")
+    group.client.application_package.create(group.name, group.account, "myapp", "1.0")
+    with pytest.raises(HttpResponseError, match="has not been uploaded") as raised:
+        group.client.application_package.activate(group.name, group.account, "myapp", "1.0", ZIP)
+    assert raised.value.status_code == 409
+
+
+def test_only_zip_is_activated(group: Group) -> None:
+    group.put_application("myapp")
+    group.client.application_package.create(group.name, group.account, "myapp", "1.0")
+    with pytest.raises(HttpResponseError, match="must be 'zip'"):
+        group.client.application_package.activate(
+            group.name, group.account, "myapp", "1.0", ActivateApplicationPackageParameters(format="tar")
+        )
+
+
+def test_the_default_version_is_set_by_an_update(group: Group) -> None:
+    group.put_application("myapp", displayName="My app")
+    group.publish("myapp", "2", make_zip(a="a"))
+    change = Application(properties=ApplicationProperties(default_version="2"))
+    updated = group.client.application.update(group.name, group.account, "myapp", change)
+    assert (updated.default_version, updated.display_name) == ("2", "My app")
+    assert group.client.application.get(group.name, group.account, "myapp").default_version == "2"
+
+
+def test_a_default_version_that_does_not_exist_is_refused(group: Group) -> None:
+    group.put_application("myapp")
+    change = Application(properties=ApplicationProperties(default_version="9"))
+    with pytest.raises(ResourceNotFoundError, match="ApplicationPackageNotFound"):
+        group.client.application.update(group.name, group.account, "myapp", change)
+
+
+def test_a_locked_application_keeps_its_packages(group: Group) -> None:
+    group.put_application("myapp", allowUpdates=False)
+    group.client.application_package.create(group.name, group.account, "myapp", "1")
+    with pytest.raises(HttpResponseError, match="does not allow updates") as raised:
+        group.client.application_package.create(group.name, group.account, "myapp", "1")
+    assert raised.value.status_code == 409
+
+
+def test_a_package_created_again_is_pending_again(group: Group) -> None:
+    group.put_application("myapp")
+    group.publish("myapp", "1", make_zip(a="a"))
+    again = group.client.application_package.create(group.name, group.account, "myapp", "1")
+    assert again.state == "Pending"
+
+
+def test_applications_and_packages_are_listed(group: Group) -> None:
+    for name in ("beta", "alpha", "gamma"):
+        group.put_application(name)
+    for version in ("2", "1"):
+        group.client.application_package.create(group.name, group.account, "beta", version)
+    names = [found.name for found in group.client.application.list(group.name, group.account)]
+    versions = [found.name for found in group.client.application_package.list(group.name, group.account, "beta")]
+    assert (names, versions) == (["alpha", "beta", "gamma"], ["1", "2"])
+
+
+def test_a_list_goes_on_over_all_pages(group: Group) -> None:
+    for index in range(5):
+        group.put_application(f"app{index}")
+    names = [found.name for found in group.client.application.list(group.name, group.account, maxresults=2)]
+    assert names == [f"app{index}" for index in range(5)]
+
+
+def test_an_application_with_packages_is_not_deleted(group: Group) -> None:
+    group.put_application("myapp")
+    group.publish("myapp", "1", make_zip(a="a"))
+    with pytest.raises(HttpResponseError, match="still has packages"):
+        group.client.application.delete(group.name, group.account, "myapp")
+    group.client.application_package.delete(group.name, group.account, "myapp", "1")
+    group.client.application.delete(group.name, group.account, "myapp")
+    assert list(group.client.application.list(group.name, group.account)) == []
+
+
+def test_a_deleted_package_takes_its_blob_with_it(group: Group) -> None:
+    group.put_application("myapp")
+    group.publish("myapp", "1", make_zip(a="a"))
+    url = group.client.application_package.get(group.name, group.account, "myapp", "1").storage_url
+    group.client.application_package.delete(group.name, group.account, "myapp", "1")
+    with BlobClient.from_blob_url(url) as blob:
+        assert not blob.exists()
+
+
+def test_what_is_not_there_is_deleted_without_complaint(group: Group) -> None:
+    group.client.application.delete(group.name, group.account, "nothing")
+    group.put_application("myapp")
+    group.client.application_package.delete(group.name, group.account, "myapp", "1")
+
+
+def test_the_default_version_is_not_deleted(group: Group) -> None:
+    group.put_application("myapp")
+    group.publish("myapp", "1", make_zip(a="a"))
+    group.put_application("myapp", defaultVersion="1")
+    with pytest.raises(HttpResponseError, match="default version"):
+        group.client.application_package.delete(group.name, group.account, "myapp", "1")
+
+
+def test_names_mean_the_same_in_any_case(group: Group) -> None:
+    group.put_application("MyApp")
+    found = group.client.application.get(group.name, group.account.upper(), "myapp")
+    assert found.name == "MyApp"
+
+
+def test_each_account_sees_its_own_applications(group: Group) -> None:
+    group.put_application("myapp")
+    with pytest.raises(ResourceNotFoundError, match="ApplicationNotFound"):
+        group.client.application.get(group.name, "another", "myapp")
+
+
+def test_the_account_names_its_endpoint_and_its_storage(group: Group, azure: LocalAzure) -> None:
+    account = group.client.batch_account.get(group.name, group.account)
+    assert account.account_endpoint == azure.endpoints.batch_endpoint.removeprefix("http://")
+    assert account.auto_storage is not None
+    assert account.auto_storage.storage_account_id.endswith(f"/storageAccounts/{azure.endpoints.storage_account}")
+
+
+def test_a_wrong_token_is_refused(azure: LocalAzure) -> None:
+    with make_client(azure, WrongToken()) as client, pytest.raises(ClientAuthenticationError):
+        client.batch_account.get("any-group", "account")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/batchAccounts/acc?api-version=2025-06-01", 401, "AuthenticationFailed"),
+        ("/batchAccounts/acc", 401, "AuthenticationFailed"),
+    ],
+)
+def test_without_a_token_nothing_is_answered(azure: LocalAzure, path: str, status: int, code: str) -> None:
+    url = f"{azure.endpoints.batch_endpoint}/subscriptions/s/resourceGroups/g/providers/Microsoft.Batch{path}"
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(url)
+    with raised.value as answer:
+        assert answer.status == status
+        assert code in answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/batchAccounts/acc/pools?api-version=2025-06-01", 404, "ResourceNotFound"),
+        ("DELETE", "/batchAccounts/acc?api-version=2025-06-01", 405, "MethodNotAllowed"),
+        ("GET", "/batchAccounts/acc", 400, "MissingApiVersionParameter"),
+        ("GET", "/batchAccounts/acc?api-version=2025-06", 400, "InvalidApiVersionParameter"),
+        ("GET", "/BATCHACCOUNTS/acc/Applications?API-VERSION=2025-06-01", 200, "value"),
+        ("PUT", "/batchAccounts/acc/applications/a%20b?api-version=2025-06-01", 404, "ResourceNotFound"),
+    ],
+)
+def test_what_the_local_plane_lacks_is_said_in_arms_words(
+    client: BatchManagementClient, azure: LocalAzure, method: str, path: str, status: int, code: str
+) -> None:
+    url = f"{azure.endpoints.batch_endpoint}/subscriptions/s/resourceGroups/g/providers/microsoft.batch{path}"
+    answer = client.send_request(HttpRequest(method, url))
+    assert answer.status_code == status
+    assert code in answer.text()
+
+
+def test_a_malformed_body_is_refused(client: BatchManagementClient, azure: LocalAzure) -> None:
+    url = (
+        f"{azure.endpoints.batch_endpoint}/subscriptions/s/resourceGroups/g/providers/Microsoft.Batch"
+        "/batchAccounts/acc/applications/app?api-version=2025-06-01"
+    )
+    for content in (b"{", b"[]", b'{"properties": {"allowUpdates": "maybe"}}'):
+        answer = client.send_request(HttpRequest("PUT", url, content=content))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+
+
+def test_without_storage_packages_are_refused_in_one_sentence() -> None:
+    with LocalAzure(storage=False, attach=False) as azure, make_client(azure) as client:
+        group = Group(client, "acc")
+        group.put_application("myapp")
+        with pytest.raises(HttpResponseError, match="--no-storage"):
+            group.client.application_package.create(group.name, group.account, "myapp", "1")

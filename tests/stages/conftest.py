@@ -1,0 +1,70 @@
+"""What the stage tests share: a pool that lives for all of them, and a job of its own for each test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blocks.azure_batch import AzureBatchAccount
+
+from tasks.cleanup import delete_created
+from tasks.collect import collect_outputs
+from tasks.inputs import find_inputs
+from tasks.job import create_job
+from tasks.pool import create_pool
+from tasks.records import AddedTask, Collected, Created, EndedTask, JobPlan, PoolPlan, Program, StoredInput, TaskPlan
+from tasks.submit import add_tasks
+from tasks.upload import upload_inputs
+from tasks.wait import wait_for_tasks
+
+
+class Bench:
+    """A job on the shared pool, and the stages applied to it."""
+
+    def __init__(self, account: AzureBatchAccount, pool_id: str) -> None:
+        self.account, self.pool_id = account, pool_id
+        self.job_id = f"job-{uuid.uuid4()}"
+
+    def create_job(self, program: Program | None = None) -> None:
+        create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program))
+
+    def plan(self, command: str, outputs: tuple[str, ...] = ()) -> TaskPlan:
+        return TaskPlan(command, output_container=self.job_id, outputs=outputs)
+
+    def store(self, folder: Path) -> list[StoredInput]:
+        return upload_inputs(self.account.storage, find_inputs([str(folder)], lambda container, prefix: []))
+
+    def add(
+        self, folder: Path, command: str, outputs: tuple[str, ...] = (), program: Program | None = None
+    ) -> list[AddedTask]:
+        return add_tasks(self.account, self.job_id, self.store(folder), self.plan(command, outputs), program)
+
+    def wait(self, tasks: list[AddedTask]) -> list[EndedTask]:
+        return wait_for_tasks(self.account, self.job_id, self.pool_id, tasks)
+
+    def collect(self, tasks: list[EndedTask], results: Path) -> list[Collected]:
+        return collect_outputs(self.account.storage, self.job_id, tasks, results)
+
+
+@pytest.fixture(scope="session")
+def pool_id(account: AzureBatchAccount) -> Iterator[str]:
+    pool_id = f"pool-{uuid.uuid4()}"
+    create_pool(account, PoolPlan(pool_id, nodes=2, slots=4, vm_size="standard_d2s_v3", run_id=pool_id))
+    yield pool_id
+    delete_created(account, Created(pool_id=pool_id))
+
+
+@pytest.fixture
+def bench(account: AzureBatchAccount, pool_id: str) -> Iterator[Bench]:
+    bench = Bench(account, pool_id)
+    yield bench
+    delete_created(account, Created(job_id=bench.job_id, containers=(bench.job_id,)))
+
+
+@pytest.fixture
+def two_files(tmp_path: Path) -> Path:
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("alpha")
+    (folder / "b.txt").write_text("beta gamma")
+    return folder

@@ -1,0 +1,118 @@
+"""The stages of a map job, from submit to collect, one after the other."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from blocks.azure_batch import AzureBatchAccount
+
+from tasks.application import ship_program
+from tasks.command import parse_template
+from tasks.errors import DeadlineExceeded, JobEnded
+from tasks.job import close_job
+from tasks.submit import add_tasks
+from tasks.wait import job_poller, wait_for_tasks
+from tests.stages.conftest import Bench
+
+
+def script(command: str) -> str:
+    return parse_template(command).script("AZ_BATCH_JOB_PREP_WORKING_DIR")
+
+
+def test_logs_and_outputs_of_every_task_are_collected(bench: Bench, two_files: Path, tmp_path: Path) -> None:
+    bench.create_job()
+    added = bench.add(two_files, script("wc -c < {input}; echo oops >&2; tr a-z A-Z < {input} > {stem}.up"), ("*.up",))
+    ended = bench.wait(added)
+    collected = bench.collect(ended, tmp_path / "results")
+    assert [(task.end.succeeded, task.end.exit_code) for task in ended] == [(True, 0)] * 2
+    assert [files.stdout and files.stdout.read_text().split() for files in collected] == [["5"], ["10"]]
+    assert [files.stderr and files.stderr.read_text() for files in collected] == ["oops\n"] * 2
+    assert [[path.read_text() for path in files.outputs] for files in collected] == [["ALPHA"], ["BETA GAMMA"]]
+    assert collected[0].outputs == (tmp_path / "results" / added[0].task_id / "a.up",)
+
+
+def test_an_exit_code_is_the_result(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    ended = bench.wait(bench.add(two_files, script('test "$(cat {input})" = alpha || exit 3')))
+    assert [(task.end.succeeded, task.end.exit_code) for task in ended] == [(True, 0), (False, 3)]
+    assert "FailureExitCode" in ended[1].end.failure
+    assert ended[1].end.node_id
+
+
+def test_a_missing_program_is_a_failure_with_the_shells_exit_code(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    assert [task.end.exit_code for task in bench.wait(bench.add(two_files, "no-such-program"))] == [127, 127]
+
+
+def test_a_shipped_program_is_on_the_node_and_can_be_executed(bench: Bench, two_files: Path, tmp_path: Path) -> None:
+    program = tmp_path / "a program"
+    program.mkdir()
+    (program / "count it").write_text("#!/bin/sh\nwc -c\n")
+    (program / "count it").chmod(0o755)
+    shipped = ship_program(bench.account.storage, program)
+    bench.create_job(shipped)
+    ended = bench.wait(bench.add(two_files, script("{app}/'count it' < {input}"), program=shipped))
+    assert [task.end.exit_code for task in ended] == [0, 0]
+
+
+def test_adding_the_same_tasks_again_finds_them(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    assert bench.add(two_files, "true") == bench.add(two_files, "true")
+    assert len(list(bench.account.get_client().list_tasks(bench.job_id))) == 2
+
+
+def test_more_tasks_than_one_request_takes_are_all_added(bench: Bench, tmp_path: Path) -> None:
+    for number in range(230):
+        (tmp_path / f"{number:03}").write_text(str(number))
+    bench.create_job()
+    stored = bench.store(tmp_path)
+    added = add_tasks(bench.account, bench.job_id, stored, bench.plan("true"))
+    assert [task.index for task in added] == list(range(230))
+    assert {task.end.exit_code for task in bench.wait(added)} == {0}
+
+
+def test_a_group_above_the_size_of_a_request_is_halved(bench: Bench, tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number:03}").touch()
+    bench.create_job()
+    added = bench.add(tmp_path, f"true # {'x' * 15_000}")
+    assert len({task.task_id for task in added}) == 100
+
+
+def test_all_who_wait_for_a_job_share_one_poller(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    added = bench.add(two_files, "sleep 1")
+    with job_poller(bench.account, bench.job_id, bench.pool_id):
+        threads = [threading.Thread(target=bench.wait, args=([task],)) for task in added]
+        for thread in threads:
+            thread.start()
+        pollers = [thread for thread in threading.enumerate() if thread.name == f"poller-{bench.job_id}"]
+        for thread in threads:
+            thread.join()
+    assert len(pollers) == 1
+
+
+def test_waiting_ends_when_somebody_ends_the_job(bench: Bench, two_files: Path, account: AzureBatchAccount) -> None:
+    bench.create_job()
+    added = bench.add(two_files, "sleep 60")
+    with job_poller(account, bench.job_id, bench.pool_id):
+        account.get_client().begin_delete_job(bench.job_id)
+        with pytest.raises(JobEnded, match="deleted"):
+            bench.wait(added)
+
+
+def test_waiting_ends_at_the_deadline(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    added = bench.add(two_files, "sleep 60")
+    with pytest.raises(DeadlineExceeded):
+        wait_for_tasks(bench.account, bench.job_id, bench.pool_id, added, timedelta(seconds=0.5))
+
+
+def test_a_closed_job_ends_when_its_tasks_have(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    added = bench.add(two_files, "true")
+    close_job(bench.account, bench.job_id)
+    bench.wait(added)
+    job = bench.account.get_client().get_job(bench.job_id)
+    assert job.execution_info and job.execution_info.termination_reason == "AllTasksComplete"

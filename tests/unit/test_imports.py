@@ -1,0 +1,71 @@
+"""Imports go one way: flows -> tasks -> blocks; localbatch is a product of its own, met through its launcher."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("blocks", "tasks", "flows", "localbatch")
+# What each package may import of ours and of Prefect.
+ALLOWED = {
+    "blocks": {"blocks", "prefect"},
+    "tasks": {"tasks", "blocks", "prefect"},
+    "flows": {"flows", "tasks", "blocks", "prefect", "localbatch"},
+    "localbatch": {"localbatch"},
+}
+LOCALBATCH_DOOR = "localbatch.launcher"
+# Typed models of the launcher's answers come with it; everything else of localbatch is its inside.
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module named in an import of a file, also inside functions, as ``package.module``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            yield node.module or ""
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+ALL = [pytest.param(path, id=name(path)) for package in PACKAGES for path in modules(package)]
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    watched = {*PACKAGES, "prefect", "tests", "benchmarks", "examples"}
+    found = {imported.partition(".")[0] for imported in imports(path)} & watched
+    assert found <= ALLOWED[package]
+
+
+@pytest.mark.parametrize("path", [param for param in ALL if not str(param.id).startswith("localbatch/")])
+def test_localbatch_is_met_only_through_its_launcher(path: Path) -> None:
+    inside = {imported for imported in imports(path) if imported.partition(".")[0] == "localbatch"}
+    assert inside <= {LOCALBATCH_DOOR}
+
+
+@pytest.mark.parametrize("path", [param for param in ALL if str(param.id).endswith("__init__.py")])
+def test_a_package_root_holds_a_docstring_and_nothing_else(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_has_a_root(package: str) -> None:
+    assert (ROOT / package / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in sorted((ROOT / "flows").glob("*.py"))])
+def test_no_flow_module_is_named_like_a_package_that_is_imported(path: Path) -> None:
+    assert path.stem not in {*PACKAGES, "azure", "prefect", "pydantic", "rich"}

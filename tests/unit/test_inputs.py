@@ -1,0 +1,93 @@
+"""Finding inputs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BadInput
+from tasks.inputs import find_inputs
+from tasks.records import InputItem
+
+BLOBS = {"data": [("b/two.txt", "0x2"), ("a/one.txt", "0x1"), ("a/", "0x0")]}
+
+
+def list_blobs(container: str, prefix: str) -> list[tuple[str, str]]:
+    return [(name, etag) for name, etag in BLOBS[container] if name.startswith(prefix)]
+
+
+def find(*patterns: str | Path) -> list[InputItem]:
+    return find_inputs([str(pattern) for pattern in patterns], list_blobs)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.txt", "a.txt", "sub/a.txt", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_a_directory_stands_for_all_files_below_it_in_order(folder: Path) -> None:
+    assert [item.label for item in find(folder)] == [str(folder / name) for name in ("a.txt", "b.txt", "sub/a.txt")]
+
+
+def test_inputs_are_numbered_over_all_patterns(folder: Path) -> None:
+    found = find(folder / "b.txt", folder / "sub", "az://data/a")
+    assert [(item.index, item.name) for item in found] == [(0, "b.txt"), (1, "a.txt"), (2, "one.txt")]
+
+
+def test_a_glob_finds_files_only(folder: Path) -> None:
+    assert [item.name for item in find(f"{folder}/*")] == ["a.txt", "b.txt"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "[a].txt").touch()
+    (tmp_path / "a.txt").touch()
+    assert [item.name for item in find(tmp_path / "[a].txt")] == ["[a].txt"]
+
+
+def test_blobs_are_found_by_prefix_and_keep_their_version() -> None:
+    items = find("az://data/")
+    assert [(item.label, item.name, item.etag) for item in items] == [
+        ("az://data/a/one.txt", "one.txt", "0x1"),
+        ("az://data/b/two.txt", "two.txt", "0x2"),
+    ]
+
+
+def test_a_pattern_without_a_match_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="No input matches"):
+        find(tmp_path / "*.csv")
+
+
+def test_an_input_listed_twice_is_refused_whatever_its_spelling(folder: Path) -> None:
+    with pytest.raises(BadInput, match="listed twice"):
+        find(folder / "a.txt", folder / "sub" / ".." / "a.txt")
+
+
+def test_no_patterns_are_refused() -> None:
+    with pytest.raises(BadInput, match="No inputs"):
+        find()
+
+
+def test_a_pipe_is_no_input(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is not a file"):
+        find(tmp_path / "pipe")
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).touch()
+    with pytest.raises(BadInput, match="not UTF-8"):
+        find(tmp_path)
+
+
+def test_a_broken_link_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(BadInput, match="is not a file"):
+        find(tmp_path / "link")
+
+
+def test_an_address_without_a_container_is_refused() -> None:
+    with pytest.raises(BadInput, match="names no container"):
+        find("az:///prefix")

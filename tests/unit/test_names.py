@@ -1,0 +1,46 @@
+"""Ids made from what is run."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.names import blob_name, digest, package_variable, task_id
+
+
+@given(st.text(), st.text())
+def test_every_task_id_is_one_that_batch_accepts(label: str, version: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", task_id("p", "cat", (), label, version))
+
+
+def test_the_same_work_has_the_same_id() -> None:
+    assert task_id("p", "cat", ("*.txt",), "a.txt", "v") == task_id("p", "cat", ("*.txt",), "a.txt", "v")
+
+
+def test_other_work_has_another_id() -> None:
+    ids = {
+        task_id("p", "cat", (), "a/x.txt", "v"),
+        task_id("p", "cat", (), "b/x.txt", "v"),
+        task_id("p", "cat", (), "a/x.txt", "w"),
+        task_id("p", "wc", (), "a/x.txt", "v"),
+        task_id("q", "cat", (), "a/x.txt", "v"),
+        task_id("p", "cat", ("*",), "a/x.txt", "v"),
+    }
+    assert len(ids) == 6
+
+
+def test_an_id_begins_with_the_name_of_the_input() -> None:
+    assert task_id("", "cat", (), "data/sample 7.txt", "v").startswith("sample-7-")
+
+
+def test_texts_in_a_digest_are_kept_apart() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+@given(st.text())
+def test_every_blob_name_is_plain(name: str) -> None:
+    assert re.fullmatch(r"inputs/d+/[A-Za-z0-9._-]+", blob_name("inputs", "d" * 64, name))
+
+
+def test_the_variable_of_a_package_has_underscores_only_where_linux_needs_them() -> None:
+    assert package_variable("my-app.x", "1.0#2") == "AZ_BATCH_APP_PACKAGE_my_app_x_1_0_2"

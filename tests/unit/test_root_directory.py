@@ -1,0 +1,57 @@
+"""The root directory: held by one, remembering what it must, removable whatever tasks did in it."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from localbatch.root import Identity, RootError, open_root, remove_tree
+
+
+def test_a_temporary_root_is_removed_at_the_end() -> None:
+    with open_root(None) as root:
+        (root.path / "file").write_text("")
+    assert not root.path.exists()
+
+
+def test_a_given_root_is_kept(tmp_path: Path) -> None:
+    with open_root(tmp_path / "new" / "root") as root:
+        assert stat.S_IMODE(root.path.stat().st_mode) == 0o700
+    assert root.path.is_dir()
+
+
+def test_a_root_is_held_by_one(tmp_path: Path) -> None:
+    with open_root(tmp_path), pytest.raises(RootError, match=f"in use by process {os.getpid()}$"), open_root(tmp_path):
+        pass
+    with open_root(tmp_path):
+        pass
+
+
+def test_an_identity_is_remembered(tmp_path: Path) -> None:
+    identity = Identity("account", "a2V5", "storage", "c2VjcmV0", batch_port=1, blob_port=2)
+    with open_root(tmp_path) as root:
+        assert root.read_identity() is None
+        root.write_identity(identity)
+    with open_root(tmp_path) as root:
+        assert root.read_identity() == identity
+
+
+def test_the_repr_of_an_identity_shows_no_key() -> None:
+    shown = repr(Identity("account", "a2V5", "storage", "c2VjcmV0"))
+    assert "a2V5" not in shown
+    assert "c2VjcmV0" not in shown
+
+
+def test_a_tree_without_the_right_to_write_is_removed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("stays")
+    tree = tmp_path / "tree"
+    (tree / "locked" / "deeper").mkdir(parents=True)
+    (tree / "locked" / "deeper" / "file").write_text("")
+    (tree / "locked" / "link").symlink_to(outside)
+    (tree / "locked" / "deeper").chmod(0)
+    (tree / "locked").chmod(stat.S_IRUSR | stat.S_IXUSR)
+    remove_tree(tree)
+    assert not tree.exists()
+    assert outside.read_text() == "stays"
