@@ -6,7 +6,7 @@ PYTHON ?= python
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: ## formatting, lint and types
+check: ## lint and types
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 

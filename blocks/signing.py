@@ -88,7 +88,8 @@ def sign(request: LinkRequest, account_name: str, key: str | UserDelegationKey, 
     return generate_blob_sas(
         account_name,
         request.container,
-        request.blob,
+        # The service takes a backslash for a slash before it checks the signature (azure-sdk-for-python issue 48690).
+        request.blob.replace("\\", "/"),
         account_key=account_key,
         user_delegation_key=delegation_key,
         permission=BlobSasPermissions.from_string(request.permission),

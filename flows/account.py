@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect.exceptions import ObjectNotFound
+from pydantic import ValidationError
 
 from blocks.azure_batch import AzureBatchAccount
 from blocks.azure_storage import AzureStorageCredentials
@@ -48,6 +49,8 @@ def local_account(azure: LocalAzure) -> AzureBatchAccount:
 def _load(name: str) -> AzureBatchAccount:
     try:
         block = AzureBatchAccount.load(name)
+    except ValidationError as error:
+        raise BadInput(f"The Azure Batch account block {name!r} is not valid: {error.errors()[0]['msg']}") from None
     except (ValueError, ObjectNotFound):
         raise BadInput(
             f"There is no Azure Batch account block named {name!r}: make one in the Prefect UI under Blocks."

@@ -15,6 +15,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.account import open_account
+from flows.artifacts import publish_results
 from flows.map_run import run_map
 from flows.parameters import MapParameters
 from flows.preflight import check_locally
@@ -39,6 +40,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     check_locally(run)
     with open_account(run.account) as account:
         result = run_map(account, run, f"map-{flow_run.id}")
+    publish_results(result)
     wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)

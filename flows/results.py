@@ -44,6 +44,9 @@ class ResultCounts(BaseModel):
     failed: int = 0
     skipped: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.succeeded} succeeded, {self.failed} failed, {self.skipped} skipped"
+
 
 class MapResult(BaseModel):
     """The result of a map run; tasks stand in the order of the inputs."""
@@ -93,5 +96,4 @@ def text_report(result: MapResult) -> Iterator[str]:
             yield f"Failed: {task.error}"
     if len(result.tasks) > _SHOWN_OUTPUTS:
         yield f"\n... and {len(result.tasks) - _SHOWN_OUTPUTS} more tasks"
-    counts = result.counts
-    yield f"\n{counts.succeeded} succeeded, {counts.failed} failed, {counts.skipped} skipped"
+    yield f"\n{result.counts}"

@@ -139,6 +139,8 @@ _BY_STATUS: dict[int, dict[str, str]] = {
         "InternalError": "The server encountered an internal error. Please retry the request.",
         "OperationTimedOut": "The operation could not be completed within the permitted time.",
     },
+    # Not of Azure: what the local service knows of and does not do.
+    501: {"NotEmulated": "The local Batch service does not emulate this operation."},
     503: {
         "ServerBusy": "The server is currently unable to receive requests. Please retry your request.",
         "TooManyEnableAutoScaleRequests": "Too many Enable Pool AutoScale requests are issued on the pool.",

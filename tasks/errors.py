@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
+from blocks.errors import CredentialError
+
 _RETRYABLE_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
@@ -56,16 +58,19 @@ class DeadlineExceeded(BatchFlowError):
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turns SDK errors raised inside into ``ServiceFailure``.
+    """Turns SDK errors raised inside into ``ServiceFailure``, and what a credential cannot do into ``BadInput``.
 
     Args:
         doing: what was being done, with the id, such as ``create pool 'p1'``.
 
     Raises:
         ServiceFailure: for every error of azure-core; the cause is kept.
+        BadInput: for every error of a credentials block.
     """
     try:
         yield
+    except CredentialError as error:
+        raise BadInput(f"Could not {doing}: {error}") from error
     except HttpResponseError as error:
         code = _error_code(error)
         retryable = error.status_code in _RETRYABLE_STATUSES

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from localbatch.launcher import LocalAzure
 
 
+LIVE_VARIABLES = ("AZURE_BATCH_LIVE_ENDPOINT", "AZURE_BATCH_LIVE_STORAGE_URL")
+
+
 def _isolate_prefect() -> None:
     """Keeps the tests and the developer's own Prefect apart; Prefect reads these settings when it is imported."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
@@ -51,10 +54,11 @@ def local_azure() -> "Iterator[LocalAzure]":
 
 
 @pytest.fixture
-def azure(local_azure: "LocalAzure", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalAzure]":
+def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalAzure]":
     """The local Azure of the tests, to which flows attach while the test runs."""
     from localbatch.launcher import CONNECTION_VARIABLE
 
+    local_azure: LocalAzure = request.getfixturevalue("local_azure")
     file = tmp_path_factory.mktemp("azure") / "connection.json"
     file.write_text(local_azure.endpoints.to_line())
     os.environ[CONNECTION_VARIABLE] = str(file)
@@ -62,12 +66,37 @@ def azure(local_azure: "LocalAzure", tmp_path_factory: pytest.TempPathFactory) -
     del os.environ[CONNECTION_VARIABLE]
 
 
-@pytest.fixture(scope="session")
-def account(local_azure: "LocalAzure") -> "AzureBatchAccount":
-    """The account block of the local Azure."""
+@pytest.fixture(scope="session", params=["local", pytest.param("live", marks=pytest.mark.live)])
+def account(request: pytest.FixtureRequest) -> "AzureBatchAccount":
+    """The account that stages and flows are tested with: the local Azure's, and with ``-m live`` a real one."""
     from flows.account import local_account
 
-    return local_account(local_azure)
+    if request.param == "live":
+        return _live_account()
+    return local_account(request.getfixturevalue("local_azure"))
+
+
+def _live_account() -> "AzureBatchAccount":
+    from blocks.azure_batch import AzureBatchAccount
+    from blocks.azure_storage import AzureStorageCredentials
+    from blocks.credentials import DefaultCredential
+
+    missing = [name for name in LIVE_VARIABLES if name not in os.environ]
+    if missing:
+        pytest.skip(f"a real account is named by {' and '.join(LIVE_VARIABLES)}")
+    endpoint, storage_url = (os.environ[name] for name in LIVE_VARIABLES)
+    storage = AzureStorageCredentials(account_url=storage_url, credential=DefaultCredential())
+    return AzureBatchAccount(endpoint=endpoint, credential=DefaultCredential(), storage=storage)
+
+
+@pytest.fixture
+def account_name(request: pytest.FixtureRequest, account: "AzureBatchAccount", prefect_server: str) -> str | None:
+    """What a flow is given as its account: nothing for the local Azure, a saved block for a real one."""
+    if "live" not in request.node.callspec.id:
+        request.getfixturevalue("azure")
+        return None
+    account.save("live", overwrite=True)
+    return "live"
 
 
 @pytest.fixture

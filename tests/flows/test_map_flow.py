@@ -1,21 +1,29 @@
 """The map flow, run in this process against a local Azure and a Prefect server."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from blocks.azure_batch import AzureBatchAccount
 
+from blocks.azure_batch import AzureBatchAccount
 from flows.map_flow import map_flow
 from flows.parameters import MapParameters
 from flows.results import MapResult, TasksFailed
 from tasks.errors import BadInput
 from tests.hostile import HOSTILE_NAMES
 
-pytestmark = pytest.mark.usefixtures("prefect_server", "azure")
+Run = Callable[..., MapResult]
 
 
-def run(results: Path, **parameters: object) -> MapResult:
-    return map_flow(MapParameters(results=str(results), **parameters))
+@pytest.fixture
+def run(account_name: str | None, tmp_path: Path) -> Run:
+    """Runs the flow on the account of the test, results in ``out``."""
+
+    def run(**parameters: object) -> MapResult:
+        given: dict[str, object] = {"account": account_name, "results": str(tmp_path / "out"), **parameters}
+        return map_flow(MapParameters.model_validate(given))
+
+    return run
 
 
 def left_behind(account: AzureBatchAccount) -> list[str]:
@@ -30,8 +38,8 @@ def texts(result: MapResult) -> list[str]:
     return [Path(task.stdout).read_text() for task in result.tasks if task.stdout]
 
 
-def test_the_bundled_example_runs_on_two_nodes(account: AzureBatchAccount, tmp_path: Path) -> None:
-    result = run(tmp_path)
+def test_the_bundled_example_runs_on_two_nodes(account: AzureBatchAccount, run: Run) -> None:
+    result = run()
     assert result.counts.succeeded == len(result.tasks) == 4
     assert [text.splitlines()[0].startswith("Hostname: ") for text in texts(result)] == [True] * 4
     assert "The third reading" in texts(result)[2]
@@ -39,7 +47,7 @@ def test_the_bundled_example_runs_on_two_nodes(account: AzureBatchAccount, tmp_p
     assert left_behind(account) == []
 
 
-def test_hostile_names_work_everywhere_and_inject_nothing(tmp_path: Path) -> None:
+def test_hostile_names_work_everywhere_and_inject_nothing(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "inputs"
     folder.mkdir()
     for number, name in enumerate(HOSTILE_NAMES):
@@ -57,10 +65,10 @@ def test_hostile_names_work_everywhere_and_inject_nothing(tmp_path: Path) -> Non
         assert [Path(path).read_text() for path in task.outputs] == ["x" * number]
 
 
-def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, two_files: Path, tmp_path: Path) -> None:
+def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
     command = 'grep -q alpha {input} || {{ echo "no alpha here" >&2; exit 3; }}'
     with pytest.raises(TasksFailed, match="1 of 2 tasks") as failed:
-        run(tmp_path / "out", inputs=[str(two_files)], command=command)
+        run(inputs=[str(two_files)], command=command)
     result = failed.value.result
     assert [(task.state, task.exit_code) for task in result.tasks] == [("succeeded", 0), ("failed", 3)]
     error = result.tasks[1].error or ""
@@ -69,21 +77,21 @@ def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, tw
     assert left_behind(account) == []
 
 
-def test_inputs_may_be_blobs(account: AzureBatchAccount, tmp_path: Path) -> None:
+def test_inputs_may_be_blobs(account: AzureBatchAccount, run: Run) -> None:
     container = account.storage.get_client().get_container_client("given")
     container.create_container()
     for name in ("x/a b.txt", "x/ü?#%.txt", "y/other.txt"):
         container.upload_blob(name, name.encode())
-    result = run(tmp_path, inputs=["az://given/x/"], command="cat {input}")
+    result = run(inputs=["az://given/x/"], command="cat {input}")
     assert texts(result) == ["x/a b.txt", "x/ü?#%.txt"]
 
 
-def test_many_inputs_go_through_the_stages_in_batches(tmp_path: Path) -> None:
+def test_many_inputs_go_through_the_stages_in_batches(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "inputs"
     folder.mkdir()
     for number in range(120):
         (folder / f"{number:03}.txt").write_text(str(number))
-    result = run(tmp_path / "out", inputs=[str(folder)], command="cat {input}", nodes=2, slots=4)
+    result = run(inputs=[str(folder)], command="cat {input}", nodes=2, slots=4)
     assert texts(result) == [str(number) for number in range(120)]
 
 
@@ -99,9 +107,9 @@ def test_many_inputs_go_through_the_stages_in_batches(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_exist_is_told_before_anything_is_created(
-    account: AzureBatchAccount, two_files: Path, tmp_path: Path, parameters: dict[str, object], complaint: str
+    account: AzureBatchAccount, two_files: Path, run: Run, parameters: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(BadInput, match=complaint) as refused:
-        run(tmp_path, **{"inputs": [str(two_files)], "command": "cat {input}", **parameters})
+        run(**{"inputs": [str(two_files)], "command": "cat {input}", **parameters})
     assert "\n" not in str(refused.value)
     assert left_behind(account) == []

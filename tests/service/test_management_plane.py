@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from azure.core.credentials import AccessToken, TokenCredential
+from azure.batch import BatchClient, models
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential, TokenCredential
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -18,6 +19,7 @@ from azure.mgmt.batch.models import ActivateApplicationPackageParameters, Applic
 from azure.storage.blob import BlobClient
 
 from localbatch.launcher import LocalAzure
+from tests.processes import wait_until
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 ZIP = ActivateApplicationPackageParameters(format="zip")
@@ -63,6 +65,11 @@ def make_client(azure: LocalAzure, credential: TokenCredential | None = None) ->
         per_call_policies=[PlainHttp()],
         retry_total=0,
     )
+
+
+def open_batch(azure: LocalAzure, account: str) -> BatchClient:
+    credential = AzureNamedKeyCredential(account, azure.endpoints.batch_key)
+    return BatchClient(azure.endpoints.batch_endpoint, credential, retry_total=0)
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +298,65 @@ def test_without_storage_packages_are_refused_in_one_sentence() -> None:
         group.put_application("myapp")
         with pytest.raises(HttpResponseError, match="--no-storage"):
             group.client.application_package.create(group.name, group.account, "myapp", "1")
+
+
+def test_the_data_plane_lists_what_was_published(group: Group, azure: LocalAzure) -> None:
+    group.put_application("myapp", displayName="My app")
+    for version in ("1.0", "2.0"):
+        group.publish("myapp", version, make_zip(a="a"))
+    group.put_application("unpublished")
+    group.client.application_package.create(group.name, group.account, "unpublished", "1")
+
+    with open_batch(azure, group.account) as batch:
+        listed = {found.id: list(found.versions) for found in batch.list_applications()}
+        found = batch.get_application("myapp")
+
+    assert listed["myapp"] == ["1.0", "2.0"]
+    assert (found.display_name, list(found.versions)) == ("My app", ["1.0", "2.0"])
+
+
+def test_a_task_runs_the_program_of_its_pools_package(group: Group, azure: LocalAzure) -> None:
+    group.put_application("myapp")
+    # Zips made on Windows or by zipfile carry no right to execute.
+    group.publish("myapp", "1.0", make_zip(program="#!/bin/sh\necho from the package\n"))
+    pool = models.BatchPoolCreateOptions(
+        id="pool",
+        vm_size="standard_d2s_v3",
+        virtual_machine_configuration=models.VirtualMachineConfiguration(
+            image_reference=models.BatchVmImageReference(
+                publisher="canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"
+            ),
+            node_agent_sku_id="batch.node.ubuntu 24.04",
+        ),
+        target_dedicated_nodes=1,
+        application_package_references=[models.BatchApplicationPackageReference(application_id="myapp", version="1.0")],
+    )
+    command = "/bin/bash -c '$AZ_BATCH_APP_PACKAGE_myapp_1_0/program'"
+    with open_batch(azure, group.account) as batch:
+        batch.create_pool(pool)
+        batch.create_job(models.BatchJobCreateOptions(id="job", pool_info=models.BatchPoolInfo(pool_id="pool")))
+        batch.create_task("job", models.BatchTaskCreateOptions(id="task", command_line=command))
+        wait_until(lambda: batch.get_task("job", "task").state == models.BatchTaskState.COMPLETED, 30)
+        task = batch.get_task("job", "task")
+        output = b"".join(batch.download_task_file("job", "task", "stdout.txt"))
+        batch.begin_delete_job("job")
+        batch.begin_delete_pool("pool")
+
+    assert task.execution_info is not None
+    assert task.execution_info.exit_code == 0, task.execution_info.failure_info
+    assert output == b"from the package\n"
+
+
+def test_a_pool_with_a_package_that_is_not_active_is_refused(group: Group, azure: LocalAzure) -> None:
+    group.put_application("myapp")
+    group.client.application_package.create(group.name, group.account, "myapp", "1.0")
+    pool = models.BatchPoolCreateOptions(
+        id="pool",
+        vm_size="standard_d2s_v3",
+        application_package_references=[models.BatchApplicationPackageReference(application_id="myapp", version="1.0")],
+    )
+    with (
+        open_batch(azure, group.account) as batch,
+        pytest.raises(HttpResponseError, match="InvalidApplicationPackageReferences"),
+    ):
+        batch.create_pool(pool)

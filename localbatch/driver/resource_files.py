@@ -1,0 +1,137 @@
+"""The files a task asks for, fetched into its working directory before its command runs."""
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import ContainerClient, ExponentialRetry
+
+from localbatch.driver.downloads import Downloader, DownloadError
+from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
+from localbatch.driver.threads import Threads
+from localbatch.models import ResourceFile
+
+_DEFAULT_MODE = 0o770
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One file to fetch.
+
+    Attributes:
+        link: where from.
+        name: where to, relative to the working directory; with a slash at its end it is a directory.
+        mode: permission bits.
+    """
+
+    link: str
+    name: str
+    mode: int
+
+
+async def fetch_resource_files(
+    files: Iterable[ResourceFile], working: Path, downloader: Downloader, threads: Threads
+) -> None:
+    """Fetches all resource files of a command, several at a time.
+
+    Raises:
+        CommandFailed: one of them could not be fetched or written, or would leave the working directory.
+    """
+
+    def fetch(placement: Placement, given_up: threading.Event) -> None:
+        _fetch(placement, working, downloader, given_up)
+
+    for file in files:
+        await threads.each(fetch, await threads.call(placements, file) if file.http_url is None else placements(file))
+
+
+def placements(file: ResourceFile) -> list[Placement]:
+    """Returns what a resource file stands for: one link, or every blob of a container with the given prefix.
+
+    Raises:
+        CommandFailed: the container could not be listed, or the mode is not an octal number.
+    """
+    name = file.file_path or ""
+    mode = _mode(file, name)
+    if file.http_url is not None:
+        return [Placement(file.http_url, name, mode)]
+    if file.storage_container_url is None:
+        raise CommandFailed(resource_file_failure(name, "The resource file names no source."))
+    return _container_placements(file.storage_container_url, file.blob_prefix, name, mode)
+
+
+def place_inside(working: Path, name: str) -> Path:
+    """Returns where a file of that name belongs, and makes its directory.
+
+    Raises:
+        CommandFailed: the place lies outside the working directory, be it by a symbolic link.
+    """
+    try:
+        if name.startswith("/") or os.path.normpath(name) in (".", "..") or os.path.normpath(name).startswith("../"):
+            raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
+        path = working / name
+        home = working.resolve()
+        if not path.parent.resolve().is_relative_to(home):
+            raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.parent.resolve() / path.name
+    except (OSError, ValueError) as error:
+        raise CommandFailed(resource_file_failure(name, _words(error))) from error
+
+
+def _mode(file: ResourceFile, name: str) -> int:
+    if not file.file_mode:
+        return _DEFAULT_MODE
+    try:
+        return int(file.file_mode, 8) & 0o7777
+    except ValueError as error:
+        raise CommandFailed(resource_file_failure(name, "The file mode is not an octal number.")) from error
+
+
+def _container_placements(link: str, prefix: str | None, directory: str, mode: int) -> list[Placement]:
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=0)
+    try:
+        with ContainerClient.from_container_url(link, retry_policy=retry, connection_timeout=10) as container:
+            return [
+                Placement(container.get_blob_client(name).url, os.path.join(directory, name), mode)
+                for name in container.list_blob_names(name_starts_with=prefix or None)
+            ]
+    except HttpResponseError as error:
+        failure = download_failure(error.status_code, link, directory, str(error.status_code))
+        raise CommandFailed(failure) from error
+    except (AzureError, ValueError) as error:
+        raise CommandFailed(download_failure(None, link, directory, type(error).__name__)) from error
+
+
+def _fetch(placement: Placement, working: Path, downloader: Downloader, given_up: threading.Event) -> None:
+    path = place_inside(working, placement.name)
+    if placement.name.endswith("/"):
+        path.mkdir(exist_ok=True)
+        return
+    try:
+        with _create(path, placement) as stream:
+            downloader.fetch(placement.link, stream, given_up)
+    except DownloadError as error:
+        raise CommandFailed(download_failure(error.status, placement.link, placement.name, str(error))) from error
+    except OSError as error:
+        raise CommandFailed(write_failure(placement.name, error)) from error
+
+
+def _create(path: Path, placement: Placement) -> BinaryIO:
+    try:
+        # Anew, for a file of the run before may be read-only or a symbolic link.
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(descriptor, placement.mode)
+    except (OSError, ValueError) as error:
+        raise CommandFailed(resource_file_failure(placement.name, _words(error))) from error
+    return os.fdopen(descriptor, "wb", _BUFFER_BYTES)
+
+
+def _words(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,0 +1,75 @@
+"""What the service knows of and does not do. It says so: nothing here is ever answered with success.
+
+Tables of properties by the resource they stand in. Whoever adds a feature removes its line.
+"""
+
+from collections.abc import Mapping
+
+from localbatch.errors import ServiceError
+from localbatch.wire import JsonObject, JsonValue
+
+_REASON = "The local Batch service does not emulate this property."
+# A value which asks for nothing may be sent.
+_HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
+
+_COMMAND = ("containerSettings", "userIdentity.username", "authenticationTokenSettings")
+_IDENTITIES = ("identityReference",)
+
+POOL = (
+    *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
+    *("mountConfiguration", "userAccounts", "certificateReferences", "cloudServiceConfiguration"),
+    "virtualMachineConfiguration.containerConfiguration",
+    "virtualMachineConfiguration.extensions",
+    "virtualMachineConfiguration.windowsConfiguration",
+    *(f"startTask.{name}" for name in _COMMAND),
+    *(f"startTask.resourceFiles.{name}" for name in _IDENTITIES),
+)
+JOB = (
+    *("jobManagerTask", "jobReleaseTask", "usesTaskDependencies", "allowTaskPreemption", "networkConfiguration"),
+    "poolInfo.autoPoolSpecification",
+    *(f"jobPreparationTask.{name}" for name in _COMMAND),
+    *(f"jobPreparationTask.resourceFiles.{name}" for name in _IDENTITIES),
+)
+TASK = (
+    *("multiInstanceSettings", "dependsOn", "exitConditions", *_COMMAND),
+    *(f"resourceFiles.{name}" for name in _IDENTITIES),
+    *(f"outputFiles.destination.container.{name}" for name in _IDENTITIES),
+)
+VALUES: Mapping[str, str] = {"onTaskFailure": "noaction"}
+"""Properties of which only one value is emulated."""
+
+
+def refuse_properties(document: JsonObject, names: tuple[str, ...]) -> None:
+    """Refuses a body that asks for something the service does not emulate.
+
+    Args:
+        document: the body.
+        names: paths of properties; lists on the way are looked through item by item.
+
+    Raises:
+        ServiceError: ``UnsupportedProperty`` naming the first one found.
+    """
+    for name in names:
+        if _asks_for(document, name.split(".")):
+            raise _refusal(name)
+    for name, only in VALUES.items():
+        value = document.get(name)
+        if isinstance(value, str) and value.lower() != only:
+            raise _refusal(name)
+
+
+def refuse_operation(operation: str) -> ServiceError:
+    """Makes the refusal of a whole operation."""
+    return ServiceError("NotEmulated", values=(("Operation", operation),))
+
+
+def _refusal(name: str) -> ServiceError:
+    return ServiceError("UnsupportedProperty", values=(("PropertyName", name), ("Reason", _REASON)))
+
+
+def _asks_for(value: JsonValue, path: list[str]) -> bool:
+    if isinstance(value, list):
+        return any(_asks_for(item, path) for item in value)
+    if not path:
+        return value not in _HARMLESS
+    return isinstance(value, dict) and path[0] in value and _asks_for(value[path[0]], path[1:])

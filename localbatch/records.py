@@ -1,0 +1,175 @@
+"""What the service remembers: one frozen dataclass per table of its database.
+
+``body`` is the resource as its client described it, in the words of the wire and with the service's defaults filled in.
+What the engine moves or searches has a field of its own. ``seq`` grows with each row added to a table and is what
+pages and queues are ordered by.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from localbatch.wire import JsonObject
+
+
+@dataclass(frozen=True)
+class PoolRecord:
+    """A pool.
+
+    Attributes:
+        account_url: how the client that created it reaches the service; its tasks are told.
+        deallocation: what becomes of tasks on nodes that leave by the resize under way.
+        resize_seconds: how long the resize under way may take.
+        resize_errors: why the last resize missed its targets.
+        nodes_made: how many nodes it ever had, for their host names.
+    """
+
+    seq: int
+    account: str
+    id: str
+    account_url: str
+    body: JsonObject
+    created: datetime
+    modified: datetime
+    state: str
+    state_changed: datetime
+    allocation: str
+    allocation_changed: datetime
+    target_dedicated: int
+    target_spot: int
+    deallocation: str
+    resize_seconds: float
+    resize_errors: list[JsonObject]
+    nodes_made: int
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """A node of a pool.
+
+    Attributes:
+        pool: ``seq`` of its pool.
+        start_task: the pool's start task when the node joined, in the words of the wire.
+        start_info: how the start task went, in the words of the wire.
+        packages: the pool's application package references when the node joined.
+        errors: why the node is unusable.
+    """
+
+    seq: int
+    pool: int
+    id: str
+    dedicated: bool
+    hostname: str
+    state: str
+    state_changed: datetime
+    allocated: datetime
+    booted: datetime | None
+    start_task: JsonObject | None
+    start_info: JsonObject | None
+    packages: list[JsonObject]
+    errors: list[JsonObject]
+    tasks_run: int
+    tasks_succeeded: int
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job.
+
+    Attributes:
+        pool_id: the pool it runs on, which need not exist.
+        max_parallel: how many of its tasks may run at once; -1 is no limit.
+        disable_tasks: what becomes of its tasks while it is being disabled.
+        terminate_reason: why it ended.
+    """
+
+    seq: int
+    account: str
+    id: str
+    body: JsonObject
+    created: datetime
+    modified: datetime
+    state: str
+    state_changed: datetime
+    previous_state: str | None
+    previous_changed: datetime | None
+    pool_id: str
+    priority: int
+    max_parallel: int
+    disable_tasks: str
+    ended: datetime | None
+    terminate_reason: str | None
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task of a job.
+
+    Attributes:
+        job: ``seq`` of its job.
+        affinity: affinity id of the node it would rather run on.
+        result: ``success`` or ``failure`` once completed.
+        failure: ``failureInfo`` in the words of the wire.
+        pool_id: pool of the node it ran on last.
+        expires: when its files are removed; None as long as that is not known, and for ever.
+        cleaned: its files are gone, by the end of their retention.
+    """
+
+    seq: int
+    job: int
+    id: str
+    body: JsonObject
+    required_slots: int
+    affinity: str | None
+    created: datetime
+    modified: datetime
+    state: str
+    state_changed: datetime
+    previous_state: str | None = None
+    previous_changed: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+    result: str | None = None
+    failure: JsonObject | None = None
+    retries: int = 0
+    retried: datetime | None = None
+    requeues: int = 0
+    requeued: datetime | None = None
+    pool_id: str | None = None
+    node_id: str | None = None
+    expires: datetime | None = None
+    cleaned: bool = False
+
+
+@dataclass(frozen=True)
+class PreparationRecord:
+    """One job's preparation task on one node.
+
+    Attributes:
+        job: ``seq`` of the job.
+        pool_id: pool of the node.
+        state: ``running`` or ``completed``.
+        stale: the node was started anew since, and it must run again.
+    """
+
+    seq: int
+    job: int
+    pool_id: str
+    node_id: str
+    state: str
+    started: datetime
+    ended: datetime | None = None
+    exit_code: int | None = None
+    result: str | None = None
+    failure: JsonObject | None = None
+    retries: int = 0
+    retried: datetime | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class TaskCount:
+    """How many tasks of a job are in one state, and how many slots they need."""
+
+    tasks: int = 0
+    slots: int = 0

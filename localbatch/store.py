@@ -1,0 +1,181 @@
+"""The service's memory: one SQLite database, written before anything is acknowledged.
+
+Write-ahead logging with ``synchronous = NORMAL``: what was committed survives the end of the process, ``kill -9``
+included. Tasks are counted by triggers, so that counts cost the same with ten tasks and with a million.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from localbatch.records import JobRecord, NodeRecord, PoolRecord, PreparationRecord, TaskCount, TaskRecord
+from localbatch.store_applications import Applications
+from localbatch.table import SqlValue, Table, to_sql
+
+_COUNTS = """
+CREATE TABLE IF NOT EXISTS task_counts (
+    job INTEGER NOT NULL, kind TEXT NOT NULL, tasks INTEGER NOT NULL, slots INTEGER NOT NULL, PRIMARY KEY (job, kind)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS task_added AFTER INSERT ON tasks BEGIN
+    INSERT INTO task_counts
+    VALUES (NEW.job, CASE NEW.state WHEN 'completed' THEN NEW.result ELSE NEW.state END, 1, NEW.required_slots)
+    ON CONFLICT DO UPDATE SET tasks = tasks + 1, slots = slots + excluded.slots;
+END;
+CREATE TRIGGER IF NOT EXISTS task_removed AFTER DELETE ON tasks BEGIN
+    UPDATE task_counts SET tasks = tasks - 1, slots = slots - OLD.required_slots
+    WHERE job = OLD.job AND kind = CASE OLD.state WHEN 'completed' THEN OLD.result ELSE OLD.state END;
+END;
+CREATE TRIGGER IF NOT EXISTS task_moved AFTER UPDATE OF state ON tasks BEGIN
+    UPDATE task_counts SET tasks = tasks - 1, slots = slots - OLD.required_slots
+    WHERE job = OLD.job AND kind = CASE OLD.state WHEN 'completed' THEN OLD.result ELSE OLD.state END;
+    INSERT INTO task_counts
+    VALUES (NEW.job, CASE NEW.state WHEN 'completed' THEN NEW.result ELSE NEW.state END, 1, NEW.required_slots)
+    ON CONFLICT DO UPDATE SET tasks = tasks + 1, slots = slots + excluded.slots;
+END;
+"""
+
+_WAITING_JOBS = (
+    "account = ? AND pool_id = ? AND state = 'active' AND EXISTS"
+    " (SELECT 1 FROM task_counts WHERE job = jobs.seq AND kind = 'active' AND tasks > 0)"
+)
+
+
+class Store:
+    """Pools, nodes, jobs and tasks of all accounts.
+
+    Args:
+        path: the database file, made if it is missing; its directory exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        self.pools = Table(connection, PoolRecord, "pools", nocase=("id",), indexes={"unique_id": "(account, id)"})
+        self.nodes = Table(
+            connection, NodeRecord, "nodes", indexes={"unique_id": "(pool, id)", "by_state": "(pool, state)"}
+        )
+        self.jobs = Table(
+            connection,
+            JobRecord,
+            "jobs",
+            nocase=("id", "pool_id"),
+            indexes={"unique_id": "(account, id)", "by_pool": "(account, pool_id, state)"},
+        )
+        self.tasks = Table(
+            connection,
+            TaskRecord,
+            "tasks",
+            nocase=("id",),
+            indexes={
+                "unique_id": "(job, id)",
+                "by_job": "(job, seq)",
+                "by_state": "(job, state, seq, required_slots)",
+                "by_change": "(job, state, state_changed)",
+                "by_expiry": "(expires) WHERE expires IS NOT NULL",
+            },
+        )
+        self.preparations = Table(
+            connection, PreparationRecord, "preparations", indexes={"unique_node": "(job, node_id)"}
+        )
+        connection.executescript(_COUNTS)
+        self.applications = Applications(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes all changes within the block at once, or none of them."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._connection.close()
+
+    def find_pool(self, account: str, pool_id: str) -> PoolRecord | None:
+        """Returns the pool of that id, in whatever case."""
+        return self.pools.first("account = ? AND id = ?", account, pool_id)
+
+    def find_node(self, pool: int, node_id: str) -> NodeRecord | None:
+        """Returns a node of a pool."""
+        return self.nodes.first("pool = ? AND id = ?", pool, node_id)
+
+    def find_job(self, account: str, job_id: str) -> JobRecord | None:
+        """Returns the job of that id, in whatever case."""
+        return self.jobs.first("account = ? AND id = ?", account, job_id)
+
+    def find_task(self, job: int, task_id: str) -> TaskRecord | None:
+        """Returns the task of that id, in whatever case."""
+        return self.tasks.first("job = ? AND id = ?", job, task_id)
+
+    def find_preparation(self, job: int, node_id: str) -> PreparationRecord | None:
+        """Returns how a job's preparation task went on a node, None if it never ran there."""
+        return self.preparations.first("job = ? AND node_id = ?", job, node_id)
+
+    def list_tasks(
+        self, job: int, after: int, limit: int, *, state: str | None = None, since: datetime | None = None
+    ) -> Iterator[TaskRecord]:
+        """Returns tasks in the order in which they were added.
+
+        Args:
+            job: ``seq`` of the job.
+            after: only rows behind this ``seq``.
+            limit: at most so many.
+            state: only those in this state.
+            since: only those whose state changed then or later; asks for a state.
+        """
+        if state is None:
+            return self.tasks.where("job = ? AND seq > ?", job, after, limit=limit, by="by_job")
+        if since is None:
+            return self.tasks.where("job = ? AND state = ? AND seq > ?", job, state, after, limit=limit, by="by_state")
+        condition = "job = ? AND state = ? AND state_changed >= ? AND seq > ?"
+        return self.tasks.where(condition, job, state, to_sql(since), after, limit=limit, by="by_change")
+
+    def list_waiting_tasks(self, job: int, largest: int, limit: int) -> list[TaskRecord]:
+        """Returns the first tasks of a job that wait for a node and need no more than so many slots."""
+        condition = "job = ? AND state = 'active' AND required_slots <= ?"
+        return list(self.tasks.where(condition, job, largest, limit=limit, by="by_state"))
+
+    def list_waiting_jobs(self, account: str, pool_id: str) -> list[JobRecord]:
+        """Returns the active jobs of a pool that have waiting tasks: the most important first, then the oldest."""
+        jobs = self.jobs.where(_WAITING_JOBS, account, pool_id)
+        return sorted(jobs, key=lambda job: (-job.priority, job.seq))
+
+    def count_tasks(self, job: int) -> dict[str, TaskCount]:
+        """Counts a job's tasks: ``active``, ``preparing``, ``running``, ``success`` and ``failure``."""
+        rows = self._connection.execute("SELECT kind, tasks, slots FROM task_counts WHERE job = ?", (job,))
+        return {kind: TaskCount(tasks, slots) for kind, tasks, slots in rows}
+
+    def forget_counts(self, job: int) -> None:
+        """Removes the counts of a job that is being deleted."""
+        self._connection.execute("DELETE FROM task_counts WHERE job = ?", (job,))
+
+    def count_nodes(self, pool: int) -> dict[tuple[bool, str], int]:
+        """Counts a pool's nodes by whether they are dedicated and by state."""
+        query = "SELECT dedicated, state, count(*) FROM nodes WHERE pool = ? GROUP BY dedicated, state"
+        return {(bool(dedicated), state): count for dedicated, state, count in self._connection.execute(query, (pool,))}
+
+    def next_expiry(self) -> datetime | None:
+        """Tells when the files of some task are to be removed next."""
+        first = next(self.expired_tasks(None, 1), None)
+        return None if first is None else first.expires
+
+    def expired_tasks(self, now: datetime | None, limit: int) -> Iterator[TaskRecord]:
+        """Returns tasks whose files are to be removed, or with None whenever that is, the earliest first."""
+        seqs = self._connection.execute(
+            "SELECT seq FROM tasks WHERE expires IS NOT NULL AND expires <= ? ORDER BY expires LIMIT ?",
+            (2**62 if now is None else to_sql(now), limit),
+        ).fetchall()
+        return self._tasks(seq for (seq,) in seqs)
+
+    def _tasks(self, seqs: Iterable[SqlValue]) -> Iterator[TaskRecord]:
+        for seq in seqs:
+            task = self.tasks.first("seq = ?", seq)
+            if task is not None:
+                yield task

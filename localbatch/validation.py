@@ -1,0 +1,283 @@
+"""What request bodies must look like, beyond their types: pure, so that every rule is told apart from its effect.
+
+Source of the limits: the Batch REST reference, API version 2025-06-01.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from localbatch.action_models import NodeRemoval, PoolResize
+from localbatch.errors import ServiceError, invalid_property
+from localbatch.models import (
+    Body,
+    Command,
+    JobBody,
+    NameValue,
+    OutputFile,
+    PoolBody,
+    ResourceFile,
+    TaskBody,
+    TaskConstraints,
+)
+from localbatch.wire import JsonObject, JsonValue
+
+Model = TypeVar("Model", bound=Body)
+
+MOST_TASKS = 100
+MOST_NODES = 10_000
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OCTAL = re.compile(r"[0-7]{3,4}")
+_LONGEST_NAME = 1024
+_MOST_SLOTS = 256
+_MOST_REMOVED_NODES = 100
+_UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
+_DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
+_WHOLE = {"int_type": "a whole number", "int_parsing": "a whole number", "bool_type": "true or false"}
+
+
+def parse_json(raw: bytes) -> JsonObject:
+    """Reads a request body; properties that are null count as left out.
+
+    Raises:
+        ServiceError: ``InvalidRequestBody``, with the reason.
+    """
+    try:
+        document = _strip_nulls(json.loads(raw, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"The body is not JSON in UTF-8: {error}") from error
+    if not isinstance(document, dict):
+        raise _unreadable("The body is not a JSON object.")
+    return document
+
+
+def _unreadable(reason: str) -> ServiceError:
+    return ServiceError("InvalidRequestBody", values=(("Reason", reason),))
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _strip_nulls(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {_text(name): _strip_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_strip_nulls(each) for each in value]
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    # Half of a surrogate pair, which JSON can spell, is no text; and no name, path or argument holds a NUL.
+    value.encode()
+    if "\0" in value:
+        raise ValueError("a text holds the character NUL")
+    return value
+
+
+def read(model: type[Model], document: JsonObject) -> Model:
+    """Checks a body against its model.
+
+    Raises:
+        ServiceError: ``MissingRequiredProperty``, or ``InvalidPropertyValue`` naming the property and the reason.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", name),))
+    raise invalid_property(
+        name,
+        first["input"],
+        f"It must be {_WHOLE[first['type']]}."
+        if first["type"] in _WHOLE
+        else f"{first['msg'].removeprefix('Value error, ')}.",
+    )
+
+
+def write(model: Body) -> JsonObject:
+    """Turns a model back into JSON: what the client gave, in the words and forms of the wire."""
+    document: JsonObject = model.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+    return document
+
+
+def check_id(value: str, name: str = "id") -> None:
+    """Refuses what can't be the id of a pool, job or task."""
+    if not _ID.fullmatch(value):
+        raise invalid_property(name, value, "An id has 1 to 64 characters: letters, digits, hyphens and underscores.")
+
+
+def check_pool(body: PoolBody) -> None:
+    """Refuses a pool that can't be."""
+    check_id(body.id)
+    _check_name(body)
+    if not body.vm_size.strip():
+        raise invalid_property("vmSize", body.vm_size, "It must not be empty.")
+    if "virtualMachineConfiguration" not in (body.model_extra or {}):
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "virtualMachineConfiguration"),))
+    check_slots("taskSlotsPerNode", body.task_slots_per_node)
+    check_target("targetDedicatedNodes", body.target_dedicated_nodes)
+    check_target("targetLowPriorityNodes", body.target_low_priority_nodes)
+    check_resize_timeout(body.resize_timeout.total_seconds())
+    check_metadata(body.metadata)
+    if body.start_task is not None:
+        check_command("startTask", body.start_task)
+        _check_retries("startTask.maxTaskRetryCount", body.start_task.max_task_retry_count)
+
+
+def check_slots(name: str, slots: int) -> None:
+    """Refuses a number of task slots that no node has."""
+    if not 1 <= slots <= _MOST_SLOTS:
+        raise invalid_property(name, slots, f"It must lie between 1 and {_MOST_SLOTS}.")
+
+
+def check_target(name: str, nodes: int) -> None:
+    """Refuses a number of nodes that no pool has."""
+    if not 0 <= nodes <= MOST_NODES:
+        raise invalid_property(name, nodes, f"It must lie between 0 and {MOST_NODES}.")
+
+
+def check_resize_timeout(seconds: float) -> None:
+    """Refuses a time for resizing below the service's least, five minutes."""
+    if seconds < 300:
+        raise invalid_property("resizeTimeout", f"{seconds:g} s", "It must be at least 5 minutes.")
+
+
+def check_resize(body: PoolResize) -> None:
+    """Refuses a resize that names no size, or an impossible one."""
+    if body.target_dedicated_nodes is None and body.target_low_priority_nodes is None:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "targetDedicatedNodes"),))
+    check_target("targetDedicatedNodes", body.target_dedicated_nodes or 0)
+    check_target("targetLowPriorityNodes", body.target_low_priority_nodes or 0)
+    if body.resize_timeout is not None:
+        check_resize_timeout(body.resize_timeout.total_seconds())
+    check_choice("nodeDeallocationOption", body.node_deallocation_option, _DEALLOCATION)
+
+
+def check_removal(body: NodeRemoval) -> None:
+    """Refuses the removal of no nodes or of too many."""
+    if not 1 <= len(body.node_list) <= _MOST_REMOVED_NODES:
+        raise invalid_property("nodeList", len(body.node_list), f"It must name 1 to {_MOST_REMOVED_NODES} nodes.")
+    if body.resize_timeout is not None:
+        check_resize_timeout(body.resize_timeout.total_seconds())
+    check_choice("nodeDeallocationOption", body.node_deallocation_option, _DEALLOCATION)
+
+
+def check_job(body: JobBody) -> None:
+    """Refuses a job that can't be."""
+    check_id(body.id)
+    _check_name(body)
+    check_job_settings(body.priority, body.max_parallel_tasks, body.on_all_tasks_complete)
+    check_choice("onTaskFailure", body.on_task_failure, ("noaction", "performexitoptionsjobaction"))
+    _check_retries("constraints.maxTaskRetryCount", body.constraints.max_task_retry_count)
+    check_metadata(body.metadata)
+    _check_settings("commonEnvironmentSettings", body.common_environment_settings)
+    if body.pool_info.pool_id is None:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "poolInfo.poolId"),))
+    check_id(body.pool_info.pool_id, "poolInfo.poolId")
+    if body.job_preparation_task is not None:
+        check_id(body.job_preparation_task.id, "jobPreparationTask.id")
+        check_command("jobPreparationTask", body.job_preparation_task)
+        _check_constraints("jobPreparationTask.constraints", body.job_preparation_task.constraints)
+
+
+def check_job_settings(priority: int, max_parallel: int, on_all_complete: str) -> None:
+    """Refuses values that a job's scheduling can't have."""
+    if not -1000 <= priority <= 1000:
+        raise invalid_property("priority", priority, "It must lie between -1000 and 1000.")
+    if max_parallel != -1 and max_parallel < 1:
+        raise invalid_property("maxParallelTasks", max_parallel, "It must be -1 or greater than 0.")
+    check_choice("onAllTasksComplete", on_all_complete, ("noaction", "terminatejob"))
+
+
+def check_task(body: TaskBody) -> None:
+    """Refuses a task that can't be."""
+    check_id(body.id)
+    _check_name(body)
+    check_command("", body)
+    check_slots("requiredSlots", body.required_slots)
+    _check_constraints("constraints", body.constraints)
+    for number, output in enumerate(body.output_files):
+        _check_output(f"outputFiles.{number}", output)
+
+
+def check_task_constraints(constraints: TaskConstraints) -> None:
+    """Refuses constraints that a task can't have."""
+    _check_constraints("constraints", constraints)
+
+
+def check_command(name: str, command: Command) -> None:
+    """Refuses a command line, resource files or environment that can't be.
+
+    Args:
+        name: the property that holds the command; empty for a task itself.
+        command: the command.
+    """
+    prefix = f"{name}." if name else ""
+    if not command.command_line.strip():
+        raise invalid_property(f"{prefix}commandLine", command.command_line, "It must not be empty.")
+    _check_settings(f"{prefix}environmentSettings", command.environment_settings)
+    for number, file in enumerate(command.resource_files):
+        _check_resource(f"{prefix}resourceFiles.{number}", file)
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuses a value that is not one of a few; case does not count."""
+    known = tuple(choices)
+    if value.lower() not in known:
+        raise invalid_property(name, value, f"It must be one of {', '.join(known)}.")
+
+
+def check_metadata(items: Iterable[NameValue]) -> None:
+    """Refuses metadata without a name."""
+    if any(not item.name for item in items):
+        raise ServiceError("EmptyMetadataKey")
+
+
+def _check_name(body: Body) -> None:
+    name = getattr(body, "display_name", None) or (body.model_extra or {}).get("displayName", "")
+    if len(str(name)) > _LONGEST_NAME:
+        raise invalid_property("displayName", f"{str(name)[:32]}...", f"It must not exceed {_LONGEST_NAME} characters.")
+
+
+def _check_settings(name: str, settings: Iterable[NameValue]) -> None:
+    for setting in settings:
+        if not setting.name or "=" in setting.name:
+            raise invalid_property(name, setting.name, "The name of a variable must not be empty or hold '='.")
+
+
+def _check_constraints(name: str, constraints: TaskConstraints) -> None:
+    _check_retries(f"{name}.maxTaskRetryCount", constraints.max_task_retry_count)
+
+
+def _check_retries(name: str, count: int | None) -> None:
+    if count is not None and count < -1:
+        raise invalid_property(name, count, "It must be -1, which is without limit, or more.")
+
+
+def _check_resource(name: str, file: ResourceFile) -> None:
+    sources = (file.http_url, file.storage_container_url, file.auto_storage_container_name)
+    if sum(source is not None for source in sources) != 1:
+        reason = "Exactly one of httpUrl, storageContainerUrl and autoStorageContainerName must be given."
+        raise invalid_property(name, file.file_path or "", reason)
+    if file.http_url is not None and not file.file_path:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", f"{name}.filePath"),))
+    if file.http_url is not None and file.blob_prefix is not None:
+        raise invalid_property(f"{name}.blobPrefix", file.blob_prefix, "It goes with a container, not with httpUrl.")
+    if file.file_mode is not None and not _OCTAL.fullmatch(file.file_mode):
+        raise invalid_property(f"{name}.fileMode", file.file_mode, "It must be an octal number such as 0770.")
+
+
+def _check_output(name: str, output: OutputFile) -> None:
+    if output.destination.container is None:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", f"{name}.destination.container"),))
+    if not output.file_pattern:
+        raise invalid_property(f"{name}.filePattern", "", "It must not be empty.")
+    condition = output.upload_options.upload_condition
+    check_choice(f"{name}.uploadOptions.uploadCondition", condition, _UPLOAD_CONDITIONS)

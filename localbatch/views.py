@@ -1,0 +1,272 @@
+"""Records as the wire shows them: pure functions from records to JSON.
+
+``base`` is the service's address as the client named it, without a slash at the end; links are made from it. Shapes are
+those of the official examples for API version 2025-06-01.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from urllib.parse import quote
+
+from localbatch.records import JobRecord, NodeRecord, PoolRecord, PreparationRecord, TaskCount, TaskRecord
+from localbatch.store_applications import ApplicationRecord, PackageRecord
+from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
+
+_NODE_COUNTERS = {
+    name.lower(): name
+    for name in (
+        *("creating", "idle", "offline", "preempted", "rebooting", "reimaging", "running", "starting"),
+        *("startTaskFailed", "leavingPool", "unknown", "unusable", "waitingForStartTask"),
+        *("deallocated", "deallocating", "upgradingOS"),
+    )
+}
+_AGENT_VERSION = "1.13.0.0"
+
+
+def pool_url(base: str, pool_id: str) -> str:
+    """Makes the link to a pool."""
+    return f"{base}/pools/{pool_id}"
+
+
+def node_url(base: str, pool_id: str, node_id: str) -> str:
+    """Makes the link to a node."""
+    return f"{base}/pools/{pool_id}/nodes/{node_id}"
+
+
+def job_url(base: str, job_id: str) -> str:
+    """Makes the link to a job."""
+    return f"{base}/jobs/{job_id}"
+
+
+def task_url(base: str, job_id: str, task_id: str) -> str:
+    """Makes the link to a task."""
+    return f"{base}/jobs/{job_id}/tasks/{task_id}"
+
+
+def file_url(owner: str, name: str) -> str:
+    """Makes the link to a file of a node or a task, whose own link is given."""
+    return f"{owner}/files/{quote(name)}"
+
+
+def task_directory(job_id: str, task_id: str) -> str:
+    """Tells where on a node a task has its directory."""
+    return f"workitems/{job_id}/job-1/{task_id}"
+
+
+def affinity_id(node_id: str) -> str:
+    """Makes the name by which a task asks for a node."""
+    return f"TVM:{node_id}"
+
+
+def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]) -> JsonObject:
+    """Shows a pool, with the nodes it has by kind and state."""
+    view = _head(pool_url(base, pool.id), pool)
+    view |= _times("state", pool.state, pool.state_changed)
+    view |= _times("allocationState", pool.allocation, pool.allocation_changed)
+    view |= pool.body
+    view |= {
+        "currentDedicatedNodes": sum(count for (dedicated, _), count in nodes.items() if dedicated),
+        "currentLowPriorityNodes": sum(count for (dedicated, _), count in nodes.items() if not dedicated),
+        "targetDedicatedNodes": pool.target_dedicated,
+        "targetLowPriorityNodes": pool.target_spot,
+        "enableAutoScale": False,
+    }
+    if pool.resize_errors:
+        view["resizeErrors"] = list[JsonValue](pool.resize_errors)
+    return view
+
+
+def node_counts_view(pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]) -> JsonObject:
+    """Shows how many nodes of a pool are in each state."""
+    return {"poolId": pool.id, "dedicated": _counters(nodes, True), "lowPriority": _counters(nodes, False)}
+
+
+def _counters(nodes: Mapping[tuple[bool, str], int], dedicated: bool) -> JsonObject:
+    counters: dict[str, int] = {name: nodes.get((dedicated, state), 0) for state, name in _NODE_COUNTERS.items()}
+    return {**counters, "total": sum(counters.values())}
+
+
+def node_view(
+    base: str, pool: PoolRecord, node: NodeRecord, address: str, running: tuple[int, int], recent: Iterable[JsonObject]
+) -> JsonObject:
+    """Shows a node.
+
+    Args:
+        base: the service's address.
+        pool: the pool it belongs to.
+        node: the node.
+        address: its IP address.
+        running: how many tasks it runs, and how many slots they take.
+        recent: the tasks it ran last, as ``recent_task_view`` shows them.
+    """
+    view: JsonObject = {"id": node.id, "url": node_url(base, pool.id, node.id)}
+    view |= _times("state", node.state, node.state_changed)
+    view |= {
+        "schedulingState": "enabled",
+        "allocationTime": format_time(node.allocated),
+        "ipAddress": address,
+        "affinityId": affinity_id(node.id),
+        "vmSize": pool.body["vmSize"],
+        "totalTasksRun": node.tasks_run,
+        "totalTasksSucceeded": node.tasks_succeeded,
+        "runningTasksCount": running[0],
+        "runningTaskSlotsCount": running[1],
+        "isDedicated": node.dedicated,
+    }
+    if node.booted is not None:
+        view["lastBootTime"] = format_time(node.booted)
+        view["nodeAgentInfo"] = {"version": _AGENT_VERSION, "lastUpdateTime": format_time(node.booted)}
+    view |= _given(
+        startTask=node.start_task,
+        startTaskInfo=node.start_info,
+        errors=list[JsonValue](node.errors) or None,
+        recentTasks=list[JsonValue](recent) or None,
+        virtualMachineInfo=_machine(pool),
+    )
+    return view
+
+
+def _machine(pool: PoolRecord) -> JsonObject | None:
+    machine = pool.body.get("virtualMachineConfiguration")
+    image = machine.get("imageReference") if isinstance(machine, dict) else None
+    return {"imageReference": image} if isinstance(image, dict) else None
+
+
+def recent_task_view(base: str, job: JobRecord, task: TaskRecord) -> JsonObject:
+    """Shows a task among those a node ran last."""
+    return {
+        "taskUrl": task_url(base, job.id, task.id),
+        "jobId": job.id,
+        "taskId": task.id,
+        "taskState": task.state,
+        "executionInfo": execution_view(task),
+    }
+
+
+def job_view(base: str, job: JobRecord) -> JsonObject:
+    """Shows a job."""
+    view = _head(job_url(base, job.id), job)
+    view |= _states(job.state, job.state_changed, job.previous_state, job.previous_changed)
+    view |= job.body
+    execution: JsonObject = {"startTime": format_time(job.created), "poolId": job.pool_id}
+    execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
+    view["executionInfo"] = execution
+    return view
+
+
+def task_counts_view(counts: Mapping[str, TaskCount]) -> JsonObject:
+    """Shows the tasks of a job by state, in tasks and in slots."""
+
+    def total(kinds: Iterable[str], measure: str) -> int:
+        return sum(getattr(counts.get(kind, TaskCount()), measure) for kind in kinds)
+
+    def counters(measure: str) -> JsonObject:
+        return {
+            "active": total(["active"], measure),
+            "running": total(["preparing", "running"], measure),
+            "completed": total(["success", "failure"], measure),
+            "succeeded": total(["success"], measure),
+            "failed": total(["failure"], measure),
+        }
+
+    return {"taskCounts": counters("tasks"), "taskSlotCounts": counters("slots")}
+
+
+def task_view(base: str, job_id: str, task: TaskRecord) -> JsonObject:
+    """Shows a task."""
+    view = _head(task_url(base, job_id, task.id), task)
+    view |= _states(task.state, task.state_changed, task.previous_state, task.previous_changed)
+    view |= task.body
+    view["executionInfo"] = execution_view(task)
+    if task.pool_id is not None and task.node_id is not None:
+        view["nodeInfo"] = _node_info(base, task.pool_id, task.node_id, task_directory(job_id, task.id))
+    return view
+
+
+def execution_view(task: TaskRecord) -> JsonObject:
+    """Shows how a task's run went."""
+    return _given(
+        startTime=_time(task.started),
+        endTime=_time(task.ended),
+        exitCode=task.exit_code,
+        failureInfo=task.failure,
+        retryCount=task.retries,
+        lastRetryTime=_time(task.retried),
+        requeueCount=task.requeues,
+        lastRequeueTime=_time(task.requeued),
+        result=task.result,
+    )
+
+
+def _node_info(base: str, pool_id: str, node_id: str, directory: str) -> JsonObject:
+    node = node_url(base, pool_id, node_id)
+    return {
+        "affinityId": affinity_id(node_id),
+        "nodeUrl": node,
+        "poolId": pool_id,
+        "nodeId": node_id,
+        "taskRootDirectory": directory,
+        "taskRootDirectoryUrl": file_url(node, directory),
+    }
+
+
+def preparation_view(base: str, job_id: str, preparation: PreparationRecord, task_id: str) -> JsonObject:
+    """Shows how a job's preparation task went on one node."""
+    node = node_url(base, preparation.pool_id, preparation.node_id)
+    directory = task_directory(job_id, task_id)
+    execution = _given(
+        state=preparation.state,
+        startTime=_time(preparation.started),
+        endTime=_time(preparation.ended),
+        taskRootDirectory=directory,
+        taskRootDirectoryUrl=file_url(node, directory),
+        exitCode=preparation.exit_code,
+        failureInfo=preparation.failure,
+        retryCount=preparation.retries,
+        lastRetryTime=_time(preparation.retried),
+        result=preparation.result,
+    )
+    return {
+        "poolId": preparation.pool_id,
+        "nodeId": preparation.node_id,
+        "nodeUrl": node,
+        "jobPreparationTaskExecutionInfo": execution,
+    }
+
+
+def application_view(application: ApplicationRecord, packages: Iterable[PackageRecord]) -> JsonObject:
+    """Shows an application with the versions that can be used."""
+    return {
+        "id": application.id,
+        "displayName": application.display_name or "",
+        "versions": [package.version for package in packages],
+    }
+
+
+def _head(url: str, record: PoolRecord | JobRecord | TaskRecord) -> JsonObject:
+    return {
+        "id": record.id,
+        "url": url,
+        "eTag": make_etag(record.modified),
+        "lastModified": format_time(record.modified),
+        "creationTime": format_time(record.created),
+    }
+
+
+def _states(state: str, changed: datetime, previous: str | None, previous_changed: datetime | None) -> JsonObject:
+    view = _times("state", state, changed)
+    if previous is not None:
+        view |= _given(previousState=previous, previousStateTransitionTime=_time(previous_changed))
+    return view
+
+
+def _times(name: str, state: str, changed: datetime) -> JsonObject:
+    return {name: state, f"{name}TransitionTime": format_time(changed)}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)
+
+
+def _given(**values: JsonValue) -> JsonObject:
+    return {name: value for name, value in values.items() if value is not None}

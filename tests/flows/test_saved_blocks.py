@@ -1,0 +1,75 @@
+"""Blocks stored by a Prefect server: secrets go there and come back, and are shown to nobody."""
+
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.plugins import load_prefect_collections
+
+from blocks.azure_batch import AzureBatchAccount
+from blocks.azure_storage import AzureStorageCredentials
+from blocks.credentials import BatchSharedKey, DefaultCredential, ServicePrincipal, StorageAccountKey, StorageSas
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+KEY = "aGlkZGVuIGtleQ=="
+URL = "https://lab.blob.core.windows.net"
+
+
+def storage(credential: Any) -> AzureStorageCredentials:
+    return AzureStorageCredentials(account_url=URL, credential=credential)
+
+
+def batch() -> AzureBatchAccount:
+    return AzureBatchAccount(
+        endpoint="https://lab.westeurope.batch.azure.com",
+        credential=BatchSharedKey(account_name="lab", account_key=KEY),
+        storage=storage(StorageAccountKey(account_name="lab", account_key=KEY)),
+    )
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        StorageAccountKey(account_name="lab", account_key=KEY),
+        StorageSas(sas_token=f"sv=1&ss=b&srt=co&sig={KEY}"),
+        ServicePrincipal(tenant_id="t", client_id="c", client_secret=KEY),
+        DefaultCredential(),
+    ],
+)
+def test_a_saved_credential_comes_back_whole(credential: Any) -> None:
+    storage(credential).save("kept", overwrite=True)
+    loaded = AzureStorageCredentials.load("kept")
+    assert isinstance(loaded, AzureStorageCredentials)
+    assert loaded.credential == credential
+
+
+def test_a_batch_account_brings_its_storage_along() -> None:
+    batch().save("lab", overwrite=True)
+    loaded = AzureBatchAccount.load("lab")
+    assert isinstance(loaded, AzureBatchAccount)
+    assert (loaded.credential, loaded.storage.credential) == (batch().credential, batch().storage.credential)
+
+
+def test_a_batch_account_refers_to_a_storage_block_saved_before() -> None:
+    batch().storage.save("shared", overwrite=True)
+    saved = AzureStorageCredentials.load("shared")
+    assert isinstance(saved, AzureStorageCredentials)
+    batch().model_copy(update={"storage": saved}).save("referring", overwrite=True)
+    loaded = AzureBatchAccount.load("referring")
+    assert isinstance(loaded, AzureBatchAccount)
+    assert loaded.storage.credential == batch().storage.credential
+
+
+async def test_the_api_masks_secrets_for_those_who_do_not_ask_for_them() -> None:
+    await batch().save("shown", overwrite=True)
+    async with get_client() as client:
+        documents = await client.read_block_documents(include_secrets=False)
+    assert documents
+    assert KEY not in "".join(document.model_dump_json() for document in documents)
+
+
+def test_prefect_finds_the_blocks_by_their_entry_points() -> None:
+    found = load_prefect_collections()
+    modules = {getattr(module, "__name__", "") for module in found.values()}
+    assert {"blocks.azure_batch", "blocks.azure_storage"} <= modules
