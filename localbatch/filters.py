@@ -184,6 +184,28 @@ def equality(text: str, property: str) -> str | None:
     return None
 
 
+def lower_bound(text: str, property: str) -> datetime | None:
+    """Finds the moment before which a filter lets no value of a property through, as ``equality`` finds a value.
+
+    Args:
+        text: the value of ``$filter``.
+        property: a name such as ``stateTransitionTime``.
+
+    Raises:
+        ServiceError: ``InvalidQueryParameterValue`` naming ``$filter``, if the text is not a filter.
+    """
+    if not text.strip():
+        return None
+    try:
+        comparisons = _required(parse(text))
+    except FilterSyntaxError as error:
+        raise invalid_query_parameter("$filter", text, str(error)) from error
+    for each in comparisons:
+        if each.property == property and each.operator in ("ge", "gt") and isinstance(each.operand, datetime):
+            return each.operand
+    return None
+
+
 def select(document: JsonObject, text: str | None) -> JsonObject:
     """Leaves only the properties a ``$select`` names.
 

@@ -15,6 +15,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -283,7 +285,7 @@ def _make_driver(options: Options) -> "Driver":
     if options.driver == "simulated":
         from localbatch.driver.simulated import SimulatedDriver
 
-        return SimulatedDriver(options.task_seconds)
+        return SimulatedDriver(timedelta(seconds=options.task_seconds))
     from localbatch.driver.process import ProcessDriver
 
     return ProcessDriver()

@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from localbatch.driver.layout import remove_tree
 
 _LOCK = "lock"
 _IDENTITY = "identity.json"
@@ -94,23 +95,6 @@ def open_root(path: Path | None) -> Iterator[RootDirectory]:
     finally:
         if path is None:
             remove_tree(directory)
-
-
-def remove_tree(directory: Path) -> None:
-    """Removes a directory tree, also where a task has taken its owner's right to write."""
-
-    def make_writable(function: Callable[..., object], name: str, _: object) -> None:
-        parent = os.path.dirname(name)
-        with contextlib.suppress(OSError):
-            os.chmod(parent, stat.S_IRWXU)
-            if not os.path.islink(name):
-                os.chmod(name, stat.S_IRWXU)
-            if function in (os.unlink, os.rmdir):
-                function(name)
-            elif os.path.isdir(name):
-                shutil.rmtree(name, ignore_errors=True)
-
-    shutil.rmtree(directory, onerror=make_writable)
 
 
 def _make_directory(path: Path | None) -> Path:

@@ -12,7 +12,7 @@ import sqlite3
 import types
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
 
 Record = TypeVar("Record")
 SqlValue: TypeAlias = "str | int | float | None"
@@ -56,8 +56,9 @@ class Table(Generic[Record]):
         indexes: dict[str, str],
     ) -> None:
         self._connection, self._kind, self.name = connection, kind, name
-        hints = get_type_hints(kind)
-        self._columns = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+        # The types themselves, not strings: the modules of records don't postpone annotations.
+        hints = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        self._columns = list(hints)
         kinds = [_base(hints[column]) for column in self._columns]
         self._decoders = [(place, _DECODERS[each]) for place, each in enumerate(kinds) if each in _DECODERS]
         self._select = f"SELECT {', '.join(self._columns)} FROM {name}"

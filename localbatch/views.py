@@ -45,7 +45,7 @@ def task_url(base: str, job_id: str, task_id: str) -> str:
 
 def file_url(owner: str, name: str) -> str:
     """Makes the link to a file of a node or a task, whose own link is given."""
-    return f"{owner}/files/{quote(name)}"
+    return f"{owner}/files/{quote(name, errors='surrogateescape')}"
 
 
 def task_directory(job_id: str, task_id: str) -> str:

@@ -54,6 +54,7 @@ class JobPoller:
         self._clock, self._deadline = clock, clock() + deadline.total_seconds()
         self._allowed = deadline
         self._changed = threading.Condition()
+        self._stop = threading.Event()
         self._wake = threading.Event()
         self._ends: dict[str, TaskEnd] = {}
         self._counts = Counts()
@@ -116,7 +117,8 @@ class JobPoller:
                 self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
             if self._clock() > self._deadline:
                 self._fail(DeadlineExceeded(f"The tasks of job {self._job_id!r} did not end within {self._allowed}."))
-            self._wake.wait(self._interval)
+            self._stop.wait(FIRST_INTERVAL)
+            self._wake.wait(self._interval - FIRST_INTERVAL)
             self._wake.clear()
             self._interval = min(self._interval * _GROWTH, LONGEST_INTERVAL)
 
@@ -124,6 +126,7 @@ class JobPoller:
         with self._changed:
             self._error = self._error or error
             self._changed.notify_all()
+        self._stop.set()
         self._wake.set()
 
     def _poll(self) -> None:

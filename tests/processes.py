@@ -27,6 +27,12 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+def process(pid: int) -> Process | None:
+    """Returns a process by its id; None if there is none."""
+    fields = _stat(pid)
+    return None if fields is None else Process(pid, fields[19])
+
+
 def descendants(pid: int) -> list[Process]:
     """All processes below one, itself included."""
     children: dict[int, list[int]] = {}

@@ -1,7 +1,6 @@
 """Fetching what lies behind a link into a file. It blocks, and is called from threads."""
 
 import threading
-import time
 from typing import IO
 
 import httpx

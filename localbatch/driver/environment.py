@@ -24,6 +24,8 @@ def command_environment(
     than on a node. The locale is C, as on Azure, unless the user sets another one.
 
     Args:
+        node: where it runs.
+        directory: its directory.
         packages: the packages on the node that the command may use.
         user: the user's variables, which may replace PATH, HOME and LANG but nothing of Batch's.
         variables: what the engine knows (AZ_BATCH_JOB_ID, ...); they win over all others.

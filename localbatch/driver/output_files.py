@@ -81,6 +81,7 @@ def blob_name(path: str | None, relative: Path, pattern: Pattern) -> str:
     Args:
         path: the path that the destination names: with a wildcard in the pattern a directory, without the whole name.
         relative: the file's place, as it is to be kept below that directory.
+        pattern: what has found it.
     """
     if not pattern.has_wildcard:
         return path or relative.name

@@ -151,12 +151,10 @@ def _entry_path(entry: zipfile.ZipInfo, directory: Path) -> Path:
 
 
 def _rename(partial: Path, applications: Path, name: str) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M")
-    for number in itertools.count(1):
-        directory = applications / (f"{name}{stamp}" if number == 1 else f"{name}{stamp}-{number}")
-        if not directory.exists():
-            break
-    return partial.rename(directory)
+    base = name + datetime.now(UTC).strftime("%Y-%m-%d-%H-%M")
+    # Version 1 of "a1" and version 11 of "a" have the same name.
+    names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+    return partial.rename(next(path for name in names if not (path := applications / name).exists()))
 
 
 def _read_index(index: Path) -> dict[tuple[str, str], InstalledPackage]:

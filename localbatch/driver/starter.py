@@ -7,10 +7,10 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
 
 from localbatch.driver.supervisor import Order, Report
 
+_STOP = b"s"
 _PROGRAM = Path(__file__).with_name("supervisor.py")
 
 
@@ -27,42 +27,33 @@ class LaunchError(Exception):
 
 
 class Command:
-    """A command that runs under a supervisor of its own.
+    """A command under a supervisor of its own.
 
-    Attributes:
-        pid: its process id.
-        plain: why it sees the machine's own name instead of the node's; None if it sees the node's.
+    Args:
+        channel: leads to the supervisor.
+        order: what it is to do.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int, plain: str | None) -> None:
-        self.pid = pid
-        self.plain = plain
-        self._reader = reader
-        self._writer = writer
-        self._ended = asyncio.ensure_future(self._follow())
+    def __init__(self, channel: socket.socket, order: Order) -> None:
+        self._writer: asyncio.StreamWriter | None = None
+        self._stopping = False
+        self._started: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        self._life = asyncio.ensure_future(self._live(channel, order))
 
-    @classmethod
-    async def start(cls, channel: socket.socket, order: Order) -> Self:
-        """Hands the order to the supervisor at the other end of the channel.
+    async def start(self) -> Report:
+        """Waits until the command runs; if that is cancelled, the command is ended.
 
         Raises:
-            LaunchError: the program could not be started.
+            LaunchError: it could not be started.
         """
-        reader, writer = await asyncio.open_connection(sock=channel)
         try:
-            writer.write(json.dumps(order).encode() + b"\n")
-            report = await _read(reader)
-            if report is None or "errno" in report:
-                raise _launch_error(report)
-        except BaseException:
-            writer.close()
+            report = await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            await self.end()
             raise
-        return cls(reader, writer, report["pid"], report.get("plain"))
-
-    def stop(self) -> None:
-        """Has the command and all its descendants ended, gently at first; returns at once."""
-        if not self._writer.is_closing():
-            self._writer.write(b"s")
+        if "errno" in report:
+            raise LaunchError(report["errno"], report["reason"])
+        return report
 
     async def wait(self) -> int:
         """Waits until the command and all its descendants have ended.
@@ -70,25 +61,32 @@ class Command:
         Returns:
             The exit code; for a command ended by a signal the signal's negative number.
         """
-        return await asyncio.shield(self._ended)
+        return await asyncio.shield(self._life)
 
-    async def end(self) -> int:
-        """Stops the command and waits for its end, however often the waiting is cancelled."""
-        self.stop()
+    async def end(self) -> None:
+        """Ends the command and all its descendants, gently at first, and waits for it however often it is cancelled."""
+        self._stopping = True
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(_STOP)
         cancelled = False
-        while not self._ended.done():
+        while not self._life.done():
             try:
-                await self.wait()
+                await asyncio.wait([self._life])
             except asyncio.CancelledError:
                 cancelled = True
         if cancelled:
             raise asyncio.CancelledError
-        return self._ended.result()
 
-    async def _follow(self) -> int:
-        report = await _read(self._reader)
-        self._writer.close()
-        return -signal.SIGKILL if report is None else report["code"]
+    async def _live(self, channel: socket.socket, order: Order) -> int:
+        reader, self._writer = await asyncio.open_connection(sock=channel)
+        try:
+            self._writer.write(json.dumps(order).encode() + b"\n" + (_STOP if self._stopping else b""))
+            first = await _read(reader)
+            self._started.set_result(first)
+            last = first if "errno" in first else await _read(reader)
+        finally:
+            self._writer.close()
+        return last.get("code", -signal.SIGKILL)
 
 
 class Starter:
@@ -98,13 +96,9 @@ class Starter:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    async def start(self, order: Order) -> Command:
-        """Starts a command.
-
-        Raises:
-            LaunchError: the program could not be started.
-        """
-        return await Command.start(self._open_channel(), order)
+    def start(self, order: Order) -> Command:
+        """Has a command started."""
+        return Command(self._open_channel(), order)
 
     def close(self) -> None:
         """Ends the process; commands that still run end with their own channels."""
@@ -132,7 +126,7 @@ class Starter:
                 # Nothing of our environment: it may hold secrets, and every command's own comes with its order.
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM)],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     env={},
                     cwd="/",
                     start_new_session=True,
@@ -140,15 +134,9 @@ class Starter:
         return self._control
 
 
-async def _read(reader: asyncio.StreamReader) -> Report | None:
+async def _read(reader: asyncio.StreamReader) -> Report:
     line = await reader.readline()
     if not line:
-        return None
+        return {"errno": 0, "reason": "The supervisor was killed."}
     report: Report = json.loads(line)
     return report
-
-
-def _launch_error(report: Report | None) -> LaunchError:
-    if report is None:
-        return LaunchError(0, "the supervisor was killed")
-    return LaunchError(report["errno"], report["reason"])

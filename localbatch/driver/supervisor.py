@@ -10,6 +10,7 @@ Lines of JSON on the socket: the service sends an Order, the supervisor answers 
 started (or could not) and with another one at its end. Any further byte from the service is the request to stop.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -85,21 +86,60 @@ class _NoIsolation(Exception):
 
 def main() -> None:
     """Forks a supervisor for each socket that comes in, until the service closes the line."""
-    control = socket.socket(fileno=0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # The kernel then reaps the supervisors; nobody waits for them.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        data, sockets, _, _ = socket.recv_fds(control, 1, 1)
-        if not data:
-            return
+    with socket.socket(fileno=0) as control:
+        Starter(control).run()
+
+
+class Starter:
+    """Forks supervisors, and ends the commands of one that was killed.
+
+    Args:
+        control: where the sockets come from.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._supervisors: set[int] = set()
+        self._wakeup = _wake_on_ended_child()
+
+    def run(self) -> None:
+        """Serves until the other end is closed."""
+        if _ON_LINUX:
+            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        while True:
+            readable, _, _ = select.select([self._control, self._wakeup], [], [])
+            if self._wakeup in readable:
+                self._wakeup.recv(4096)
+                self._reap()
+            if self._control in readable and not self._fork():
+                return
+
+    def _fork(self) -> bool:
+        data, sockets, _, _ = socket.recv_fds(self._control, 1, 1)
         for descriptor in sockets:
             os.set_inheritable(descriptor, False)
-            if os.fork() == 0:
-                control.close()
+            pid = os.fork()
+            if pid == 0:
+                self._control.close()
+                self._wakeup.close()
                 _supervise_and_exit(descriptor)
             os.close(descriptor)
+            self._supervisors.add(pid)
+        return bool(data)
+
+    def _reap(self) -> None:
+        was_one_killed = False
+        with contextlib.suppress(ChildProcessError):
+            for pid, status in iter(_ended_child, None):
+                was_one_killed |= pid not in self._supervisors or os.WIFSIGNALED(status)
+                self._supervisors.discard(pid)
+        # What a supervisor leaves when it is killed comes to us, generation after generation.
+        if was_one_killed:
+            for pid in _children_by_parent().get(os.getpid(), ()):
+                if pid not in self._supervisors:
+                    _signal(pid, signal.SIGKILL)
 
 
 def _supervise_and_exit(descriptor: int) -> NoReturn:
@@ -122,14 +162,11 @@ class Supervisor:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._order: Order = json.loads(_read_line(channel))
+        line, self._asked_to_stop = _read_order(channel)
+        self._order: Order = json.loads(line)
         self._child = 0
         self._code: int | None = None
-        self._wakeup, waker = socket.socketpair()
-        waker.setblocking(False)
-        self._waker = waker  # held, for its descriptor is the kernel's to write to
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._wakeup = _wake_on_ended_child()
 
     def run(self) -> None:
         """From the order to the last report."""
@@ -177,23 +214,22 @@ class Supervisor:
         return answer
 
     def _wait_for_end(self) -> None:
-        while not self._reap() and self._code is None:
+        while not self._reap() and self._code is None and not self._asked_to_stop:
             readable, _, _ = select.select([self._channel, self._wakeup], [], [])
             if self._channel in readable:
-                return  # asked to stop, or left alone
-            self._wakeup.recv(4096)
+                self._asked_to_stop = True  # or left alone
+            if self._wakeup in readable:
+                self._wakeup.recv(4096)
 
     def _reap(self) -> bool:
         """Collects what has ended; tells whether no child is left, adopted ones included."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return True
-            if pid == 0:
-                return False
-            if pid == self._child:
-                self._code = os.waitstatus_to_exitcode(status)
+        try:
+            for pid, status in iter(_ended_child, None):
+                if pid == self._child:
+                    self._code = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            return True
+        return False
 
     def _end_all(self) -> None:
         for number, seconds in ((signal.SIGTERM, self._order["grace"]), (signal.SIGKILL, _KILL_SECONDS)):
@@ -215,14 +251,30 @@ class Supervisor:
         return {-self._child} if _signal(-self._child, 0) else set()
 
 
-def _read_line(channel: socket.socket) -> bytes:
-    line = bytearray()
-    while not line.endswith(b"\n"):
+def _wake_on_ended_child() -> socket.socket:
+    """Returns a socket that can be read from when a child has ended."""
+    wakeup, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.detach(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return wakeup
+
+
+def _ended_child() -> tuple[int, int] | None:
+    """Collects a child that has ended; raises ChildProcessError if there is none at all."""
+    pid, status = os.waitpid(-1, os.WNOHANG)
+    return (pid, status) if pid else None
+
+
+def _read_order(channel: socket.socket) -> tuple[bytes, bool]:
+    data = b""
+    while b"\n" not in data:
         piece = channel.recv(65536)
         if not piece:
-            os._exit(1)
-        line += piece
-    return bytes(line)
+            os._exit(1)  # there is nobody any more who could want it
+        data += piece
+    line, _, rest = data.partition(b"\n")
+    return line, bool(rest)
 
 
 def _become(order: Order, supervisor: int, *, isolated: bool) -> Report:
@@ -233,7 +285,7 @@ def _become(order: Order, supervisor: int, *, isolated: bool) -> Report:
     except _NoIsolation as error:
         return {"plain": str(error)}
     except OSError as error:
-        return {"errno": error.errno or errno.EINVAL, "reason": str(error)}
+        return {"errno": error.errno or errno.EINVAL, "reason": f"{order['words'][0]}: {error.strerror}"}
     except ValueError as error:  # a NUL, or an equals sign in the name of a variable
         return {"errno": errno.EINVAL, "reason": str(error)}
 
@@ -264,11 +316,11 @@ def _take_name(hostname: str, hosts: str) -> None:
     """
     user, group = os.geteuid(), os.getegid()
     _call("unshare", _CLONE_NEWUTS | _CLONE_NEWNS | (_CLONE_NEWUSER if user else 0))
+    own = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
     try:
-        if user:
-            for file, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-                with open(f"/proc/self/{file}", "w") as stream:
-                    stream.write(text)
+        for file, text in own.items() if user else ():
+            with open(f"/proc/self/{file}", "w") as stream:
+                stream.write(text)
     except OSError as error:
         raise _NoIsolation(str(error)) from error
     # What the machine mounts later is still seen here, what is mounted here is seen nowhere else.
@@ -288,10 +340,7 @@ def _call(function: str, *arguments: object) -> None:
 
 
 def _descendants(ancestor: int) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (parent := _parent(name)):
-            children.setdefault(parent, []).append(int(name))
+    children = _children_by_parent()
     found: set[int] = set()
     pending = [ancestor]
     while pending:
@@ -299,6 +348,14 @@ def _descendants(ancestor: int) -> set[int]:
         found.update(below)
         pending += below
     return found
+
+
+def _children_by_parent() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (parent := _parent(name)):
+            children.setdefault(parent, []).append(int(name))
+    return children
 
 
 def _parent(name: str) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.root import Identity, RootError, open_root, remove_tree
+from localbatch.root import Identity, RootError, open_root
 
 
 def test_a_temporary_root_is_removed_at_the_end() -> None:
@@ -43,15 +43,15 @@ def test_the_repr_of_an_identity_shows_no_key() -> None:
     assert "c2VjcmV0" not in shown
 
 
-def test_a_tree_without_the_right_to_write_is_removed(tmp_path: Path) -> None:
+def test_a_temporary_root_is_removed_where_a_task_took_the_right_to_write(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("stays")
-    tree = tmp_path / "tree"
-    (tree / "locked" / "deeper").mkdir(parents=True)
-    (tree / "locked" / "deeper" / "file").write_text("")
-    (tree / "locked" / "link").symlink_to(outside)
-    (tree / "locked" / "deeper").chmod(0)
-    (tree / "locked").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    remove_tree(tree)
-    assert not tree.exists()
+    with open_root(None) as root:
+        locked = root.path / "locked"
+        (locked / "deeper").mkdir(parents=True)
+        (locked / "deeper" / "file").write_text("")
+        (locked / "link").symlink_to(outside)
+        (locked / "deeper").chmod(0)
+        locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert not root.path.exists()
     assert outside.read_text() == "stays"

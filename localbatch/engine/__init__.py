@@ -1,0 +1,19 @@
+"""What the service does by itself: allocates pools, starts nodes, puts tasks on them and ends what is to end.
+
+Everything runs in one event loop. The store is written before anything acts on a change, so that after a restart the
+engine goes on from the records alone.
+
+- engine.py       the whole, as the service meets it: start, stop, and its parts
+- context.py      what the parts share: store, driver, clock, fleet, and the bell that wakes the dispatcher
+- background.py   work that goes on by itself
+- fleet.py        the nodes as they are now: what they run and how many slots they have left
+- allocation.py   pools get and lose nodes
+- nodes.py        a node's life from creation through its start task to removal
+- dispatcher.py   puts waiting tasks on free slots
+- runs.py         tasks that run
+- orders.py       what a driver is told to run
+- preparation.py  job preparation tasks, once per node
+- jobs.py         how jobs end, are disabled and deleted
+- retention.py    removes the files of tasks at the end of their retention
+- recovery.py     goes on after a restart
+"""

@@ -1,0 +1,44 @@
+"""The engine as a whole."""
+
+from localbatch.engine.allocation import Allocation
+from localbatch.engine.context import Context
+from localbatch.engine.dispatcher import Dispatcher
+from localbatch.engine.jobs import JobLife
+from localbatch.engine.nodes import NodeLife
+from localbatch.engine.preparation import Preparations
+from localbatch.engine.recovery import Recovery
+from localbatch.engine.retention import Retention
+
+
+class Engine:
+    """What goes on by itself, put together.
+
+    Args:
+        context: the engine's surroundings.
+
+    Attributes:
+        allocation: resizes and deletes pools.
+        jobs: ends, disables and deletes jobs.
+        runs: the tasks that run.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        preparations = Preparations(context)
+        self.jobs = JobLife(context, preparations)
+        self.runs = self.jobs.runs
+        nodes = NodeLife(context, self.runs, preparations)
+        self.allocation = Allocation(context, nodes)
+        self._recovery = Recovery(context, self.allocation, nodes, self.jobs)
+
+    def start(self) -> None:
+        """Begins, from what the store holds. Needs a running event loop."""
+        self._recovery.run()
+        self.context.background.start(Dispatcher(self.context, self.runs).run())
+        self.context.background.start(Retention(self.context, self.runs).run())
+
+    async def stop(self) -> None:
+        """Ends every process of every node. The records stay as they are, so that a new start goes on from there."""
+        self.jobs.stop()
+        await self.context.background.stop()
+        await self.context.driver.close()

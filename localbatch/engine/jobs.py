@@ -1,0 +1,173 @@
+"""How jobs end, are disabled and are deleted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from localbatch.documents import seconds_of
+from localbatch.engine.background import breathe, settle
+from localbatch.engine.context import Context, moved
+from localbatch.engine.preparation import Preparations
+from localbatch.engine.runs import TaskRuns
+from localbatch.records import JobRecord
+from localbatch.states import JOB
+
+_ROWS_AT_ONCE = 500
+_LONGEST_ALARM = timedelta(days=3650).total_seconds()
+
+
+class JobLife:
+    """The jobs that are on their way to another state, and the alarms of their time limits.
+
+    Args:
+        context: the engine's surroundings.
+        preparations: the preparation tasks that run.
+    """
+
+    def __init__(self, context: Context, preparations: Preparations) -> None:
+        self._context, self._preparations = context, preparations
+        self._works: dict[int, asyncio.Task[None]] = {}
+        self._alarms: dict[int, asyncio.TimerHandle] = {}
+        self.runs = TaskRuns(context, preparations, self.check_complete)
+
+    def watch(self, job: JobRecord) -> None:
+        """Sets the alarm of a job's time limit, which counts from its creation."""
+        self._silence(job.seq)
+        constraints = job.body["constraints"]
+        limit = seconds_of(constraints, "maxWallClockTime") if isinstance(constraints, dict) else None
+        if limit is None:
+            return
+        left = limit - (self._context.clock.now() - job.created).total_seconds()
+        if left < _LONGEST_ALARM:
+            loop = asyncio.get_running_loop()
+            self._alarms[job.seq] = loop.call_later(max(0.0, left), self._expire, job.seq)
+
+    def _expire(self, seq: int) -> None:
+        job = self._context.store.jobs.get(seq)
+        if job is not None and job.state not in ("terminating", "completed", "deleting"):
+            self.terminate(job, "MaxWallClockTimeExpiry")
+
+    def _silence(self, seq: int) -> None:
+        alarm = self._alarms.pop(seq, None)
+        if alarm is not None:
+            alarm.cancel()
+
+    def stop(self) -> None:
+        """Silences all alarms."""
+        for seq in list(self._alarms):
+            self._silence(seq)
+
+    def check_complete(self, seq: int) -> None:
+        """Ends a job whose tasks have all ended, if it is to end then."""
+        job = self._context.store.jobs.get(seq)
+        if job is None or job.state != "active" or job.body["onAllTasksComplete"] != "terminatejob":
+            return
+        counts = self._context.store.count_tasks(seq)
+        if not any(counts[kind].tasks for kind in ("active", "preparing", "running") if kind in counts):
+            self.terminate(job, "AllTasksComplete")
+
+    def terminate(self, job: JobRecord, reason: str) -> JobRecord:
+        """Begins to end a job."""
+        self._silence(job.seq)
+        changes = moved(JOB, job, "terminating", self._context.clock.now())
+        job = self._context.store.jobs.change(job, **changes, terminate_reason=reason)
+        self.go_on(job)
+        return job
+
+    def delete(self, job: JobRecord) -> JobRecord:
+        """Begins to delete a job with all its tasks."""
+        self._silence(job.seq)
+        job = self._context.store.jobs.change(job, **moved(JOB, job, "deleting", self._context.clock.now()))
+        self.go_on(job)
+        return job
+
+    def disable(self, job: JobRecord, tasks: str) -> JobRecord:
+        """Begins to disable a job.
+
+        Args:
+            job: the job, which may be disabled already.
+            tasks: what becomes of its running tasks: ``requeue``, ``terminate`` or ``wait``.
+        """
+        changes: dict[str, Any] = {"disable_tasks": tasks}
+        if job.state == "active":
+            changes |= moved(JOB, job, "disabling", self._context.clock.now())
+        job = self._context.store.jobs.change(job, **changes)
+        self.go_on(job)
+        return job
+
+    def enable(self, job: JobRecord) -> JobRecord:
+        """Begins to enable a disabled job."""
+        job = self._context.store.jobs.change(job, **moved(JOB, job, "enabling", self._context.clock.now()))
+        self.go_on(job)
+        return job
+
+    def go_on(self, job: JobRecord) -> None:
+        """Does what the state of a job asks for, in the background; what was begun before is given up."""
+        steps = {
+            "terminating": self._terminate,
+            "deleting": self._delete,
+            "disabling": self._disable,
+            "enabling": self._enable,
+        }
+        step = steps.get(job.state)
+        if step is not None:
+            former = self._works.get(job.seq)
+            self._works[job.seq] = self._context.background.start(self._after(former, step, job))
+
+    async def _after(
+        self, former: "asyncio.Task[None] | None", step: Callable[[JobRecord], Awaitable[None]], job: JobRecord
+    ) -> None:
+        if former is not None:
+            former.cancel()
+            await settle(former)
+        await step(job)
+
+    async def _terminate(self, job: JobRecord) -> None:
+        await self.runs.end_all(job.seq)
+        await self._preparations.stop(job.seq)
+        now = self._context.clock.now()
+        self._context.store.jobs.change(self._newest(job), **moved(JOB, job, "completed", now), ended=now)
+
+    async def _disable(self, job: JobRecord) -> None:
+        if job.disable_tasks == "requeue":
+            await self.runs.requeue_all(job.seq)
+        elif job.disable_tasks == "terminate":
+            await self.runs.end_all(job.seq)
+        else:
+            await self.runs.wait_for(job.seq)
+        changes = moved(JOB, job, "disabled", self._context.clock.now())
+        self._context.store.jobs.change(self._newest(job), **changes)
+
+    async def _enable(self, job: JobRecord) -> None:
+        # One turn of the event loop, so that the state in between can be seen.
+        await breathe()
+        job = self._context.store.jobs.change(self._newest(job), **moved(JOB, job, "active", self._context.clock.now()))
+        self._context.wake_for(job)
+        self.check_complete(job.seq)
+
+    async def _delete(self, job: JobRecord) -> None:
+        await self.runs.discard_all(job.seq)
+        await self._preparations.stop(job.seq)
+        await self._clear_files(job)
+        store = self._context.store
+        store.forget_counts(job.seq)
+        for table in (store.tasks, store.preparations):
+            while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
+                await breathe()
+        store.jobs.remove(job.seq)
+        self._works.pop(job.seq, None)
+
+    async def _clear_files(self, job: JobRecord) -> None:
+        pool = self._context.store.find_pool(job.account, job.pool_id)
+        if pool is None:
+            return
+        directory = str(PurePosixPath("workitems") / job.id)
+        for node in self._context.fleet.nodes(pool.seq):
+            with suppress(OSError):
+                await self._context.driver.clear_directory(node.place, directory)
+
+    def _newest(self, job: JobRecord) -> JobRecord:
+        return self._context.store.jobs.get(job.seq) or job

@@ -1,0 +1,131 @@
+"""What a driver is told to run: made from the records of a job and its task."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import PurePosixPath
+
+from localbatch.driver.interface import Failure, NodePlace, Run
+from localbatch.engine.context import Context
+from localbatch.engine.fleet import Node
+from localbatch.errors import FAILURES
+from localbatch.models import Command, JobPreparationTask, NameValue, ResourceFile, StartTask, TaskBody
+from localbatch.records import JobRecord, TaskRecord
+from localbatch.views import task_directory
+from localbatch.wire import INFINITE, JsonObject
+
+START_DIRECTORY = "startup"
+
+
+class OrderError(Exception):
+    """A command can't even be handed to the driver; ``failure`` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *, keep_directory: bool) -> Run:
+    """Makes the order to run a task.
+
+    Raises:
+        OrderError: something it needs can't be had.
+    """
+    body = TaskBody.model_validate({"id": task.id, **task.body})
+    references = [reference.model_dump(by_alias=True) for reference in body.application_package_references]
+    packages = context.find_packages(job.account, references)
+    if len(packages) < len(references):
+        raise OrderError(_failure("BlobNotFound", "An application package of the task is gone."))
+    return Run(
+        node=node.place,
+        directory=task_directory(job.id, task.id),
+        command_line=body.command_line,
+        environment=_environment(job.body, body.environment_settings),
+        variables=_variables(node.place, job, task.id),
+        resource_files=_resolve_files(context, body),
+        output_files=tuple(body.output_files),
+        packages=packages,
+        time_limit=_limit(body.constraints.max_wall_clock_time),
+        keep_directory=keep_directory,
+    )
+
+
+def preparation_order(context: Context, node: Node, job: JobRecord, body: JobPreparationTask) -> Run:
+    """Makes the order to run a job's preparation task.
+
+    Raises:
+        OrderError: something it needs can't be had.
+    """
+    return Run(
+        node=node.place,
+        directory=task_directory(job.id, body.id),
+        command_line=body.command_line,
+        environment=_environment(job.body, body.environment_settings),
+        variables=_variables(node.place, job, body.id),
+        resource_files=_resolve_files(context, body),
+        time_limit=_limit(body.constraints.max_wall_clock_time),
+    )
+
+
+def start_order(context: Context, node: Node, body: StartTask) -> Run:
+    """Makes the order to run a pool's start task.
+
+    Raises:
+        OrderError: something it needs can't be had.
+    """
+    return Run(
+        node=node.place,
+        directory=START_DIRECTORY,
+        command_line=body.command_line,
+        environment=_settings(body.environment_settings),
+        resource_files=_resolve_files(context, body),
+    )
+
+
+def preparation_of(job: JobRecord) -> JobPreparationTask | None:
+    """Returns a job's preparation task, if it has one."""
+    body = job.body.get("jobPreparationTask")
+    return None if body is None else JobPreparationTask.model_validate(body)
+
+
+def _failure(code: str, detail: str) -> Failure:
+    category, message = FAILURES[code]
+    return Failure(category, code, message, (("Message", detail),))
+
+
+def _environment(job: JsonObject, settings: Iterable[NameValue]) -> dict[str, str]:
+    common = job.get("commonEnvironmentSettings")
+    given = [NameValue.model_validate(item) for item in common] if isinstance(common, list) else []
+    return _settings(given) | _settings(settings)
+
+
+def _settings(settings: Iterable[NameValue]) -> dict[str, str]:
+    return {setting.name: setting.value for setting in settings}
+
+
+def _variables(place: NodePlace, job: JobRecord, task_id: str) -> dict[str, str]:
+    variables = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": task_id}
+    preparation = preparation_of(job)
+    if preparation is not None:
+        directory = PurePosixPath(place.root) / task_directory(job.id, preparation.id)
+        variables |= {
+            "AZ_BATCH_JOB_PREP_DIR": str(directory),
+            "AZ_BATCH_JOB_PREP_WORKING_DIR": str(directory / "wd"),
+        }
+    return variables
+
+
+def _resolve_files(context: Context, command: Command) -> tuple[ResourceFile, ...]:
+    return tuple(_resolve(context, file) for file in command.resource_files)
+
+
+def _resolve(context: Context, file: ResourceFile) -> ResourceFile:
+    if file.auto_storage_container_name is None:
+        return file
+    link = context.link_container(file.auto_storage_container_name)
+    if link is None:
+        raise OrderError(_failure("BlobAccessDenied", "The Batch account has no auto-storage account."))
+    return file.model_copy(update={"auto_storage_container_name": None, "storage_container_url": link})
+
+
+def _limit(limit: timedelta | None) -> timedelta | None:
+    return None if limit is None or limit >= INFINITE else limit

@@ -1,0 +1,100 @@
+"""What the end of a command means: whether it runs again, and what its record says. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from localbatch.driver.interface import Failure, Outcome
+from localbatch.errors import failure_info
+from localbatch.wire import JsonObject, format_time
+
+_EXIT_CODE = "FailureExitCode"
+SUCCESS, FAILURE = "success", "failure"
+
+
+def runs_again(outcome: Outcome, retries: int, limit: int) -> bool:
+    """Tells whether a command is to be run again: only its own exit code is reason enough.
+
+    Args:
+        outcome: how it ended.
+        retries: how often it was run again before.
+        limit: how often it may be; -1 is without limit.
+    """
+    failed = outcome.failure is not None and outcome.failure.code == _EXIT_CODE
+    return failed and (limit < 0 or retries < limit)
+
+
+def result_of(outcome: Outcome) -> str:
+    """Tells whether a command succeeded."""
+    return SUCCESS if outcome.failure is None else FAILURE
+
+
+def failure_view(failure: Failure | None) -> JsonObject | None:
+    """Shows a failure in the words of the wire."""
+    if failure is None:
+        return None
+    info: JsonObject = {"category": failure.category, "code": failure.code, "message": failure.message}
+    if failure.details:
+        info["details"] = [{"name": name, "value": value} for name, value in failure.details]
+    return info
+
+
+def completion(outcome: Outcome) -> dict[str, Any]:
+    """Makes the fields of a task or preparation task that has ended by itself."""
+    return {
+        "ended": outcome.ended,
+        "exit_code": outcome.exit_code,
+        "result": result_of(outcome),
+        "failure": failure_view(outcome.failure),
+    }
+
+
+def ended_by_request(now: datetime) -> dict[str, Any]:
+    """Makes the fields of a task that was ended from outside."""
+    return {"ended": now, "exit_code": None, "result": FAILURE, "failure": failure_info("TaskEnded")}
+
+
+def fresh_execution() -> dict[str, Any]:
+    """Makes the fields of a task that waits for its next run: nothing is known of the run before."""
+    return {
+        "started": None,
+        "ended": None,
+        "exit_code": None,
+        "result": None,
+        "failure": None,
+        "expires": None,
+        "cleaned": False,
+    }
+
+
+def expiry(ended: datetime, retention_seconds: float | None) -> datetime | None:
+    """Tells when the files of a task that has ended are to be removed."""
+    try:
+        return None if retention_seconds is None else ended + timedelta(seconds=retention_seconds)
+    except OverflowError:
+        # Longer than the calendar is for ever.
+        return None
+
+
+def start_info(outcome: Outcome | None, started: datetime, retries: int, retried: datetime | None) -> JsonObject:
+    """Shows how a start task goes, or went.
+
+    Args:
+        outcome: how it ended; None while it runs.
+        started: when it was first run.
+        retries: how often it was run again.
+        retried: when that was last.
+    """
+    info: JsonObject = {"state": "running" if outcome is None else "completed", "startTime": format_time(started)}
+    if outcome is not None:
+        info["endTime"] = format_time(outcome.ended)
+        info["result"] = result_of(outcome)
+        info |= _present(exitCode=outcome.exit_code, failureInfo=failure_view(outcome.failure))
+    info["retryCount"] = retries
+    if retried is not None:
+        info["lastRetryTime"] = format_time(retried)
+    return info
+
+
+def _present(**values: Any) -> Mapping[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

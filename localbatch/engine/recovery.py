@@ -1,0 +1,83 @@
+"""Goes on where the service ended, however it ended: the records are all there is.
+
+The processes of tasks ended with the service, so every node counts as started anew, and tasks that were on a node wait
+for one again.
+"""
+
+from localbatch.engine.allocation import Allocation
+from localbatch.engine.context import Context
+from localbatch.engine.fleet import Node
+from localbatch.engine.jobs import JobLife
+from localbatch.engine.nodes import NodeLife
+from localbatch.engine.orders import preparation_of
+from localbatch.records import JobRecord, PoolRecord
+from localbatch.states import NODE
+
+
+class Recovery:
+    """Reads the records of the service's last life.
+
+    Args:
+        context: the engine's surroundings.
+        allocation: what resizes pools.
+        nodes: what brings nodes up.
+        jobs: what ends jobs.
+    """
+
+    def __init__(self, context: Context, allocation: Allocation, nodes: NodeLife, jobs: JobLife) -> None:
+        self._context, self._allocation, self._nodes, self._jobs = context, allocation, nodes, jobs
+
+    def run(self) -> None:
+        """Takes everything up again."""
+        store = self._context.store
+        with store.transaction():
+            for job in store.jobs.where("1"):
+                self._requeue_tasks(job)
+                self._forget_preparations(job)
+        for pool in list(store.pools.where("1")):
+            self._recover_pool(pool)
+        for job in list(store.jobs.where("1")):
+            if job.state not in ("completed", "terminating", "deleting"):
+                self._jobs.watch(job)
+            self._jobs.go_on(job)
+            self._jobs.check_complete(job.seq)
+
+    def _requeue_tasks(self, job: JobRecord) -> None:
+        for state in ("preparing", "running"):
+            for task in list(self._context.store.list_tasks(job.seq, 0, -1, state=state)):
+                self._jobs.runs.requeue(task)
+
+    def _forget_preparations(self, job: JobRecord) -> None:
+        body = preparation_of(job)
+        if body is None:
+            return
+        for record in list(self._context.store.preparations.where("job = ?", job.seq)):
+            if record.state == "running" or body.rerun_on_node_reboot_after_success:
+                self._context.store.preparations.change(record, stale=True)
+
+    def _recover_pool(self, pool: PoolRecord) -> None:
+        leaving = []
+        for record in list(self._context.store.nodes.where("pool = ?", pool.seq)):
+            node = self._nodes.begin(pool, record)
+            if record.state == "leavingpool":
+                leaving.append(node)
+            else:
+                self._restart(node)
+        for node in leaving:
+            self._nodes.remove(node, "requeue")
+        self._go_on(pool)
+
+    def _restart(self, node: Node) -> None:
+        following = NODE.moves[node.record.state]
+        for state in ("rebooting", "unknown"):
+            if state in following and node.record.state != "creating":
+                self._context.set_node_state(node, state, start_info=None, errors=[])
+                return
+
+    def _go_on(self, pool: PoolRecord) -> None:
+        if pool.state == "deleting":
+            self._allocation.delete(pool)
+        elif pool.allocation == "stopping":
+            self._allocation.stop(pool)
+        elif pool.allocation == "resizing":
+            self._allocation.begin(pool)

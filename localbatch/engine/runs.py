@@ -1,0 +1,213 @@
+"""Tasks that run: from the node they were put on to their end, retry or requeue."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from localbatch.documents import seconds_of
+from localbatch.driver.interface import Failure, Outcome
+from localbatch.engine.background import settle
+from localbatch.engine.context import Context, moved
+from localbatch.engine.fleet import Node, TaskRun
+from localbatch.engine.orders import OrderError, task_order
+from localbatch.engine.outcomes import completion, ended_by_request, expiry, fresh_execution, runs_again
+from localbatch.engine.preparation import Preparations
+from localbatch.errors import FAILURES
+from localbatch.records import JobRecord, TaskRecord
+from localbatch.states import TASK
+from localbatch.views import task_directory
+
+logger = logging.getLogger("localbatch")
+
+_SOON_SECONDS = 120
+
+
+class TaskRuns:
+    """All tasks that are on a node now.
+
+    Args:
+        context: the engine's surroundings.
+        preparations: what runs the jobs' preparation tasks.
+        on_completed: called with the ``seq`` of a job one of whose tasks has completed.
+    """
+
+    def __init__(self, context: Context, preparations: Preparations, on_completed: Callable[[int], None]) -> None:
+        self._context, self._preparations, self._on_completed = context, preparations, on_completed
+        self._runs: dict[int, TaskRun] = {}
+        self._by_job: dict[int, dict[int, TaskRun]] = {}
+
+    def is_running(self, task: int) -> bool:
+        """Tells whether a task is still on a node, though its record may say that it has ended."""
+        return task in self._runs
+
+    def running_of(self, job: int) -> int:
+        """Counts the tasks of a job that are on a node."""
+        return len(self._by_job.get(job, {}))
+
+    def begin(self, job: JobRecord, task: TaskRecord, node: Node) -> None:
+        """Puts a waiting task on a node. The caller has a transaction open."""
+        now = self._context.clock.now()
+        prepared = self._preparations.is_done(node, job)
+        keep = task.retries > 0 and task.node_id == node.id
+        changes = moved(TASK, task, "running" if prepared else "preparing", now) | fresh_execution()
+        changes |= {"pool_id": node.place.pool_id, "node_id": node.id, "started": now if prepared else None}
+        task = self._context.store.tasks.change(task, **changes)
+        run = TaskRun(job.seq, task.seq, task.required_slots, node)
+        node.runs[task.seq] = self._runs[task.seq] = run
+        self._by_job.setdefault(job.seq, {})[task.seq] = run
+        node.recent.append(task.seq)
+        if node.record.state == "idle":
+            self._context.set_node_state(node, "running")
+        else:
+            self._context.fleet.refresh(node)
+        run.work = self._context.background.start(self._run(run, job, task, keep))
+        # Not in the work itself, which never begins if it is cancelled early enough.
+        run.work.add_done_callback(lambda _work: self._release(run))
+
+    async def _run(self, run: TaskRun, job: JobRecord, task: TaskRecord, keep: bool) -> None:
+        if task.state == "preparing" and not await self._prepare(run, job):
+            return
+        try:
+            order = task_order(self._context, run.node, job, task, keep_directory=keep)
+            outcome = await self._context.driver.execute(order, _ignore_start)
+        except OrderError as error:
+            outcome = self._failed(error.failure)
+        except Exception as error:
+            logger.exception("Running task %s failed", task.id)
+            category, message = FAILURES["Unknown"]
+            outcome = self._failed(Failure(category, "Unknown", message, (("Message", str(error)),)))
+        self._finish(run, outcome)
+
+    async def _prepare(self, run: TaskRun, job: JobRecord) -> bool:
+        ready = await self._preparations.make_ready(run.node, job)
+        task = self._context.store.tasks.get(run.task)
+        if task is None or task.state != "preparing":
+            return False
+        now = self._context.clock.now()
+        if ready:
+            self._context.store.tasks.change(task, **moved(TASK, task, "running", now), started=now)
+        else:
+            run.node.barred.add(run.job)
+            self._context.store.tasks.change(task, **moved(TASK, task, "active", now), **fresh_execution())
+        return ready
+
+    def _failed(self, failure: Failure) -> Outcome:
+        now = self._context.clock.now()
+        return Outcome(now, now, None, failure)
+
+    def _finish(self, run: TaskRun, outcome: Outcome) -> None:
+        store = self._context.store
+        with store.transaction():
+            task = store.tasks.get(run.task)
+            if task is None or task.state != "running":
+                return
+            now = self._context.clock.now()
+            if runs_again(outcome, task.retries, _retry_limit(task)):
+                store.tasks.change(
+                    task, **moved(TASK, task, "active", now), **fresh_execution(), retries=task.retries + 1, retried=now
+                )
+                return
+            self._complete(task, completion(outcome))
+            counters = {"tasks_run": run.node.record.tasks_run + 1}
+            if outcome.failure is None:
+                counters["tasks_succeeded"] = run.node.record.tasks_succeeded + 1
+            run.node.record = store.nodes.change(run.node.record, **counters)
+        self._on_completed(run.job)
+
+    def _complete(self, task: TaskRecord, changes: dict[str, Any]) -> TaskRecord:
+        now = self._context.clock.now()
+        constraints = task.body["constraints"]
+        retention = seconds_of(constraints, "retentionTime") if isinstance(constraints, dict) else None
+        # A task that never ran has no files.
+        expires = expiry(now, retention) if task.node_id else None
+        if expires is not None and retention is not None and retention < _SOON_SECONDS:
+            self._context.expiring.set()
+        return self._context.store.tasks.change(task, **moved(TASK, task, "completed", now), **changes, expires=expires)
+
+    def _release(self, run: TaskRun) -> None:
+        del self._runs[run.task]
+        del run.node.runs[run.task]
+        siblings = self._by_job[run.job]
+        del siblings[run.task]
+        if not siblings:
+            del self._by_job[run.job]
+        if not run.node.runs:
+            self._context.quiet.add(run.node)
+        self._context.fleet.refresh(run.node)
+        self._context.wake(run.node.record.pool)
+
+    def end(self, task: TaskRecord) -> TaskRecord:
+        """Ends a task by request: its record says so at once, its processes end a little later."""
+        task = self._complete(task, ended_by_request(self._context.clock.now()))
+        self._cancel([task.seq])
+        return task
+
+    async def end_all(self, job: int) -> None:
+        """Ends all tasks of a job that are on a node, and waits until their processes are gone."""
+        await self._stop(self._by_job.get(job, {}), self.end)
+
+    async def requeue_all(self, job: int) -> None:
+        """Stops all tasks of a job that are on a node; they wait for a node again."""
+        await self._stop(self._by_job.get(job, {}), None)
+
+    async def wait_for(self, job: int) -> None:
+        """Waits until no task of a job is on a node any more."""
+        await settle(*(run.work for run in self._by_job.get(job, {}).values() if run.work))
+
+    async def discard_all(self, job: int) -> None:
+        """Stops all tasks of a job that are on a node, whose records are to be removed."""
+        await self.discard(list(self._by_job.get(job, {})))
+
+    async def leave_node(self, node: Node, *, requeue: bool) -> None:
+        """Stops all tasks of a node; they wait for another node, or are ended."""
+        await self._stop(node.runs, None if requeue else self.end)
+
+    async def _stop(self, tasks: Iterable[int], end: Callable[[TaskRecord], object] | None) -> None:
+        stopped = list(tasks)
+        if end is not None:
+            for task in self._unfinished(stopped):
+                end(task)
+        await self.discard(stopped)
+        if end is None:
+            for task in self._unfinished(stopped):
+                self.requeue(task)
+
+    async def discard(self, tasks: Iterable[int]) -> None:
+        """Stops what runs of tasks, whatever their records say, and waits until their processes are gone."""
+        await settle(*self._cancel(tasks))
+
+    def _cancel(self, tasks: Iterable[int]) -> list[asyncio.Task[None]]:
+        works = [run.work for task in tasks if (run := self._runs.get(task)) and run.work]
+        for work in works:
+            work.cancel()
+        return works
+
+    def _unfinished(self, tasks: Iterable[int]) -> list[TaskRecord]:
+        found = (self._context.store.tasks.get(task) for task in tasks)
+        return [task for task in found if task is not None and task.state in ("preparing", "running")]
+
+    def requeue(self, task: TaskRecord) -> None:
+        """Has a task wait for a node again, because it lost the one it had."""
+        now = self._context.clock.now()
+        changes = moved(TASK, task, "active", now) | fresh_execution()
+        self._context.store.tasks.change(task, **changes, requeues=task.requeues + 1, requeued=now)
+
+    async def clear_files(self, job: JobRecord, task: TaskRecord) -> None:
+        """Removes the directory of a task from the node it ran on."""
+        pool = self._context.store.find_pool(job.account, task.pool_id) if task.pool_id else None
+        node = self._context.fleet.find(pool.seq, task.node_id) if pool and task.node_id else None
+        if node is not None:
+            with suppress(OSError):
+                await self._context.driver.clear_directory(node.place, task_directory(job.id, task.id))
+
+
+def _ignore_start() -> None:
+    """The state ``running`` begins before, with the resource files."""
+
+
+def _retry_limit(task: TaskRecord) -> int:
+    constraints = task.body["constraints"]
+    limit = constraints.get("maxTaskRetryCount") if isinstance(constraints, dict) else None
+    return limit if isinstance(limit, int) else 0

@@ -1,0 +1,10 @@
+"""The service's HTTP interface: requests are parsed, handed on and answered here, and nothing is decided.
+
+- batch.py            the data plane as one route: authentication, versions, the table of operations, errors
+- call.py             one authorised request: its names, query, conditions and body
+- answers.py          responses in the forms of the service
+- paging.py           lists by pages, with $filter and $select
+- pools.py, nodes.py, jobs.py, tasks.py, files.py, account.py   the operations, one noun each
+- absent.py           operations that are known and not emulated
+- management.py, management_wire.py   the few calls of the management plane that publish application packages
+"""

@@ -1,0 +1,51 @@
+"""Operations of the Batch REST API that the service knows and does not emulate. Each says so with status 501."""
+
+from starlette.responses import Response
+
+from localbatch.not_emulated import refuse_operation
+from localbatch.routes.call import Call, Handler
+
+_NODE = "/pools/{pool}/nodes/{node}"
+_SCHEDULE = "/jobschedules/{schedule}"
+_OPERATIONS = (
+    ("POST", "/pools/{pool}/enableautoscale"),
+    ("POST", "/pools/{pool}/disableautoscale"),
+    ("POST", "/pools/{pool}/evaluateautoscale"),
+    ("GET", "/poolusagemetrics"),
+    ("POST", f"{_NODE}/deallocate"),
+    ("POST", f"{_NODE}/disablescheduling"),
+    ("POST", f"{_NODE}/enablescheduling"),
+    ("GET", f"{_NODE}/extensions"),
+    ("GET", f"{_NODE}/extensions/{{extension}}"),
+    ("POST", f"{_NODE}/reboot"),
+    ("POST", f"{_NODE}/reimage"),
+    ("GET", f"{_NODE}/remoteloginsettings"),
+    ("POST", f"{_NODE}/start"),
+    ("POST", f"{_NODE}/uploadbatchservicelogs"),
+    ("POST", f"{_NODE}/users"),
+    ("DELETE", f"{_NODE}/users/{{user}}"),
+    ("PUT", f"{_NODE}/users/{{user}}"),
+    ("GET", "/jobschedules"),
+    ("POST", "/jobschedules"),
+    ("DELETE", _SCHEDULE),
+    ("GET", _SCHEDULE),
+    ("HEAD", _SCHEDULE),
+    ("PATCH", _SCHEDULE),
+    ("PUT", _SCHEDULE),
+    ("POST", f"{_SCHEDULE}/disable"),
+    ("POST", f"{_SCHEDULE}/enable"),
+    ("GET", f"{_SCHEDULE}/jobs"),
+    ("POST", f"{_SCHEDULE}/terminate"),
+)
+
+
+def table() -> list[tuple[str, str, Handler]]:
+    """Returns verb, path and handler of each operation."""
+    return [(verb, path, _refusal(f"{verb} {path}")) for verb, path in _OPERATIONS]
+
+
+def _refusal(operation: str) -> Handler:
+    async def refuse(call: Call) -> Response:
+        raise refuse_operation(operation)
+
+    return refuse

@@ -1,0 +1,59 @@
+"""Responses in the forms of the service."""
+
+import json
+from datetime import datetime
+
+from starlette.responses import Response
+
+from localbatch.routes.call import Call
+from localbatch.wire import JsonObject, format_http_date, make_etag
+
+JSON_TYPE = "application/json;odata=minimalmetadata"
+
+
+class JsonResponse(Response):
+    """A JSON document."""
+
+    media_type = JSON_TYPE
+
+    def render(self, content: JsonObject) -> bytes:
+        """Writes the document as ASCII, which holds every name a file can have."""
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def element(call: Call, kind: str, document: JsonObject, modified: datetime | None = None) -> Response:
+    """Answers with one resource.
+
+    Args:
+        call: the request.
+        kind: fragment of the metadata link, such as ``pools``.
+        document: the resource.
+        modified: when it was last changed, for etag and date; None if the resource has none.
+    """
+    headers = {} if modified is None else version_headers(modified)
+    return JsonResponse({"odata.metadata": f"{call.base_url}/$metadata#{kind}/@Element", **document}, headers=headers)
+
+
+def created(call: Call, url: str, modified: datetime) -> Response:
+    """Answers that a resource was made."""
+    return Response(status_code=201, headers={**resource_headers(url, modified), "Location": url})
+
+
+def changed(call: Call, modified: datetime, *, status: int = 200) -> Response:
+    """Answers that a resource was changed, or that a change of it has begun (202)."""
+    return Response(status_code=status, headers=resource_headers(call.url, modified))
+
+
+def done(*, status: int = 200) -> Response:
+    """Answers that there is nothing more to say."""
+    return Response(status_code=status)
+
+
+def resource_headers(url: str, modified: datetime) -> dict[str, str]:
+    """Makes the headers that name a resource and its version."""
+    return {"DataServiceId": url, **version_headers(modified)}
+
+
+def version_headers(modified: datetime) -> dict[str, str]:
+    """Makes the headers that tell a resource's version. The service leaves the quotes of the etag out."""
+    return {"ETag": make_etag(modified), "Last-Modified": format_http_date(modified)}

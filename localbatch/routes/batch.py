@@ -1,0 +1,144 @@
+"""The data plane as one route: who calls, for which version, which operation; and what is answered if it goes wrong."""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from localbatch.clock import Clock
+from localbatch.errors import ServiceError, error_body, invalid_query_parameter
+from localbatch.routes.answers import JsonResponse
+from localbatch.routes.call import Call, Handler
+from localbatch.signature import verify
+
+VERSIONS = ("2025-06-01", "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")
+
+_NO_BODY = (204, 304)
+
+logger = logging.getLogger("localbatch")
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """One row of the table. The last part of a path may be ``{name*}``, which takes all that is left."""
+
+    verb: str
+    parts: tuple[str, ...]
+    handler: Handler
+
+    def match(self, parts: list[str]) -> dict[str, str] | None:
+        """Returns the variable parts of a path, None if the path is another operation's."""
+        names: dict[str, str] = {}
+        for place, part in enumerate(self.parts):
+            if part.endswith("*}") and len(parts) > place:
+                names[part[1:-2]] = "/".join(parts[place:])
+                return names
+            if place >= len(parts):
+                return None
+            if part.startswith("{"):
+                names[part[1:-1]] = parts[place]
+            elif part != parts[place].lower():
+                return None
+        return names if len(parts) == len(self.parts) else None
+
+
+class BatchRoute(BaseRoute):
+    """Serves every path.
+
+    Args:
+        operations: verb, path and handler of each operation.
+        key: the key of all accounts.
+        clock: the service's clock.
+    """
+
+    def __init__(self, operations: Iterable[tuple[str, str, Handler]], key: bytes, clock: Clock) -> None:
+        self._operations = [
+            _Operation(verb, tuple(path.strip("/").split("/")), handler) for verb, path, handler in operations
+        ]
+        self._key, self._clock = key, clock
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Takes all there is."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        request = Request(scope, receive)
+        request_id = str(uuid.uuid4())
+        try:
+            response = await self._answer(request)
+        except ServiceError as error:
+            response = self._refuse(request, request_id, error)
+        except ClientDisconnect:
+            return
+        except Exception:
+            logger.exception("Internal error in %s %s", request.method, scope["path"])
+            response = self._refuse(request, request_id, ServiceError("InternalError"))
+        _add_headers(request, response, request_id)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        scope = request.scope
+        # Azure's accounts have names in small letters; who signs with another spelling means the same account.
+        account = verify(
+            request.method, scope["raw_path"], scope["query_string"], request.headers, self._key, self._clock.now()
+        ).lower()
+        query = _read_query(scope["query_string"])
+        version = _check_version(query)
+        handler, names = self._find(request.method, scope["raw_path"])
+        return await handler(Call(request, account, version, _base_url(request), names, query))
+
+    def _find(self, verb: str, raw_path: bytes) -> tuple[Handler, dict[str, str]]:
+        # Split before decoding: an escaped slash belongs to a name.
+        raw = raw_path.decode("latin-1").strip("/").split("/")
+        parts = [unquote(part, errors="surrogateescape") for part in raw]
+        known = False
+        for operation in self._operations:
+            names = operation.match(parts)
+            if names is not None and operation.verb == verb:
+                return operation.handler, names
+            known = known or names is not None
+        raise ServiceError("UnsupportedHttpVerb" if known else "ResourceNotFound")
+
+    def _refuse(self, request: Request, request_id: str, error: ServiceError) -> Response:
+        if error.status in _NO_BODY:
+            return Response(status_code=error.status)
+        body = error_body(error, _base_url(request), request_id, self._clock.now())
+        return JsonResponse(body, status_code=error.status)
+
+
+def _base_url(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+
+
+def _read_query(raw: bytes) -> dict[str, str]:
+    """Reads the query by lower-case names: clients differ in how they write them."""
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+        query.setdefault(name.lower(), value)
+    return query
+
+
+def _check_version(query: dict[str, str]) -> str:
+    version = query.get("api-version")
+    if not version:
+        raise ServiceError("MissingRequiredQueryParameter", values=(("QueryParameterName", "api-version"),))
+    if version not in VERSIONS:
+        raise invalid_query_parameter("api-version", version, f"It must be one of {', '.join(VERSIONS)}.")
+    return version
+
+
+def _add_headers(request: Request, response: Response, request_id: str) -> None:
+    headers = response.headers
+    headers["request-id"] = request_id
+    headers["DataServiceVersion"] = "3.0"
+    headers["X-Content-Type-Options"] = "nosniff"
+    client_id = request.headers.get("client-request-id")
+    if client_id and request.headers.get("return-client-request-id", "").lower() == "true":
+        headers["client-request-id"] = client_id

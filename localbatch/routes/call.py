@@ -1,0 +1,91 @@
+"""One authorised request."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localbatch.errors import ServiceError, invalid_query_parameter
+from localbatch.service.conditions import Conditions, read_conditions
+from localbatch.validation import parse_json
+from localbatch.wire import JsonObject
+
+LARGEST_BODY = 1024 * 1024
+_MOST_DISCARDED = 64 * LARGEST_BODY
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and what was found out about it.
+
+    Attributes:
+        account: the account that signed it.
+        version: the API version it asks for.
+        base_url: the service as the client reaches it, without a slash at the end.
+        names: the variable parts of its path, decoded.
+        query: its query parameters; the first value of each counts.
+    """
+
+    request: Request
+    account: str
+    version: str
+    base_url: str
+    names: dict[str, str]
+    query: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """The resource as the client named it, without the query."""
+        return f"{self.base_url}{self.request.scope['raw_path'].decode('latin-1')}"
+
+    @property
+    def conditions(self) -> Conditions:
+        """What the request depends on."""
+        return read_conditions(self.request.headers, reading=self.request.method in ("GET", "HEAD"))
+
+    def check(self, modified: datetime) -> None:
+        """Refuses the request if its conditions are not met by a resource last changed then."""
+        self.conditions.check(modified)
+
+    def flag(self, name: str) -> bool:
+        """Reads a query parameter that is true or false.
+
+        Raises:
+            ServiceError: ``InvalidQueryParameterValue``.
+        """
+        value = self.query.get(name, "false")
+        if value.lower() not in ("true", "false"):
+            raise invalid_query_parameter(name, value, "It must be true or false.")
+        return value.lower() == "true"
+
+    async def read_json(self, *, optional: bool = False) -> JsonObject:
+        """Reads the body.
+
+        Args:
+            optional: an empty body counts as an empty object.
+
+        Raises:
+            ServiceError: ``RequestBodyTooLarge`` or ``InvalidRequestBody``.
+        """
+        raw = await self._read()
+        return {} if optional and not raw.strip() else parse_json(raw)
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        received = 0
+        async for piece in self.request.stream():
+            received += len(piece)
+            if received <= LARGEST_BODY:
+                body += piece
+            elif received > _MOST_DISCARDED:
+                break
+        # What is too large is read all the same: many clients hear an answer only when they have sent everything.
+        if received > LARGEST_BODY:
+            raise ServiceError("RequestBodyTooLarge", values=(("MaxLimit", str(LARGEST_BODY)),))
+        return bytes(body)
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Response]]

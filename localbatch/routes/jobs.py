@@ -1,0 +1,110 @@
+"""Operations on jobs."""
+
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from localbatch import filters
+from localbatch.engine.engine import Engine
+from localbatch.engine.orders import preparation_of
+from localbatch.errors import ServiceError
+from localbatch.filters import select
+from localbatch.records import JobRecord, PreparationRecord
+from localbatch.routes.answers import JsonResponse, changed, created, done, element
+from localbatch.routes.call import Call, Handler
+from localbatch.routes.paging import Listing, check_expand
+from localbatch.service.jobs import Jobs
+from localbatch.views import job_url, job_view, preparation_view, task_counts_view
+
+
+class JobRoutes:
+    """What can be done with jobs.
+
+    Args:
+        engine: what runs them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._store, self._jobs = engine.context.store, Jobs(engine)
+
+    def table(self) -> list[tuple[str, str, Handler]]:
+        """Returns verb, path and handler of each operation."""
+        return [
+            ("GET", "/jobs", self._list),
+            ("POST", "/jobs", self._create),
+            ("GET", "/jobs/{job}", self._get),
+            ("PATCH", "/jobs/{job}", self._update),
+            ("PUT", "/jobs/{job}", self._replace),
+            ("DELETE", "/jobs/{job}", self._delete),
+            ("POST", "/jobs/{job}/disable", self._disable),
+            ("POST", "/jobs/{job}/enable", self._enable),
+            ("POST", "/jobs/{job}/terminate", self._terminate),
+            ("GET", "/jobs/{job}/taskcounts", self._count_tasks),
+            ("GET", "/jobs/{job}/jobpreparationandreleasetaskstatus", self._list_preparations),
+        ]
+
+    async def _list(self, call: Call) -> Response:
+        def fetch(after: int, limit: int) -> Iterator[JobRecord]:
+            return self._store.jobs.where("account = ? AND seq > ?", call.account, after, limit=limit)
+
+        return Listing("jobs", filters.JOBS, fetch, lambda job: job_view(call.base_url, job)).answer(call)
+
+    async def _create(self, call: Call) -> Response:
+        job = self._jobs.create(call.account, await call.read_json())
+        return created(call, job_url(call.base_url, job.id), job.modified)
+
+    async def _get(self, call: Call) -> Response:
+        check_expand(call)
+        job = self._jobs.get(call.account, call.names["job"])
+        call.check(job.modified)
+        view = job_view(call.base_url, job)
+        return element(call, "jobs", select(view, call.query.get("$select")), job.modified)
+
+    async def _update(self, call: Call) -> Response:
+        document = await call.read_json()
+        return changed(call, self._jobs.update(call.account, call.names["job"], document, call.check).modified)
+
+    async def _replace(self, call: Call) -> Response:
+        document = await call.read_json()
+        return changed(call, self._jobs.replace(call.account, call.names["job"], document, call.check).modified)
+
+    async def _disable(self, call: Call) -> Response:
+        document = await call.read_json()
+        job = self._jobs.disable(call.account, call.names["job"], document, call.check)
+        return changed(call, job.modified, status=202)
+
+    async def _enable(self, call: Call) -> Response:
+        job = self._jobs.enable(call.account, call.names["job"], call.check)
+        return changed(call, job.modified, status=202)
+
+    async def _terminate(self, call: Call) -> Response:
+        call.flag("force")
+        document = await call.read_json(optional=True)
+        job = self._jobs.terminate(call.account, call.names["job"], document, call.check)
+        return changed(call, job.modified, status=202)
+
+    async def _delete(self, call: Call) -> Response:
+        call.flag("force")
+        self._jobs.delete(call.account, call.names["job"], call.check)
+        return done(status=202)
+
+    async def _count_tasks(self, call: Call) -> Response:
+        job = self._jobs.get(call.account, call.names["job"])
+        metadata = f"{call.base_url}/$metadata#taskcountsresult/@Element"
+        return JsonResponse({"odata.metadata": metadata, **task_counts_view(self._store.count_tasks(job.seq))})
+
+    async def _list_preparations(self, call: Call) -> Response:
+        job = self._jobs.get(call.account, call.names["job"])
+        body = preparation_of(job)
+        if body is None:
+            raise ServiceError("JobPreparationTaskNotSpecified")
+
+        def fetch(after: int, limit: int) -> Iterator[PreparationRecord]:
+            return self._store.preparations.where("job = ? AND seq > ?", job.seq, after, limit=limit)
+
+        return Listing(
+            "jobpreparationandreleasetaskstatuslist",
+            filters.PREPARATION_AND_RELEASE,
+            fetch,
+            lambda record: preparation_view(call.base_url, job.id, record, body.id),
+        ).answer(call)

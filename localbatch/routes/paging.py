@@ -1,0 +1,141 @@
+"""Lists by pages, with ``$filter`` and ``$select``.
+
+A page goes on behind the last row looked at, by a key that only grows: rows added or removed meanwhile shift nothing. A
+page may hold fewer rows than asked for while there are more, as with any OData service: a filter that lets little
+through is not allowed to look at everything within one request.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from localbatch.errors import ServiceError, invalid_query_parameter
+from localbatch.filters import Predicate, Rules, compile_filter, select
+from localbatch.routes.answers import JsonResponse
+from localbatch.routes.call import Call
+from localbatch.wire import JsonObject, JsonValue
+
+LARGEST_PAGE = 1000
+_SCANNED_AT_ONCE = 500
+_MOST_SCANNED = 5000
+_TOKEN = "$skiptoken"
+
+
+class _Row(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_Row)
+
+
+class Listing(Generic[Row]):
+    """One kind of list.
+
+    Args:
+        kind: fragment of the metadata link, such as ``pools``.
+        rules: what a filter may name.
+        fetch: returns at most so many rows (second argument) behind a key (first argument).
+        view: shows a row.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        rules: Rules,
+        fetch: Callable[[int, int], Iterable[Row]],
+        view: Callable[[Row], JsonObject],
+    ) -> None:
+        self._kind, self._rules, self._fetch, self._view = kind, rules, fetch, view
+
+    def answer(self, call: Call) -> Response:
+        """Answers with one page."""
+        check_expand(call)
+        limit = page_size(call)
+        after = _key(call)
+        passes = compile_filter(call.query.get("$filter", ""), self._rules)
+        selected = call.query.get("$select")
+        documents, last = self._collect(after, limit, passes)
+        more = last is not None and bool(list(self._fetch(last, 1)))
+        return page(call, self._kind, [select(item, selected) for item in documents], str(last) if more else None)
+
+    def _collect(self, after: int, limit: int, passes: Predicate) -> tuple[list[JsonObject], int | None]:
+        """Returns what passes the filter, and the key of the last row looked at unless nothing can follow it."""
+        documents: list[JsonObject] = []
+        scanned = 0
+        while scanned < _MOST_SCANNED:
+            wanted = max(limit - len(documents), min(_SCANNED_AT_ONCE, limit))
+            rows: Sequence[Row] = list(self._fetch(after, wanted))
+            for row in rows:
+                document = self._view(row)
+                after = row.seq
+                if passes(document):
+                    documents.append(document)
+                if len(documents) == limit:
+                    return documents, after
+            scanned += len(rows)
+            if len(rows) < wanted:
+                return documents, None
+        return documents, after
+
+
+def page(call: Call, kind: str, documents: list[JsonObject], token: str | None) -> Response:
+    """Answers with a list.
+
+    Args:
+        call: the request.
+        kind: fragment of the metadata link.
+        documents: the page.
+        token: what the next page goes on behind; None if this is the last one.
+    """
+    body: JsonObject = {"odata.metadata": f"{call.base_url}/$metadata#{kind}", "value": list[JsonValue](documents)}
+    if token is not None:
+        query = {name: value for name, value in call.query.items() if name != _TOKEN} | {"$skipToken": token}
+        parameters = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in query.items())
+        body["odata.nextLink"] = f"{call.url}?{parameters}"
+    return JsonResponse(body)
+
+
+def skip_token(call: Call) -> str | None:
+    """Returns what a page goes on behind."""
+    return call.query.get(_TOKEN)
+
+
+def page_size(call: Call) -> int:
+    """Reads how many items a page may have.
+
+    Raises:
+        ServiceError: it is not a number from 1 to 1000.
+    """
+    text = call.query.get("maxresults")
+    if text is None:
+        return LARGEST_PAGE
+    if not text.isascii() or not text.removeprefix("-").isdigit():
+        raise invalid_query_parameter("maxresults", text, "It must be a number.")
+    if not 1 <= int(text[:10]) <= LARGEST_PAGE:
+        values = (
+            ("QueryParameterName", "maxresults"),
+            ("QueryParameterValue", text),
+            ("MinimumAllowed", "1"),
+            ("MaximumAllowed", str(LARGEST_PAGE)),
+        )
+        raise ServiceError("OutOfRangeQueryParameterValue", values=values)
+    return int(text)
+
+
+def check_expand(call: Call) -> None:
+    """Refuses to expand anything but statistics, of which there are none here."""
+    text = call.query.get("$expand", "")
+    if text.strip() not in ("", "stats"):
+        raise invalid_query_parameter("$expand", text, "Only stats can be expanded.")
+
+
+def _key(call: Call) -> int:
+    token = skip_token(call)
+    if token is None:
+        return 0
+    if not (token.isascii() and token.isdigit() and len(token) < 19):
+        raise invalid_query_parameter("$skiptoken", token, "It is not from a nextLink of this list.")
+    return int(token)

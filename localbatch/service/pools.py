@@ -1,0 +1,250 @@
+"""Pools, as clients change them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from localbatch.action_models import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
+from localbatch.documents import pool_document, start_task_document
+from localbatch.engine.engine import Engine
+from localbatch.errors import ServiceError, invalid_property
+from localbatch.models import PackageReference, PoolBody, StartTask
+from localbatch.not_emulated import POOL, refuse_properties
+from localbatch.records import PoolRecord
+from localbatch.states import ALLOCATION, move, refusal
+from localbatch.states import POOL as POOL_STATES
+from localbatch.store import Store
+from localbatch.validation import (
+    check_command,
+    check_metadata,
+    check_pool,
+    check_removal,
+    check_resize,
+    check_slots,
+    read,
+    write,
+)
+from localbatch.wire import JsonObject, parse_duration
+
+Check = Callable[[datetime], None]
+_ONLY_WHEN_EMPTY = ("vmSize", "taskSlotsPerNode", "enableInterNodeCommunication", "virtualMachineConfiguration")
+
+
+class Pools:
+    """The pools of all accounts.
+
+    Args:
+        engine: what allocates them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._clock = engine, engine.context.clock
+        self._store: Store = engine.context.store
+
+    def get(self, account: str, pool_id: str) -> PoolRecord:
+        """Returns a pool.
+
+        Raises:
+            ServiceError: ``PoolNotFound``.
+        """
+        pool = self._store.find_pool(account, pool_id)
+        if pool is None:
+            raise ServiceError("PoolNotFound")
+        return pool
+
+    def create(self, account: str, account_url: str, document: JsonObject) -> PoolRecord:
+        """Creates a pool and begins to allocate its nodes.
+
+        Raises:
+            ServiceError: the body is refused, or a pool of that id exists.
+        """
+        refuse_properties(document, POOL)
+        body = read(PoolBody, document)
+        check_pool(body)
+        self._check_packages(account, body.application_package_references)
+        if self._store.find_pool(account, body.id) is not None:
+            raise ServiceError("PoolExists")
+        now = self._clock.now()
+        record = PoolRecord(
+            seq=0,
+            account=account,
+            id=body.id,
+            account_url=account_url,
+            body=pool_document(body),
+            created=now,
+            modified=now,
+            state=POOL_STATES.initial,
+            state_changed=now,
+            allocation="resizing",
+            allocation_changed=now,
+            target_dedicated=body.target_dedicated_nodes,
+            target_spot=body.target_low_priority_nodes,
+            deallocation="requeue",
+            resize_seconds=body.resize_timeout.total_seconds(),
+            resize_errors=[],
+            nodes_made=0,
+        )
+        pool = self._store.pools.add(record)
+        self._engine.allocation.begin(pool)
+        return pool
+
+    def update(self, account: str, pool_id: str, document: JsonObject, check: Check) -> PoolRecord:
+        """Changes what a PATCH names and leaves the rest as it is.
+
+        Raises:
+            ServiceError: the pool or the body is refused.
+        """
+        pool = self._changeable(account, pool_id, check)
+        refuse_properties(document, POOL)
+        body = read(PoolPatch, document)
+        self._check_changes(account, body.start_task, body.application_package_references or [])
+        check_metadata(body.metadata or [])
+        changes = write(body)
+        if body.task_slots_per_node is not None:
+            check_slots("taskSlotsPerNode", body.task_slots_per_node)
+        if any(name in changes for name in _ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
+            raise ServiceError("OperationInvalidForCurrentState")
+        if body.vm_size is not None:
+            changes["vmSize"] = body.vm_size.lower()
+        if body.start_task is not None:
+            changes["startTask"] = start_task_document(body.start_task)
+        return self._store.pools.change(pool, body=pool.body | changes, modified=self._clock.now())
+
+    def replace(self, account: str, pool_id: str, document: JsonObject) -> PoolRecord:
+        """Replaces start task, metadata and application packages; what is left out is removed.
+
+        Raises:
+            ServiceError: the pool or the body is refused.
+        """
+        pool = self._changeable(account, pool_id, lambda _modified: None)
+        refuse_properties(document, POOL)
+        body = read(PoolReplacement, document)
+        self._check_changes(account, body.start_task, body.application_package_references)
+        check_metadata(body.metadata)
+        names = ("startTask", "applicationPackageReferences", "metadata")
+        kept = {name: value for name, value in pool.body.items() if name not in names}
+        changes = {name: value for name, value in write(body).items() if value}
+        if body.start_task is not None:
+            changes["startTask"] = start_task_document(body.start_task)
+        return self._store.pools.change(pool, body=kept | changes, modified=self._clock.now())
+
+    def resize(self, account: str, pool_id: str, document: JsonObject, check: Check) -> PoolRecord:
+        """Begins to resize a pool.
+
+        Raises:
+            ServiceError: the pool or the body is refused.
+        """
+        pool = self._changeable(account, pool_id, check)
+        body = read(PoolResize, document)
+        check_resize(body)
+        dedicated, spot = body.target_dedicated_nodes, body.target_low_priority_nodes
+        pool = self._begin_resize(
+            pool,
+            target_dedicated=pool.target_dedicated if dedicated is None else dedicated,
+            target_spot=pool.target_spot if spot is None else spot,
+            deallocation=body.node_deallocation_option.lower(),
+            resize_seconds=_seconds(pool, body),
+        )
+        self._engine.allocation.begin(pool)
+        return pool
+
+    def remove_nodes(self, account: str, pool_id: str, document: JsonObject, check: Check) -> PoolRecord:
+        """Begins to remove nodes from a pool, which shrinks by their number.
+
+        Raises:
+            ServiceError: the pool, a node or the body is refused.
+        """
+        pool = self._changeable(account, pool_id, check)
+        body = read(NodeRemoval, document)
+        check_removal(body)
+        found = {node_id: self._store.find_node(pool.seq, node_id) for node_id in body.node_list}
+        nodes = [node for node in found.values() if node is not None]
+        if len(nodes) < len(found):
+            raise ServiceError("NodeNotFound")
+        dedicated = sum(node.dedicated for node in nodes)
+        pool = self._begin_resize(
+            pool,
+            target_dedicated=max(0, pool.target_dedicated - dedicated),
+            target_spot=max(0, pool.target_spot - (len(nodes) - dedicated)),
+            deallocation=body.node_deallocation_option.lower(),
+            resize_seconds=_seconds(pool, body),
+        )
+        self._engine.allocation.begin(pool, leaving=found)
+        return pool
+
+    def _begin_resize(self, pool: PoolRecord, **changes: Any) -> PoolRecord:
+        _refuse("allocation", "resize", pool.allocation)
+        now = self._clock.now()
+        state = move(ALLOCATION, pool.allocation, "resizing")
+        moved = {"allocation": state, "allocation_changed": now, "resize_errors": [], "modified": now}
+        return self._store.pools.change(pool, **changes, **moved)
+
+    def stop_resize(self, account: str, pool_id: str, check: Check) -> PoolRecord:
+        """Begins to stop a resize; the pool keeps the nodes it has.
+
+        Raises:
+            ServiceError: the pool is refused.
+        """
+        pool = self._changeable(account, pool_id, check)
+        _refuse("allocation", "stopresize", pool.allocation)
+        state = move(ALLOCATION, pool.allocation, "stopping")
+        pool = self._store.pools.change(pool, allocation=state, allocation_changed=self._clock.now())
+        self._engine.allocation.stop(pool)
+        return pool
+
+    def delete(self, account: str, pool_id: str, check: Check) -> None:
+        """Begins to delete a pool.
+
+        Raises:
+            ServiceError: the pool is refused.
+        """
+        pool = self.get(account, pool_id)
+        check(pool.modified)
+        _refuse("pool", "delete", pool.state)
+        state = move(POOL_STATES, pool.state, "deleting")
+        pool = self._store.pools.change(pool, state=state, state_changed=self._clock.now())
+        self._engine.allocation.delete(pool)
+
+    def _changeable(self, account: str, pool_id: str, check: Check) -> PoolRecord:
+        pool = self.get(account, pool_id)
+        check(pool.modified)
+        _refuse("pool", "update", pool.state)
+        return pool
+
+    def _check_changes(self, account: str, start_task: StartTask | None, packages: list[PackageReference]) -> None:
+        if start_task is not None:
+            check_command("startTask", start_task)
+        self._check_packages(account, packages)
+
+    def _check_packages(self, account: str, references: list[PackageReference]) -> None:
+        check_packages(self._store, account, references)
+
+
+def check_packages(store: Store, account: str, references: list[PackageReference]) -> None:
+    """Refuses references to application packages that can't be used.
+
+    Raises:
+        ServiceError: ``InvalidApplicationPackageReferences``, naming the applications.
+    """
+    missing = [
+        (reference.application_id, "The specified application package does not exist.")
+        for reference in references
+        if store.applications.resolve(account, reference.application_id, reference.version) is None
+    ]
+    if missing:
+        raise ServiceError("InvalidApplicationPackageReferences", values=missing)
+
+
+def _refuse(kind: str, operation: str, state: str) -> None:
+    code = refusal(kind, operation, state)
+    if code is not None:
+        raise ServiceError(code)
+
+
+def _seconds(pool: PoolRecord, body: PoolResize | NodeRemoval) -> float:
+    if body.resize_timeout is not None:
+        return body.resize_timeout.total_seconds()
+    usual = pool.body["resizeTimeout"]
+    if not isinstance(usual, str):
+        raise invalid_property("resizeTimeout", usual, "It must be a duration.")
+    return parse_duration(usual).total_seconds()

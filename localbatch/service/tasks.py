@@ -1,0 +1,189 @@
+"""Tasks, as clients change them."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from localbatch.action_models import TaskGroup, TaskReplacement
+from localbatch.documents import replaced_task_constraints, task_document
+from localbatch.engine.context import moved
+from localbatch.engine.engine import Engine
+from localbatch.engine.orders import preparation_of
+from localbatch.engine.outcomes import SUCCESS, fresh_execution
+from localbatch.errors import ServiceError, invalid_property
+from localbatch.models import TaskBody
+from localbatch.not_emulated import TASK, refuse_properties
+from localbatch.records import JobRecord, TaskRecord
+from localbatch.service.pools import check_packages
+from localbatch.states import TASK as TASK_STATES
+from localbatch.states import refusal
+from localbatch.validation import MOST_TASKS, check_task, check_task_constraints, read
+from localbatch.wire import JsonObject
+
+Check = Callable[[datetime], None]
+
+
+class Tasks:
+    """The tasks of all jobs.
+
+    Args:
+        engine: what runs them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._clock, self._store = engine, engine.context.clock, engine.context.store
+
+    def get(self, job: JobRecord, task_id: str) -> TaskRecord:
+        """Returns a task.
+
+        Raises:
+            ServiceError: ``TaskNotFound``.
+        """
+        task = self._store.find_task(job.seq, task_id)
+        if task is None:
+            raise ServiceError("TaskNotFound")
+        return task
+
+    def add(self, job: JobRecord, document: JsonObject) -> TaskRecord:
+        """Adds a task to a job.
+
+        Raises:
+            ServiceError: the job or the body is refused, or a task of that id exists.
+        """
+        _refuse("addtasks", job)
+        task = self._add(job, document)
+        self._engine.context.wake_for(job)
+        return task
+
+    def add_all(self, job: JobRecord, document: JsonObject) -> list[tuple[str, TaskRecord | ServiceError]]:
+        """Adds tasks to a job at once; those that are refused do not hold up the others.
+
+        Returns:
+            For each task its id as given, and its record or why it was refused.
+
+        Raises:
+            ServiceError: the job or the whole body is refused.
+        """
+        _refuse("addtasks", job)
+        group = read(TaskGroup, document).value
+        if len(group) > MOST_TASKS:
+            raise invalid_property("value", len(group), f"At most {MOST_TASKS} tasks can be added by one request.")
+        results: list[tuple[str, TaskRecord | ServiceError]] = []
+        items = document["value"]
+        assert isinstance(items, list)
+        with self._store.transaction():
+            for item in items:
+                assert isinstance(item, dict)
+                results.append((str(item.get("id", "")), self._try_add(job, item)))
+        self._engine.context.wake_for(job)
+        return results
+
+    def _try_add(self, job: JobRecord, document: JsonObject) -> TaskRecord | ServiceError:
+        try:
+            return self._add(job, document)
+        except ServiceError as error:
+            return error
+
+    def _add(self, job: JobRecord, document: JsonObject) -> TaskRecord:
+        refuse_properties(document, TASK)
+        body = read(TaskBody, document)
+        check_task(body)
+        check_packages(self._store, job.account, body.application_package_references)
+        preparation = preparation_of(job)
+        if preparation is not None and preparation.id.lower() == body.id.lower():
+            raise ServiceError("TaskIdSameAsJobPreparationTask")
+        if self._store.find_task(job.seq, body.id) is not None:
+            raise ServiceError("TaskExists")
+        now = self._clock.now()
+        record = TaskRecord(
+            seq=0,
+            job=job.seq,
+            id=body.id,
+            body=task_document(body, job.body),
+            required_slots=body.required_slots,
+            affinity=_affinity(document),
+            created=now,
+            modified=now,
+            state=TASK_STATES.initial,
+            state_changed=now,
+        )
+        return self._store.tasks.add(record)
+
+    def replace(self, job: JobRecord, task_id: str, document: JsonObject, check: Check) -> TaskRecord:
+        """Replaces a task's constraints; what is left out gets its default.
+
+        Raises:
+            ServiceError: the task or the body is refused.
+        """
+        task = self._checked(job, task_id, check)
+        if task.state == "completed":
+            raise ServiceError("TaskCompleted")
+        _refuse("update", job)
+        given = {"constraints": document["constraints"]} if "constraints" in document else {}
+        body = read(TaskReplacement, given)
+        check_task_constraints(body.constraints)
+        changed = task.body | {"constraints": replaced_task_constraints(body.constraints)}
+        return self._store.tasks.change(task, body=changed, modified=self._clock.now())
+
+    def terminate(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:
+        """Ends a task at once.
+
+        Raises:
+            ServiceError: the task is refused.
+        """
+        task = self._checked(job, task_id, check)
+        code = refusal("task", "terminate", task.state)
+        if code is not None:
+            raise ServiceError(code)
+        task = self._engine.runs.end(self._store.tasks.change(task, modified=self._clock.now()))
+        self._engine.jobs.check_complete(job.seq)
+        return task
+
+    def reactivate(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:
+        """Has a failed task wait for a node again, with all its retries.
+
+        Raises:
+            ServiceError: the task or its job is refused.
+        """
+        task = self._checked(job, task_id, check)
+        _refuse("reactivatetask", job)
+        code = refusal("task", "reactivate", task.state)
+        if code is not None:
+            raise ServiceError(code)
+        if task.result == SUCCESS:
+            raise ServiceError("TaskSucceeded")
+        now = self._clock.now()
+        changes = moved(TASK_STATES, task, "active", now) | fresh_execution()
+        task = self._store.tasks.change(task, **changes, retries=0, retried=None, modified=now)
+        self._engine.context.wake_for(job)
+        return task
+
+    async def delete(self, job: JobRecord, task_id: str, check: Check) -> None:
+        """Ends a task, and removes it with its files.
+
+        Raises:
+            ServiceError: the task is refused.
+        """
+        task = self._checked(job, task_id, check)
+        if task.state != "completed":
+            task = self._engine.runs.end(task)
+        await self._engine.runs.discard([task.seq])
+        await self._engine.runs.clear_files(job, task)
+        self._store.tasks.remove(task.seq)
+        self._engine.jobs.check_complete(job.seq)
+
+    def _checked(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:
+        task = self.get(job, task_id)
+        check(task.modified)
+        return task
+
+
+def _refuse(operation: str, job: JobRecord) -> None:
+    code = refusal("job", operation, job.state)
+    if code is not None:
+        raise ServiceError(code)
+
+
+def _affinity(document: JsonObject) -> str | None:
+    info = document.get("affinityInfo")
+    affinity = info.get("affinityId") if isinstance(info, dict) else None
+    return affinity if isinstance(affinity, str) else None

@@ -1,0 +1,85 @@
+"""A web server on loopback whose answers a test chooses."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Web:
+    """What a server answers, by path with query; anything else is 404.
+
+    Attributes:
+        bodies: answered with 200.
+        statuses: answered with that status and no body; several of them one after the other, before the body.
+        redirects: answered with 302 to the value.
+        cut: paths whose body is cut short.
+        hanging: paths that are not answered before ``released`` is set.
+        asked: how often each path was asked for.
+    """
+
+    url: str
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
+    hanging: set[str] = field(default_factory=set)
+    released: threading.Event = field(default_factory=threading.Event)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def add(self, path: str, body: bytes) -> str:
+        """Adds a file and returns its link."""
+        self.bodies[path] = body
+        return self.url + path
+
+
+@contextmanager
+def web_server() -> Iterator[Web]:
+    """A running web server."""
+    web: Web
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            web.asked[self.path] += 1
+            if self.path in web.hanging:
+                web.released.wait()
+            if self.path in web.redirects:
+                self._answer(302, b"", web.redirects[self.path])
+            elif web.statuses.get(self.path):
+                self._answer(web.statuses[self.path].pop(0), b"")
+            elif self.path in web.bodies:
+                self._answer(200, web.bodies[self.path])
+            else:
+                self._answer(404, b"no")
+
+        def _answer(self, status: int, body: bytes, location: str | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+            if self.path in web.cut:
+                body = body[: len(body) // 2]
+                self.close_connection = True
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web = Web(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
