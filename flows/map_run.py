@@ -18,13 +18,12 @@ from flows.results import MapResult, TaskResult, count_results
 from tasks.application import ship_program_task, use_package_task
 from tasks.cleanup import delete_created, delete_created_task
 from tasks.collect import collect_outputs_task, tail
-from tasks.errors import translated
 from tasks.inputs import find_inputs
 from tasks.job import close_job_task, create_job_task
 from tasks.pool import check_pool_task, create_pool_task
 from tasks.records import Collected, Created, EndedTask, InputItem, JobPlan, PoolPlan, Program, TaskPlan
 from tasks.submit import add_tasks_task
-from tasks.upload import upload_inputs_task
+from tasks.upload import blob_lister, upload_inputs_task
 from tasks.wait import job_poller, wait_for_tasks_task
 
 MOST_BATCHES = 50
@@ -46,7 +45,7 @@ def run_map(account: AzureBatchAccount, run: MapParameters, run_id: str) -> MapR
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
-    inputs = find_inputs(run.inputs or [str(example("map") / "inputs")], lambda *where: _list_blobs(account, *where))
+    inputs = find_inputs(run.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
     package = use_package_task(account, *found) if run.app and (found := package_of(run.app)) else None
     if run.pool:
         check_pool_task(account, run.pool)
@@ -75,7 +74,8 @@ def _run_stages(
     results = Path(run.results or f"results/{run_id}").absolute()
     groups = list(split(inputs, MOST_BATCHES))
     pool_id = run.pool or create_pool_task(account, _pool_plan(run, run_id, package))
-    stored = upload_inputs_task.map(unmapped(account.storage), groups)
+    labels = [_label(group) for group in groups]
+    stored = upload_inputs_task.map(unmapped(account.storage), groups, label=labels)
     program = package or _ship(account, run)
     job = JobPlan(run_id, pool_id, run_id, program, time_limit=limit, task_retries=run.retries)
     job_id = create_job_task(account, job)
@@ -88,10 +88,14 @@ def _run_stages(
     )
     with job_poller(account, job_id, pool_id, limit) as poller, show_progress(poller, len(inputs)):
         try:
-            added = add_tasks_task.map(unmapped(account), job_id, stored, unmapped(plan), unmapped(program))
+            added = add_tasks_task.map(
+                unmapped(account), job_id, stored, unmapped(plan), unmapped(program), label=labels
+            )
             closed = close_job_task.submit(account, job_id, wait_for=added, return_state=False)
-            ended = wait_for_tasks_task.map(unmapped(account), job_id, pool_id, added, unmapped(limit))
-            collected = collect_outputs_task.map(unmapped(account.storage), run_id, ended, unmapped(results))
+            ended = wait_for_tasks_task.map(unmapped(account), job_id, pool_id, added, unmapped(limit), label=labels)
+            collected = collect_outputs_task.map(
+                unmapped(account.storage), run_id, ended, unmapped(results), label=labels
+            )
             batches = [
                 _Batch(*batch) for batch in zip(groups, zip(stored, added, ended, collected, strict=True), strict=True)
             ]
@@ -109,6 +113,10 @@ def split(inputs: Sequence[InputItem], most: int) -> Iterator[Sequence[InputItem
         yield inputs[len(inputs) * number // groups : len(inputs) * (number + 1) // groups]
 
 
+def _label(group: Sequence[InputItem]) -> str:
+    return group[0].name if len(group) == 1 else f"{group[0].index + 1} to {group[-1].index + 1}"
+
+
 def _pool_plan(run: MapParameters, run_id: str, package: Program | None) -> PoolPlan:
     packages = (package.package,) if package and package.package else ()
     return PoolPlan(run_id, run.nodes, run.slots, run.vm_size, packages=packages, run_id=run_id)
@@ -117,12 +125,6 @@ def _pool_plan(run: MapParameters, run_id: str, package: Program | None) -> Pool
 def _ship(account: AzureBatchAccount, run: MapParameters) -> Program | None:
     path = Path(run.app) if run.app else None if run.command else example("map") / "app"
     return ship_program_task(account.storage, path) if path else None
-
-
-def _list_blobs(account: AzureBatchAccount, container: str, prefix: str) -> list[tuple[str, str]]:
-    with translated(f"list the blobs of container {container!r}"):
-        blobs = account.storage.get_client().get_container_client(container).list_blobs(name_starts_with=prefix)
-        return [(blob.name, blob.etag or "") for blob in blobs]
 
 
 def _batch_results(batch: _Batch) -> Iterator[TaskResult]:

@@ -32,6 +32,7 @@ class StorageOptions:
         durable: write the list of blobs to the disk every second and at the end. Without it ``location`` holds
             nothing that can be read after a stop, which is right for a directory that is removed then.
         port: 0 takes a free one.
+        inherited: file descriptors it is to keep open as long as it runs, such as that of a lock.
         start_seconds: how long to wait for it to be ready.
     """
 
@@ -40,6 +41,7 @@ class StorageOptions:
     location: Path | None = None
     durable: bool = False
     port: int = 0
+    inherited: tuple[int, ...] = ()
     start_seconds: float = 60.0
 
 
@@ -153,6 +155,7 @@ def _spawn(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
+        pass_fds=options.inherited,
         start_new_session=True,
     )
     try:

@@ -3,6 +3,8 @@
 Source: recorded answers of the service and the official examples for API version 2025-06-01.
 """
 
+from functools import lru_cache
+
 from localbatch.models import JobBody, PoolBody, StartTask, TaskBody, TaskConstraints
 from localbatch.validation import write
 from localbatch.wire import INFINITE, JsonObject, JsonValue, format_duration, parse_duration
@@ -116,5 +118,10 @@ def _task_constraints(constraints: TaskConstraints, retries: int) -> JsonObject:
 def seconds_of(document: JsonObject, name: str) -> float | None:
     """Reads a duration out of constraints, in seconds; None if there is no limit."""
     value = document.get(name)
-    duration = parse_duration(value) if isinstance(value, str) else INFINITE
+    return _seconds(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1024)
+def _seconds(text: str) -> float | None:
+    duration = parse_duration(text)
     return None if duration >= INFINITE else duration.total_seconds()

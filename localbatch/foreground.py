@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -203,6 +202,7 @@ def _start_storage(identity: Identity, options: Options, root: RootDirectory, st
         location=root.blobs,
         durable=options.root is not None,
         port=_free_or_any("127.0.0.1", identity.blob_port),
+        inherited=(root.lock,),
     )
     return stack.enter_context(Azurite(storage))
 
@@ -263,7 +263,7 @@ def _configure(options: Options, root: RootDirectory, identity: Identity, azurit
         storage_connection_string=azurite.connection_string if azurite else None,
         allocation_seconds=options.allocation_seconds,
         start_seconds=options.start_seconds,
-        driver=_make_driver(options),
+        driver=_make_driver(options, root),
     )
     return uvicorn.Config(
         create_app(settings),
@@ -281,14 +281,14 @@ def _configure(options: Options, root: RootDirectory, identity: Identity, azurit
     )
 
 
-def _make_driver(options: Options) -> "Driver":
+def _make_driver(options: Options, root: RootDirectory) -> "Driver":
     if options.driver == "simulated":
         from localbatch.driver.simulated import SimulatedDriver
 
         return SimulatedDriver(timedelta(seconds=options.task_seconds))
     from localbatch.driver.process import ProcessDriver
 
-    return ProcessDriver()
+    return ProcessDriver(inherited=(root.lock,))
 
 
 def _announce(root: RootDirectory, endpoints: Endpoints) -> None:

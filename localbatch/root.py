@@ -6,9 +6,11 @@ import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 from localbatch.driver.layout import remove_tree
 
@@ -16,6 +18,8 @@ _LOCK = "lock"
 _IDENTITY = "identity.json"
 _CONNECTION = "connection.json"
 _TEMPORARY_PREFIX = "localbatch-"
+_LEFTOVER_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.05
 
 
 class RootError(Exception):
@@ -35,10 +39,17 @@ class Identity:
 
 
 class RootDirectory:
-    """A root directory held by this process."""
+    """A root directory held by this process.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        path: the directory.
+        lock: file descriptor that holds it. A child that inherits it goes on holding the directory, so that the next
+            service waits until the last child of a killed one has ended.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
         self.path = path
+        self.lock = lock
 
     @property
     def blobs(self) -> Path:
@@ -86,8 +97,8 @@ def open_root(path: Path | None) -> Iterator[RootDirectory]:
     """
     directory = _make_directory(path)
     try:
-        with _held(directory):
-            root = RootDirectory(directory)
+        with _held(directory) as lock:
+            root = RootDirectory(directory, lock)
             try:
                 yield root
             finally:
@@ -100,6 +111,7 @@ def open_root(path: Path | None) -> Iterator[RootDirectory]:
 def _make_directory(path: Path | None) -> Path:
     try:
         if path is None:
+            _remove_orphans(Path(tempfile.gettempdir()))
             return Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX)).resolve()
         path.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
         return path.resolve()
@@ -107,21 +119,58 @@ def _make_directory(path: Path | None) -> Path:
         raise RootError(f"cannot make the root directory {path or tempfile.gettempdir()}: {error.strerror}") from error
 
 
+def _remove_orphans(parent: Path) -> None:
+    """Removes the temporary roots of services that were killed before they could do it themselves."""
+    for lock in parent.glob(f"{_TEMPORARY_PREFIX}*/{_LOCK}"):
+        # Others may remove the same one, or own it.
+        with contextlib.suppress(OSError), lock.open("r+") as handle:
+            owner = handle.read().strip()
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # An empty file belongs to one that is just starting.
+            if owner:
+                remove_tree(lock.parent)
+
+
 @contextlib.contextmanager
-def _held(directory: Path) -> Iterator[None]:
+def _held(directory: Path) -> Iterator[int]:
     try:
         handle = (directory / _LOCK).open("a+")
     except OSError as error:
         raise RootError(f"cannot write in the root directory {directory}: {error.strerror}") from error
     with handle:
+        _take(handle, directory)
+        handle.truncate(0)
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+        yield handle.fileno()
+
+
+def _take(handle: IO[str], directory: Path) -> None:
+    deadline = time.monotonic() + _LEFTOVER_SECONDS
+    while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         except BlockingIOError:
             handle.seek(0)
-            raise RootError(f"the root directory {directory} is in use by process {handle.read().strip()}") from None
-        handle.truncate(0)
-        print(os.getpid(), file=handle, flush=True)
-        yield
+            owner = handle.read().strip()
+        # Once its owner is dead only children hold it, and they are about to end.
+        if _is_running(owner) or time.monotonic() > deadline:
+            raise RootError(f"the root directory {directory} is in use by process {owner}")
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    with contextlib.suppress(OSError):
+        # A zombie has ended; only its parent hasn't looked yet.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
 
 
 def _write_secret(file: Path, text: str) -> None:

@@ -89,4 +89,4 @@ def tail(path: Path | None) -> str:
     return "\n".join(text.rstrip().splitlines()[-_TAIL_LINES:])
 
 
-collect_outputs_task = stage(collect_outputs, name="Collect outputs", over="tasks")
+collect_outputs_task = stage(collect_outputs, name="Collect outputs")

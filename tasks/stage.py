@@ -1,6 +1,8 @@
 """How a stage's function becomes a Prefect task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task
@@ -17,22 +19,22 @@ _RETRIES = 2
 _RETRY_DELAYS = [2.0, 10.0]
 
 
-def stage(function: Callable[_Params, _Result], *, name: str, over: str | None = None) -> Task[_Params, _Result]:
+def stage(function: Callable[_Params, _Result], *, name: str) -> Task[_Params, _Result]:
     """A Prefect task that runs a stage's function.
 
     It has no cache and stores no result: what a stage does lies in Azure, not in its return value. It is repeated only
-    after errors that say that trying again can help.
+    after errors that say that trying again can help. Besides the function's parameters it takes a ``label``, which
+    stands in the name of the task run.
 
     Args:
         function: the stage.
         name: what the Prefect UI shows.
-        over: name of the parameter that holds the inputs, which then stand in the names of the task runs.
     """
     return Task(
-        function,
+        _labelled(function),
         name=name,
         description=(function.__doc__ or "").strip().partition("\n")[0],
-        task_run_name=_run_name(name, over) if over else None,
+        task_run_name=_run_name(name),
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=_RETRIES,
@@ -41,20 +43,26 @@ def stage(function: Callable[_Params, _Result], *, name: str, over: str | None =
     )
 
 
-def _run_name(name: str, over: str) -> Callable[[], str]:
+def _labelled(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
+    @wraps(function)
+    def run(*args: _Params.args, **kwargs: _Params.kwargs) -> _Result:
+        kwargs.pop("label", None)
+        return function(*args, **kwargs)
+
+    own = signature(function)
+    label = Parameter("label", Parameter.KEYWORD_ONLY, default=None, annotation=str | None)
+    parameters = list(own.parameters.values())
+    place = len(parameters) - (bool(parameters) and parameters[-1].kind is Parameter.VAR_KEYWORD)
+    vars(run)["__signature__"] = own.replace(parameters=[*parameters[:place], label, *parameters[place:]])
+    return run
+
+
+def _run_name(name: str) -> Callable[[], str]:
     def run_name() -> str:
-        parameters: dict[str, Any] = task_run.parameters
-        return f"{name}: {_describe(parameters.get(over) or [])}"
+        label = task_run.parameters.get("label")
+        return f"{name}: {label}" if label else name
 
     return run_name
-
-
-def _describe(items: Sequence[Any]) -> str:
-    if not items:
-        return "none"
-    if len(items) == 1:
-        return str(items[0].label)
-    return f"{items[0].index + 1} to {items[-1].index + 1}"
 
 
 def _can_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

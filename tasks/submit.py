@@ -157,4 +157,4 @@ def _failed(
     raise ServiceFailure(f"Batch refused task {result.task_id!r} of job {job_id!r}: {code}: {message}", code=code or "")
 
 
-add_tasks_task = stage(add_tasks, name="Add tasks", over="inputs")
+add_tasks_task = stage(add_tasks, name="Add tasks")

@@ -4,13 +4,30 @@ from collections.abc import Sequence
 
 from blocks.azure_storage import AzureStorageCredentials
 from tasks import transfer
-from tasks.errors import translated
+from tasks.errors import BadInput, ServiceFailure, translated
+from tasks.inputs import BlobLister
 from tasks.names import blob_name, file_digest
 from tasks.records import InputItem, StoredInput
 from tasks.stage import stage
 
 INPUT_CONTAINER = "batch-inputs"
 _FOLDER = "inputs"
+
+
+def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
+    """What ``tasks.inputs.find_inputs`` lists the blobs of a storage account with."""
+
+    def list_blobs(container: str, prefix: str) -> list[tuple[str, str]]:
+        client = storage.get_client().get_container_client(container)
+        try:
+            with translated(f"list the blobs of container {container!r}"):
+                return [(blob.name, blob.etag or "") for blob in client.list_blobs(name_starts_with=prefix)]
+        except ServiceFailure as error:
+            if error.status in (400, 404):
+                raise BadInput(f"The storage account has no container {container!r}.") from error
+            raise
+
+    return list_blobs
 
 
 def upload_inputs(
@@ -50,4 +67,4 @@ def upload_inputs(
         return transfer.each(store, inputs)
 
 
-upload_inputs_task = stage(upload_inputs, name="Upload inputs", over="inputs")
+upload_inputs_task = stage(upload_inputs, name="Upload inputs")

@@ -85,4 +85,4 @@ def wait_for_tasks(
     return [EndedTask(**vars(task), end=end) for task, end in zip(tasks, ends, strict=True)]
 
 
-wait_for_tasks_task = stage(wait_for_tasks, name="Wait for tasks", over="tasks")
+wait_for_tasks_task = stage(wait_for_tasks, name="Wait for tasks")

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 LIVE_VARIABLES = ("AZURE_BATCH_LIVE_ENDPOINT", "AZURE_BATCH_LIVE_STORAGE_URL")
 
 
+def is_live() -> bool:
+    """Tells whether the variables that name a real account are set."""
+    return all(os.environ.get(name) for name in LIVE_VARIABLES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what runs against a real account."""
+    for item in items:
+        if is_live() and "account" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)
+
+
 def _isolate_prefect() -> None:
     """Keeps the tests and the developer's own Prefect apart; Prefect reads these settings when it is imported."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
@@ -66,24 +78,16 @@ def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     del os.environ[CONNECTION_VARIABLE]
 
 
-@pytest.fixture(scope="session", params=["local", pytest.param("live", marks=pytest.mark.live)])
+@pytest.fixture(scope="session")
 def account(request: pytest.FixtureRequest) -> "AzureBatchAccount":
-    """The account that stages and flows are tested with: the local Azure's, and with ``-m live`` a real one."""
-    from flows.account import local_account
-
-    if request.param == "live":
-        return _live_account()
-    return local_account(request.getfixturevalue("local_azure"))
-
-
-def _live_account() -> "AzureBatchAccount":
+    """The account that stages and flows are tested with: a real one where its variables are set, else the local one."""
     from blocks.azure_batch import AzureBatchAccount
     from blocks.azure_storage import AzureStorageCredentials
     from blocks.credentials import DefaultCredential
+    from flows.account import local_account
 
-    missing = [name for name in LIVE_VARIABLES if name not in os.environ]
-    if missing:
-        pytest.skip(f"a real account is named by {' and '.join(LIVE_VARIABLES)}")
+    if not is_live():
+        return local_account(request.getfixturevalue("local_azure"))
     endpoint, storage_url = (os.environ[name] for name in LIVE_VARIABLES)
     storage = AzureStorageCredentials(account_url=storage_url, credential=DefaultCredential())
     return AzureBatchAccount(endpoint=endpoint, credential=DefaultCredential(), storage=storage)
@@ -92,11 +96,11 @@ def _live_account() -> "AzureBatchAccount":
 @pytest.fixture
 def account_name(request: pytest.FixtureRequest, account: "AzureBatchAccount", prefect_server: str) -> str | None:
     """What a flow is given as its account: nothing for the local Azure, a saved block for a real one."""
-    if "live" not in request.node.callspec.id:
-        request.getfixturevalue("azure")
-        return None
-    account.save("live", overwrite=True)
-    return "live"
+    if is_live():
+        account.save("live", overwrite=True)
+        return "live"
+    request.getfixturevalue("azure")
+    return None
 
 
 @pytest.fixture

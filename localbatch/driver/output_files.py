@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import ContainerClient, ExponentialRetry
+from azure.storage.blob import ContainerClient, LinearRetry
 
 from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
 from localbatch.driver.layout import TaskDirectory
@@ -174,7 +174,7 @@ def _upload(upload: Upload, log: _Log) -> None:
 
 
 def _send(upload: Upload) -> None:
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=0)
+    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
     with (
         upload.file.open("rb") as stream,
         ContainerClient.from_container_url(

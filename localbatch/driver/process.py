@@ -59,14 +59,15 @@ class ProcessDriver:
     Args:
         grace: seconds a command has between SIGTERM and SIGKILL.
         isolate: let each command see its node's own host name and address, where the kernel allows it.
+        inherited: file descriptors kept open until the last command has ended, such as that of a lock.
     """
 
-    def __init__(self, *, grace: float = 1.0, isolate: bool = True) -> None:
+    def __init__(self, *, grace: float = 1.0, isolate: bool = True, inherited: tuple[int, ...] = ()) -> None:
         self._grace = grace
         self._isolate = isolate
         self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
         self._downloader = Downloader(_THREADS)
-        self._starter = Starter()
+        self._starter = Starter(inherited)
         self._nodes: dict[Path, _Node] = {}
 
     async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import ContainerClient, ExponentialRetry
+from azure.storage.blob import ContainerClient, LinearRetry
 
 from localbatch.driver.downloads import Downloader, DownloadError
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
@@ -37,17 +37,20 @@ class Placement:
 async def fetch_resource_files(
     files: Iterable[ResourceFile], working: Path, downloader: Downloader, threads: Threads
 ) -> None:
-    """Fetches all resource files of a command, several at a time.
+    """Fetches all resource files of a command, several at a time. Of two for the same place the later one wins.
 
     Raises:
         CommandFailed: one of them could not be fetched or written, or would leave the working directory.
     """
+    wanted: dict[str, Placement] = {}
+    for file in files:
+        found = placements(file) if file.storage_container_url is None else await threads.call(placements, file)
+        wanted |= _by_place(found)
 
     def fetch(placement: Placement, given_up: threading.Event) -> None:
         _fetch(placement, working, downloader, given_up)
 
-    for file in files:
-        await threads.each(fetch, await threads.call(placements, file) if file.http_url is None else placements(file))
+    await threads.each(fetch, list(wanted.values()))
 
 
 def placements(file: ResourceFile) -> list[Placement]:
@@ -84,6 +87,10 @@ def place_inside(working: Path, name: str) -> Path:
         raise CommandFailed(resource_file_failure(name, _words(error))) from error
 
 
+def _by_place(found: Iterable[Placement]) -> dict[str, Placement]:
+    return {os.path.normpath(placement.name): placement for placement in found}
+
+
 def _mode(file: ResourceFile, name: str) -> int:
     if not file.file_mode:
         return _DEFAULT_MODE
@@ -94,7 +101,7 @@ def _mode(file: ResourceFile, name: str) -> int:
 
 
 def _container_placements(link: str, prefix: str | None, directory: str, mode: int) -> list[Placement]:
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=0)
+    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
     try:
         with ContainerClient.from_container_url(link, retry_policy=retry, connection_timeout=10) as container:
             return [

@@ -90,9 +90,14 @@ class Command:
 
 
 class Starter:
-    """The process that starts all commands. It is started when it is first needed, and again if it was killed."""
+    """The process that starts all commands. It is started when it is first needed, and again if it was killed.
 
-    def __init__(self) -> None:
+    Args:
+        inherited: file descriptors that it and its supervisors, but no commands, keep open.
+    """
+
+    def __init__(self, inherited: tuple[int, ...] = ()) -> None:
+        self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -125,7 +130,8 @@ class Starter:
             with theirs:
                 # Nothing of our environment: it may hold secrets, and every command's own comes with its order.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM)],
+                    [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM), *map(str, self._inherited)],
+                    pass_fds=self._inherited,
                     stdin=theirs.fileno(),
                     env={},
                     cwd="/",

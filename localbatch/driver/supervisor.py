@@ -88,6 +88,8 @@ def main() -> None:
     """Forks a supervisor for each socket that comes in, until the service closes the line."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    for descriptor in map(int, sys.argv[1:]):
+        os.set_inheritable(descriptor, False)
     with socket.socket(fileno=0) as control:
         Starter(control).run()
 

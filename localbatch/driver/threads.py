@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -31,7 +31,7 @@ class Threads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: function(*arguments, **named))
 
-    async def each(self, function: Callable[[_Item, threading.Event], None], items: Iterable[_Item]) -> None:
+    async def each(self, function: Callable[[_Item, threading.Event], None], items: Sequence[_Item]) -> None:
         """Calls a function for every item, several at a time; the first error ends it.
 
         Args:
@@ -45,7 +45,7 @@ class Threads:
             for item in remaining:
                 await self.call(function, item, given_up)
 
-        workers = [asyncio.ensure_future(work()) for _ in range(self._share)]
+        workers = [asyncio.ensure_future(work()) for _ in range(min(self._share, len(items)))]
         try:
             await asyncio.gather(*workers)
         finally:

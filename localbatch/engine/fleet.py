@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localbatch.driver.interface import NodePlace, Package
+from localbatch.driver.interface import NodePlace
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.states import SCHEDULABLE_NODES
 
@@ -71,7 +71,6 @@ class Node:
     Attributes:
         record: its row in the store, always the newest.
         slots: how many task slots it has.
-        packages: the application packages of its pool.
         runs: what it runs, by the ``seq`` of the task.
         draining: it is to leave, and takes no more tasks.
         barred: jobs whose preparation failed here, so that their tasks go elsewhere.
@@ -84,7 +83,6 @@ class Node:
     record: NodeRecord
     place: NodePlace
     slots: int
-    packages: tuple[Package, ...] = ()
     runs: dict[int, TaskRun] = field(default_factory=dict)
     draining: bool = False
     barred: set[int] = field(default_factory=set)

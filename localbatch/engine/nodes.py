@@ -37,7 +37,6 @@ class NodeLife:
         slots = pool.body["taskSlotsPerNode"]
         assert isinstance(slots, int)
         node = Node(record, make_place(self._context.nodes_root, pool, record), slots)
-        node.packages = self._context.find_packages(pool.account, record.packages)
         self._context.fleet.add(node)
         node.life = self._context.background.start(self._bring_up(node))
         return node
@@ -52,7 +51,7 @@ class NodeLife:
     async def _start(self, node: Node) -> None:
         pause = self._context.start_seconds / 2
         await asyncio.sleep(pause)
-        failure = await self._context.driver.create_node(node.place, node.packages)
+        failure = await self._create(node)
         if failure is not None:
             self._condemn(node, failure)
             return
@@ -66,6 +65,12 @@ class NodeLife:
         outcome = await self._run_start_task(node, body)
         if body.wait_for_success:
             self._context.set_node_state(node, "idle" if outcome.failure is None else "starttaskfailed")
+
+    async def _create(self, node: Node) -> Failure | None:
+        packages = self._context.find_packages(node.place.account, node.record.packages)
+        if len(packages) < len(node.record.packages):
+            return Failure("usererror", "ApplicationPackageError", "An application package of the pool is gone")
+        return await self._context.driver.create_node(node.place, packages)
 
     async def _run_start_task(self, node: Node, body: StartTask) -> Outcome:
         started, retries, retried = self._context.clock.now(), 0, None

@@ -9,7 +9,7 @@ from localbatch.filters import compile_filter
 from localbatch.images import supported_images
 from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import page, page_size, skip_token
+from localbatch.routes.paging import page, page_size, skip_number, skip_token
 from localbatch.store_applications import ACTIVE, ApplicationRecord
 from localbatch.views import application_view
 from localbatch.wire import JsonObject
@@ -53,6 +53,6 @@ class AccountRoutes:
     async def _list_images(self, call: Call) -> Response:
         passes = compile_filter(call.query.get("$filter", ""), filters.SUPPORTED_IMAGES)
         images = [image for image in supported_images() if passes(image)]
-        limit, begin = page_size(call), int(skip_token(call) or 0)
+        limit, begin = page_size(call), skip_number(call)
         token = str(begin + limit) if begin + limit < len(images) else None
         return page(call, "supportedimages", images[begin : begin + limit], token)

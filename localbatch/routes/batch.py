@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from localbatch.clock import Clock
-from localbatch.errors import ServiceError, error_body, invalid_query_parameter
+from localbatch.errors import ServiceError, error_body
 from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import Call, Handler
 from localbatch.signature import verify
@@ -130,7 +130,8 @@ def _check_version(query: dict[str, str]) -> str:
     if not version:
         raise ServiceError("MissingRequiredQueryParameter", values=(("QueryParameterName", "api-version"),))
     if version not in VERSIONS:
-        raise invalid_query_parameter("api-version", version, f"It must be one of {', '.join(VERSIONS)}.")
+        values = (("RequestVersion", version), ("Reason", f"It must be one of {', '.join(VERSIONS)}."))
+        raise ServiceError("UnsupportedRequestVersion", values=values)
     return version
 
 

@@ -117,7 +117,7 @@ class FileRoutes:
             "Last-Modified": format_http_date(entry.modified),
             "ocp-creation-time": format_http_date(entry.created),
             "ocp-batch-file-isdirectory": str(entry.is_directory),
-            "ocp-batch-file-url": file_url(owner, entry.name.replace("\\", "/")),
+            "ocp-batch-file-url": file_url(owner, entry.name),
             "ocp-batch-file-mode": f"{entry.mode:o}",
         }
 

@@ -54,7 +54,7 @@ class Listing(Generic[Row]):
         """Answers with one page."""
         check_expand(call)
         limit = page_size(call)
-        after = _key(call)
+        after = skip_number(call)
         passes = compile_filter(call.query.get("$filter", ""), self._rules)
         selected = call.query.get("$select")
         documents, last = self._collect(after, limit, passes)
@@ -132,7 +132,12 @@ def check_expand(call: Call) -> None:
         raise invalid_query_parameter("$expand", text, "Only stats can be expanded.")
 
 
-def _key(call: Call) -> int:
+def skip_number(call: Call) -> int:
+    """Returns the number a page goes on behind, 0 for the first page.
+
+    Raises:
+        ServiceError: the token is not one this service gave.
+    """
     token = skip_token(call)
     if token is None:
         return 0

@@ -1,6 +1,6 @@
 """The files of nodes and tasks, and nothing outside them.
 
-Names use forward or backward slashes. Links are followed as long as they stay within the node.
+Names use forward slashes, or backward slashes where no file has one in its name. Links are followed as long as they stay within the node.
 """
 
 import os
@@ -79,10 +79,11 @@ class FileTree:
         Raises:
             ServiceError: ``FileNotFound``, also for what lies outside the node.
         """
-        entry = self._look(name, self._path(name))
-        if entry is None:
-            raise ServiceError("FileNotFound")
-        return entry
+        for spelling in (name, name.replace("\\", "/")):
+            entry = self._look(spelling.strip("/"), self._path(spelling))
+            if entry is not None:
+                return entry
+        raise ServiceError("FileNotFound")
 
     def delete(self, name: str, *, recursive: bool) -> None:
         """Removes a file, or a directory, which must be empty unless ``recursive`` is true.
@@ -91,7 +92,7 @@ class FileTree:
             ServiceError: ``FileNotFound``, or ``OperationInvalidForCurrentState`` for a directory that is not empty.
         """
         entry = self.find(name)
-        path = self._path(name)
+        path = self._path(entry.name)
         try:
             if path.is_symlink() or not entry.is_directory:
                 path.unlink()
@@ -104,7 +105,7 @@ class FileTree:
             raise ServiceError("OperationInvalidForCurrentState", values=reason) from error
 
     def _path(self, name: str) -> Path:
-        parts = name.replace("\\", "/").strip("/").split("/")
+        parts = name.strip("/").split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ServiceError("FileNotFound")
         return self._root.joinpath(*parts)

@@ -53,9 +53,7 @@ def test_hostile_names_work_everywhere_and_inject_nothing(run: Run, tmp_path: Pa
     for number, name in enumerate(HOSTILE_NAMES):
         (folder / name).write_text("x" * number)
     command = "wc -c < {input}; cp {input} kept.bin; test ! -e injected"
-    result = run(
-        tmp_path / "out", inputs=[str(folder)], command=command, outputs=["kept.bin", "*.none"], nodes=3, slots=4
-    )
+    result = run(inputs=[str(folder)], command=command, outputs=["kept.bin", "*.none"], nodes=3, slots=4)
     by_input = {Path(task.input).name: task for task in result.tasks}
     assert result.counts.succeeded == len(HOSTILE_NAMES)
     for number, name in enumerate(HOSTILE_NAMES):

@@ -19,6 +19,7 @@ NOBODY = 65534
 WHO_PROGRAM = "import os, socket; n = socket.gethostname(); print(n, socket.gethostbyname(n), os.getuid())"
 WHO = f'python3 -S -c "{WHO_PROGRAM}"'
 
+
 def can_have_names(*flags: str) -> bool:
     """Whether this kernel lets this user have a host name of his own."""
     return subprocess.run(["unshare", *flags, "true"], capture_output=True, check=False).returncode == 0

@@ -193,8 +193,8 @@ def test_it_ends_with_status_1_when_azurite_ends() -> None:
     assert "Azurite ended" in errors
 
 
-def test_azurite_ends_when_the_service_is_killed() -> None:
-    with serving() as (process, _):
+def test_azurite_ends_when_the_service_is_killed(tmp_path: Path) -> None:
+    with serving("--root", str(tmp_path)) as (process, _):
         processes = descendants(process.pid)
         process.kill()
         wait_until(lambda: not any(found.alive() for found in processes), 10)

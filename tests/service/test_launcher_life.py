@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure.batch import BatchClient
+from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import ServiceRequestError
 from azure.storage.blob import BlobServiceClient
@@ -42,9 +42,13 @@ def azure() -> Iterator[LocalAzure]:
         yield azure
 
 
-def list_pools(endpoints: Endpoints) -> list[str]:
+def open_batch(endpoints: Endpoints) -> BatchClient:
     credential = AzureNamedKeyCredential(endpoints.batch_account, endpoints.batch_key)
-    with BatchClient(endpoints.batch_endpoint, credential, retry_total=0) as client:
+    return BatchClient(endpoints.batch_endpoint, credential, retry_total=0)
+
+
+def list_pools(endpoints: Endpoints) -> list[str]:
+    with open_batch(endpoints) as client:
         return [pool.id for pool in client.list_pools()]
 
 
@@ -60,6 +64,26 @@ def start_owner(extra: str = "") -> tuple[subprocess.Popen[str], Endpoints, list
     assert owner.stdout is not None
     endpoints = Endpoints.from_line(owner.stdout.readline())
     return owner, endpoints, descendants(endpoints.pid)
+
+
+def names_below(pid: int) -> list[str]:
+    return [Path(f"/proc/{found.pid}/comm").read_text().strip() for found in descendants(pid)]
+
+
+def run_for_ever(endpoints: Endpoints, command: str = "sleep 600") -> None:
+    image = models.BatchVmImageReference(publisher="canonical", offer="ubuntu-24_04-lts", sku="server")
+    machine = models.VirtualMachineConfiguration(image_reference=image, node_agent_sku_id="batch.node.ubuntu 24.04")
+    with open_batch(endpoints) as client:
+        client.create_pool(
+            models.BatchPoolCreateOptions(
+                id="pool",
+                vm_size="standard_d2s_v3",
+                virtual_machine_configuration=machine,
+                target_dedicated_nodes=1,
+            )
+        )
+        client.create_job(models.BatchJobCreateOptions(id="job", pool_info=models.BatchPoolInfo(pool_id="pool")))
+        client.create_task("job", models.BatchTaskCreateOptions(id="task", command_line=command))
 
 
 def attach(connection: Path) -> str:
@@ -98,6 +122,27 @@ def test_nothing_is_left_when_the_owner_is_killed() -> None:
         owner.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(process.alive() for process in processes), 10)
     assert not Path(endpoints.root).exists()
+
+
+def test_a_running_task_ends_with_the_killed_owner() -> None:
+    owner, endpoints, _ = start_owner()
+    with owner:
+        run_for_ever(endpoints)
+        wait_until(lambda: "sleep" in names_below(endpoints.pid), 30)
+        processes = descendants(endpoints.pid)
+        owner.send_signal(signal.SIGKILL)
+    wait_until(lambda: not any(process.alive() for process in processes), 10)
+    assert not Path(endpoints.root).exists()
+
+
+def test_a_restart_waits_until_what_a_killed_service_left_has_ended(tmp_path: Path) -> None:
+    with LocalAzure(root=tmp_path, attach=False) as killed:
+        run_for_ever(killed.endpoints, "/bin/bash -c 'trap \"\" TERM; sleep 600; true'")
+        wait_until(lambda: "sleep" in names_below(killed.endpoints.pid), 30)
+        left = descendants(killed.endpoints.pid)
+        os.kill(killed.endpoints.pid, signal.SIGKILL)
+        with LocalAzure(root=tmp_path, attach=False):
+            assert not any(process.alive() for process in left)
 
 
 def test_nothing_is_left_when_a_fork_of_the_killed_owner_lives_on() -> None:

@@ -300,6 +300,23 @@ def test_without_storage_packages_are_refused_in_one_sentence() -> None:
             group.client.application_package.create(group.name, group.account, "myapp", "1")
 
 
+def pool_with(application: str, version: str) -> models.BatchPoolCreateOptions:
+    return models.BatchPoolCreateOptions(
+        id="pool",
+        vm_size="standard_d2s_v3",
+        virtual_machine_configuration=models.VirtualMachineConfiguration(
+            image_reference=models.BatchVmImageReference(
+                publisher="canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"
+            ),
+            node_agent_sku_id="batch.node.ubuntu 24.04",
+        ),
+        target_dedicated_nodes=1,
+        application_package_references=[
+            models.BatchApplicationPackageReference(application_id=application, version=version)
+        ],
+    )
+
+
 def test_the_data_plane_lists_what_was_published(group: Group, azure: LocalAzure) -> None:
     group.put_application("myapp", displayName="My app")
     for version in ("1.0", "2.0"):
@@ -319,21 +336,9 @@ def test_a_task_runs_the_program_of_its_pools_package(group: Group, azure: Local
     group.put_application("myapp")
     # Zips made on Windows or by zipfile carry no right to execute.
     group.publish("myapp", "1.0", make_zip(program="#!/bin/sh\necho from the package\n"))
-    pool = models.BatchPoolCreateOptions(
-        id="pool",
-        vm_size="standard_d2s_v3",
-        virtual_machine_configuration=models.VirtualMachineConfiguration(
-            image_reference=models.BatchVmImageReference(
-                publisher="canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"
-            ),
-            node_agent_sku_id="batch.node.ubuntu 24.04",
-        ),
-        target_dedicated_nodes=1,
-        application_package_references=[models.BatchApplicationPackageReference(application_id="myapp", version="1.0")],
-    )
     command = "/bin/bash -c '$AZ_BATCH_APP_PACKAGE_myapp_1_0/program'"
     with open_batch(azure, group.account) as batch:
-        batch.create_pool(pool)
+        batch.create_pool(pool_with("myapp", "1.0"))
         batch.create_job(models.BatchJobCreateOptions(id="job", pool_info=models.BatchPoolInfo(pool_id="pool")))
         batch.create_task("job", models.BatchTaskCreateOptions(id="task", command_line=command))
         wait_until(lambda: batch.get_task("job", "task").state == models.BatchTaskState.COMPLETED, 30)
@@ -350,13 +355,8 @@ def test_a_task_runs_the_program_of_its_pools_package(group: Group, azure: Local
 def test_a_pool_with_a_package_that_is_not_active_is_refused(group: Group, azure: LocalAzure) -> None:
     group.put_application("myapp")
     group.client.application_package.create(group.name, group.account, "myapp", "1.0")
-    pool = models.BatchPoolCreateOptions(
-        id="pool",
-        vm_size="standard_d2s_v3",
-        application_package_references=[models.BatchApplicationPackageReference(application_id="myapp", version="1.0")],
-    )
     with (
         open_batch(azure, group.account) as batch,
         pytest.raises(HttpResponseError, match="InvalidApplicationPackageReferences"),
     ):
-        batch.create_pool(pool)
+        batch.create_pool(pool_with("myapp", "1.0"))

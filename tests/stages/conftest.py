@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blocks.azure_batch import AzureBatchAccount
 
+from blocks.azure_batch import AzureBatchAccount
 from tasks.cleanup import delete_created
 from tasks.collect import collect_outputs
 from tasks.inputs import find_inputs

@@ -5,8 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from blocks.azure_batch import AzureBatchAccount
 
+from blocks.azure_batch import AzureBatchAccount
 from tasks.application import ship_program
 from tasks.command import parse_template
 from tasks.errors import DeadlineExceeded, JobEnded
@@ -115,4 +115,5 @@ def test_a_closed_job_ends_when_its_tasks_have(bench: Bench, two_files: Path) ->
     close_job(bench.account, bench.job_id)
     bench.wait(added)
     job = bench.account.get_client().get_job(bench.job_id)
-    assert job.execution_info and job.execution_info.termination_reason == "AllTasksComplete"
+    assert job.execution_info
+    assert job.execution_info.termination_reason == "AllTasksComplete"

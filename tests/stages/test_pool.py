@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from blocks.azure_batch import AzureBatchAccount
 
+from blocks.azure_batch import AzureBatchAccount
 from tasks.cleanup import delete_created
 from tasks.errors import BadInput, ServiceFailure
 from tasks.pool import check_pool, create_pool

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from blocks.azure_batch import AzureBatchAccount
 
+from blocks.azure_batch import AzureBatchAccount
 from tasks.inputs import find_inputs
 from tasks.records import InputItem, StoredInput
 from tasks.upload import INPUT_CONTAINER, upload_inputs

@@ -1,12 +1,27 @@
 """The root directory: held by one, remembering what it must, removable whatever tasks did in it."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from localbatch.root import Identity, RootError, open_root
+
+LEAVE_BEHIND = """
+import os, signal
+from localbatch.root import open_root
+with open_root(None) as root:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+OPEN_TWO = """
+from localbatch.root import open_root
+with open_root(None) as first, open_root(None) as second:
+    assert first.path.exists()
+"""
 
 
 def test_a_temporary_root_is_removed_at_the_end() -> None:
@@ -55,3 +70,16 @@ def test_a_temporary_root_is_removed_where_a_task_took_the_right_to_write(tmp_pa
         locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
     assert not root.path.exists()
     assert outside.read_text() == "stays"
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", LEAVE_BEHIND], env=environment, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL
+    [orphan] = tmp_path.iterdir()
+    starting = tmp_path / "localbatch-starting"
+    starting.mkdir()
+    (starting / "lock").write_text("")
+    subprocess.run([sys.executable, "-c", OPEN_TWO], env=environment, check=True)
+    assert not orphan.exists()
+    assert starting.exists()
