@@ -1,0 +1,32 @@
+"""A local Azure Batch service that speaks the real REST protocol and truly runs the tasks.
+
+To use it:
+- __main__.py        ``python -m localbatch``: the command line
+- launcher.py        ``LocalAzure``: the same for the life of a ``with`` block; all that other packages import
+
+The processes around the service:
+- foreground.py      runs the service and Azurite until told to stop
+- azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once
+- root.py, connection.py               the directory of all state; what clients need to know to connect
+- auto_storage.py    links into the Blob service, for application packages and auto-storage containers
+
+The service:
+- server.py          the application: routes, store and engine put together
+- routes/            requests parsed and answered
+- service/           what clients ask for, checked and applied
+- engine/            what the service does by itself: nodes, scheduling, ends
+- driver/            what stands in for virtual machines
+- store.py, table.py, records.py, store_applications.py   the database
+
+Facts of the protocol, all pure:
+- wire.py            times, durations, ETags
+- signature.py       SharedKey
+- errors.py          codes, statuses and texts of all errors
+- filters.py, filter_syntax.py   $filter and $select
+- states.py          states and legal moves
+- scheduler.py       which task goes to which node
+- models.py, action_models.py, documents.py, validation.py   request bodies
+- not_emulated.py    what is refused because it is not emulated
+- views.py, images.py   what answers show
+- clock.py           the time
+"""

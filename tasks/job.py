@@ -6,7 +6,7 @@ from azure.core.exceptions import ResourceExistsError
 from blocks.azure_batch import AzureBatchAccount
 from tasks.application import ARCHIVE_NAME
 from tasks.command import shell_command
-from tasks.errors import translated
+from tasks.errors import PoolUnusable, translated
 from tasks.links import read_link
 from tasks.pool import RUN_METADATA
 from tasks.records import JobPlan
@@ -79,6 +79,25 @@ def close_job(account: AzureBatchAccount, job_id: str) -> None:
     options = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
     with translated(f"close job {job_id!r}"):
         account.get_client().update_job(job_id, options)
+
+
+def diagnose_preparation(client: BatchClient, job_id: str) -> None:
+    """Says that a job's tasks cannot start because its preparation failed, if that is so.
+
+    Raises:
+        PoolUnusable: the program could not be put on a node.
+    """
+    select = ["nodeId,jobPreparationTaskExecutionInfo"]
+    try:
+        statuses = list(client.list_job_preparation_and_release_task_status(job_id, select=select))
+    except ResourceExistsError:
+        return  # the job has no preparation task: Batch says so with a conflict
+    for status in statuses:
+        info = status.job_preparation_task_execution_info
+        if info and str.lower(info.result or "") == "failure":
+            failure = info.failure_info
+            reason = f"{failure.code}: {failure.message}" if failure else f"exit code {info.exit_code}"
+            raise PoolUnusable(f"The program could not be unpacked on node {status.node_id} ({reason}).")
 
 
 create_job_task = stage(create_job, name="Create job")

@@ -14,6 +14,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
+from tasks.job import diagnose_preparation
 from tasks.pool import diagnose_pool
 from tasks.records import Counts, TaskEnd
 
@@ -141,6 +142,7 @@ class JobPoller:
             self._check_job()
             if counts.active and not counts.running:
                 diagnose_pool(self._client, self._pool_id)
+                diagnose_preparation(self._client, self._job_id)
 
     def _read_counts(self) -> Counts:
         try:

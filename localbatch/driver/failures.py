@@ -55,7 +55,7 @@ def launch_failure(number: int, reason: str) -> Failure:
 
 
 def command_line_failure(reason: str) -> Failure:
-    """The command line cannot be split."""
+    """The command line cannot be split, or the service has no means left to run it."""
     return _launch_failed(reason)
 
 

@@ -62,9 +62,9 @@ async def upload_output_files(
 def find(file: OutputFile, directory: TaskDirectory, variables: Mapping[str, str]) -> list[Upload]:
     """Returns the files that an output file stands for, in the order of their names."""
     container = file.destination.container
-    if container is None:
-        return []
     pattern = parse_pattern(file.file_pattern, variables)
+    if container is None or not pattern.parts:
+        return []
     start = Path(os.path.normpath(directory.working / pattern.fixed))
     # Names of blobs begin at the working directory; for a pattern that starts elsewhere, where it starts.
     base = directory.working if start.is_relative_to(directory.working) else start

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -43,8 +43,13 @@ class InstalledPackage:
     application_id: str
     version: str
     directory: Path
-    is_default: bool
-    for_all: bool
+    is_default: bool = False
+    for_all: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others: names of packages are the same in any case of letters."""
+        return self.application_id.lower(), self.version.lower()
 
 
 class NodePackages:
@@ -62,36 +67,40 @@ class NodePackages:
         self._lock = asyncio.Lock()
         self._installed = _read_index(self._index)
 
-    async def install(self, packages: Iterable[Package], *, for_all: bool = False) -> list[InstalledPackage]:
-        """Sees to it that packages lie on the node.
-
-        Args:
-            packages: what is wanted.
-            for_all: they belong to the pool, not to a single task.
-
-        Returns:
-            What a command that wants them may use: these and those of the pool.
+    async def install_for_all(self, packages: Iterable[Package]) -> None:
+        """Sees to it that the pool's packages lie on the node; every command may use them from now on.
 
         Raises:
             CommandFailed: one could not be fetched or unpacked.
         """
-        wanted = [await self._ensure(package, for_all=for_all) for package in packages]
-        others = [installed for installed in self._installed.values() if installed.for_all]
-        return [installed for installed in others if installed not in wanted] + wanted
+        chosen = [await self._ensure(package) for package in packages]
+        keys = {package.key for package in chosen}
+        self._installed |= {package.key: replace(package, for_all=True) for package in chosen}
+        for package in [package for package in self._installed.values() if package.for_all and package.key not in keys]:
+            self._installed[package.key] = replace(package, for_all=False)
+        _write_index(self._index, self._installed.values())
 
-    async def _ensure(self, package: Package, *, for_all: bool) -> InstalledPackage:
+    async def install(self, packages: Iterable[Package]) -> list[InstalledPackage]:
+        """Sees to it that the packages of one command lie on the node.
+
+        Returns:
+            What that command may use: these and those of the pool.
+
+        Raises:
+            CommandFailed: one could not be fetched or unpacked.
+        """
+        wanted = [await self._ensure(package) for package in packages]
+        return [package for package in self._installed.values() if package.for_all] + wanted
+
+    async def _ensure(self, package: Package) -> InstalledPackage:
         key = (package.application_id.lower(), package.version.lower())
         async with self._lock:
-            present = self._installed.get(key)
-            directory = await self._unpack(package) if present is None else present.directory
-            for_all = for_all or (present is not None and present.for_all)
-            installed = InstalledPackage(
-                package.application_id, package.version, directory, package.is_default, for_all
-            )
-            if installed != present:
-                self._installed[key] = installed
+            if key not in self._installed:
+                directory = await self._unpack(package)
+                self._installed[key] = InstalledPackage(package.application_id, package.version, directory)
                 _write_index(self._index, self._installed.values())
-            return installed
+            # Whether it is the default one is a matter of who asks.
+            return replace(self._installed[key], is_default=package.is_default)
 
     async def _unpack(self, package: Package) -> Path:
         given_up = threading.Event()
@@ -163,7 +172,7 @@ def _read_index(index: Path) -> dict[tuple[str, str], InstalledPackage]:
     except FileNotFoundError:
         return {}
     found = [InstalledPackage(**entry | {"directory": Path(entry["directory"])}) for entry in entries]
-    return {(package.application_id.lower(), package.version.lower()): package for package in found}
+    return {package.key: package for package in found}
 
 
 def _write_index(index: Path, packages: Iterable[InstalledPackage]) -> None:

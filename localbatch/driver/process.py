@@ -25,7 +25,7 @@ from localbatch.driver.layout import TaskDirectory, hosts_file, make_node, remov
 from localbatch.driver.output_files import upload_output_files
 from localbatch.driver.packages import NodePackages
 from localbatch.driver.resource_files import fetch_resource_files
-from localbatch.driver.starter import Command, LaunchError, Starter
+from localbatch.driver.starter import LaunchError, RunningCommand, Starter
 from localbatch.driver.supervisor import Order
 from localbatch.driver.threads import Threads
 
@@ -74,7 +74,7 @@ class ProcessDriver:
         """Makes the node's directory tree and unpacks the pool's application packages."""
         try:
             await self._threads.call(make_node, node)
-            await self._node(node).packages.install(packages, for_all=True)
+            await self._node(node).packages.install_for_all(packages)
         except OSError as error:
             return directory_failure(str(error))
         except CommandFailed as error:
@@ -160,7 +160,7 @@ class ProcessDriver:
         packages = await node.packages.install(run.packages)
         return command_environment(run.node, directory, packages, run.environment, run.variables)
 
-    async def _start(self, run: Run, directory: TaskDirectory, environment: dict[str, str]) -> Command:
+    async def _start(self, run: Run, directory: TaskDirectory, environment: dict[str, str]) -> RunningCommand:
         try:
             order: Order = {
                 "words": split_command(run.command_line),
@@ -178,6 +178,8 @@ class ProcessDriver:
             raise CommandFailed(command_line_failure(str(error))) from error
         except LaunchError as error:
             raise CommandFailed(launch_failure(error.number, str(error))) from error
+        except OSError as error:  # out of descriptors or of processes
+            raise CommandFailed(command_line_failure(str(error))) from error
         if "plain" in report:
             _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
         return command
@@ -192,7 +194,7 @@ async def _time_limit(deadline: float | None) -> AsyncIterator[None]:
         raise CommandFailed(time_limit_failure()) from error
 
 
-async def _follow(command: Command, deadline: float | None) -> tuple[int | None, Failure | None]:
+async def _follow(command: RunningCommand, deadline: float | None) -> tuple[int | None, Failure | None]:
     try:
         async with asyncio.timeout_at(deadline):
             code = await command.wait()

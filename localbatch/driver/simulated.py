@@ -26,10 +26,11 @@ class SimulatedDriver:
         """Waits for the set time, or for the command's time limit if that is shorter."""
         started = datetime.now(UTC)
         on_started()
-        is_cut = run.time_limit is not None and run.time_limit < self._duration
-        await asyncio.sleep((run.time_limit if run.time_limit and is_cut else self._duration).total_seconds())
-        failure = time_limit_failure() if is_cut else None
-        return Outcome(started, datetime.now(UTC), None if is_cut else 0, failure)
+        life = self._duration if run.time_limit is None else min(run.time_limit, self._duration)
+        await asyncio.sleep(life.total_seconds())
+        if life < self._duration:
+            return Outcome(started, datetime.now(UTC), None, time_limit_failure())
+        return Outcome(started, datetime.now(UTC), 0, None)
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """There is nothing to remove."""

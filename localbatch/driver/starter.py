@@ -26,7 +26,7 @@ class LaunchError(Exception):
         self.number = number
 
 
-class Command:
+class RunningCommand:
     """A command under a supervisor of its own.
 
     Args:
@@ -101,9 +101,9 @@ class Starter:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def start(self, order: Order) -> Command:
+    def start(self, order: Order) -> RunningCommand:
         """Has a command started."""
-        return Command(self._open_channel(), order)
+        return RunningCommand(self._open_channel(), order)
 
     def close(self) -> None:
         """Ends the process; commands that still run end with their own channels."""
@@ -133,6 +133,7 @@ class Starter:
                     [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM), *map(str, self._inherited)],
                     pass_fds=self._inherited,
                     stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
                     env={},
                     cwd="/",
                     start_new_session=True,

@@ -151,6 +151,9 @@ def _supervise_and_exit(descriptor: int) -> NoReturn:
             Supervisor(channel).run()
     except ConnectionError:
         os._exit(1)  # the service is gone, and so is the command by now
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
     finally:
         os._exit(0)
 

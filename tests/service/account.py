@@ -147,3 +147,9 @@ def shell(command: str) -> str:
 def error_code(error: HttpResponseError) -> str:
     """Returns the service's code of an error."""
     return str(getattr(error.error, "code", ""))
+
+
+def error_values(error: HttpResponseError) -> dict[str, str]:
+    """Returns the named values of an error."""
+    details = getattr(error.error, "details", [])
+    return {str(item.code): str(item.message) for item in details}

@@ -60,6 +60,7 @@ def output(pattern: str, link: str, path: str | None = None, condition: str = "t
         ("../*.txt", None, ["stderr.txt", "stdout.txt"]),
         ("out", None, []),
         ("absent/*.txt", None, []),
+        ("/", None, []),
         ("../../../../../../../../../../../../../../etc/host*", None, []),
         ("/etc/host*", None, []),
     ],

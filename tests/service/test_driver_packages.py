@@ -23,17 +23,12 @@ def web() -> Iterator[Web]:
         yield running
 
 
-def package(web: Web, name: str = "myapp", version: str = "1", *, is_default: bool = False) -> Package:
-    path = f"/{name}-{version}.zip?sig=secret"
-    return (
-        Package(name, version, web.url + path, is_default)
-        if path in web.bodies
-        else add(web, name, version, archive(PROGRAM))
-    )
+def package(web: Web, name: str = "myapp", version: str = "1") -> Package:
+    return add(web, name, version, archive(PROGRAM))
 
 
 def add(web: Web, name: str, version: str, body: bytes) -> Package:
-    return Package(name, version, web.add(f"/{name}-{version}.zip?sig=secret", body))
+    return Package(name, version, web.add(f"/{name}.zip?sig=secret", body))
 
 
 async def test_the_pools_package_is_found_by_every_command(web: Web, tmp_path: Path) -> None:
@@ -82,6 +77,14 @@ async def test_a_restarted_service_still_knows_the_packages_of_its_nodes(web: We
     await node.driver.close()
     assert outcome.exit_code == 0
     assert sum(web.asked.values()) == 1
+
+
+async def test_a_package_the_pool_has_dropped_is_found_no_more(web: Web, tmp_path: Path) -> None:
+    async with local_node(tmp_path, (package(web), package(web, "other"))) as node:
+        assert await node.driver.create_node(node.place, (package(web, "other"),)) is None
+        await node.run("env")
+        assert "AZ_BATCH_APP_PACKAGE_other_1=" in node.stdout()
+        assert "AZ_BATCH_APP_PACKAGE_myapp" not in node.stdout()
 
 
 async def test_packages_whose_names_run_together_are_kept_apart(web: Web, tmp_path: Path) -> None:

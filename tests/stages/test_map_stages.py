@@ -9,8 +9,9 @@ import pytest
 from blocks.azure_batch import AzureBatchAccount
 from tasks.application import ship_program
 from tasks.command import parse_template
-from tasks.errors import DeadlineExceeded, JobEnded
+from tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
 from tasks.job import close_job
+from tasks.records import Program
 from tasks.submit import add_tasks
 from tasks.wait import job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
@@ -117,3 +118,12 @@ def test_a_closed_job_ends_when_its_tasks_have(bench: Bench, two_files: Path) ->
     job = bench.account.get_client().get_job(bench.job_id)
     assert job.execution_info
     assert job.execution_info.termination_reason == "AllTasksComplete"
+
+
+def test_a_program_that_cannot_be_unpacked_is_told_instead_of_waited_for(bench: Bench, two_files: Path) -> None:
+    container = bench.account.storage.get_client().get_container_client("broken")
+    container.create_container()
+    container.upload_blob("program.tar.gz", b"this is no archive")
+    bench.create_job(Program("digest", "AZ_BATCH_JOB_PREP_WORKING_DIR", "broken", "program.tar.gz"))
+    with pytest.raises(PoolUnusable, match="could not be unpacked on node"):
+        bench.wait(bench.add(two_files, "true"))

@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from azure.batch import models
 
 from blocks.azure_batch import AzureBatchAccount
 from tasks.cleanup import delete_created
-from tasks.errors import BadInput, ServiceFailure
-from tasks.pool import check_pool, create_pool
+from tasks.errors import BadInput, PoolUnusable, ServiceFailure
+from tasks.pool import check_pool, create_pool, diagnose_pool
 from tasks.records import Created, PoolPlan
+from tests.processes import wait_until
 
 
 @pytest.fixture
@@ -53,3 +55,24 @@ def test_an_impossible_pool_id_is_refused(account: AzureBatchAccount) -> None:
 
 def test_deleting_what_is_gone_is_fine(account: AzureBatchAccount) -> None:
     delete_created(account, Created("no-job", "no-pool", ("no-container",)))
+
+
+def test_a_pool_whose_nodes_fail_to_start_is_told_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    client = account.get_client()
+    create_pool(account, PoolPlan(plan.pool_id, 1, 1, plan.vm_size))
+    start_task = models.BatchStartTask(command_line="/bin/false", wait_for_success=True)
+    client.update_pool(plan.pool_id, models.BatchPoolUpdateOptions(start_task=start_task))
+    client.begin_resize_pool(
+        plan.pool_id, models.BatchPoolResizeOptions(target_dedicated_nodes=0), polling_interval=1
+    ).wait()
+    client.begin_resize_pool(
+        plan.pool_id, models.BatchPoolResizeOptions(target_dedicated_nodes=1), polling_interval=1
+    ).wait()
+    wait_until(lambda: [node.state for node in client.list_nodes(plan.pool_id)] == ["starttaskfailed"], 30)
+    with pytest.raises(PoolUnusable, match="start task failed"):
+        diagnose_pool(client, plan.pool_id)
+
+
+def test_a_pool_that_is_gone_is_told(account: AzureBatchAccount) -> None:
+    with pytest.raises(PoolUnusable, match="is gone"):
+        diagnose_pool(account.get_client(), "no-such-pool")

@@ -1,0 +1,225 @@
+"""Files of tasks and nodes: listed, described, read and deleted, and nothing outside their node."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from azure.batch import models
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from localbatch.connection import Endpoints
+from tests.hostile import HOSTILE_NAMES
+from tests.service.account import Account, error_code
+
+
+def place(batch: Account, service: Endpoints) -> Path:
+    """The task's directory on this machine."""
+    task = batch.client.get_task("job", "task")
+    assert task.node_info is not None
+    node = Path(service.root) / "nodes" / batch.name / "pool" / (task.node_info.node_id or "")
+    return node / (task.node_info.task_root_directory or "")
+
+
+def names(batch: Account, **options: object) -> list[str]:
+    return [file.name or "" for file in batch.client.list_task_files("job", "task", **options)]  # type: ignore[arg-type]
+
+
+def test_the_files_of_a_task_are_listed(batch: Account) -> None:
+    batch.run("mkdir -p a/b; echo hello > a/b/deep.txt; echo out")
+    top = names(batch)
+    assert {"stdout.txt", "stderr.txt", "wd"} <= set(top)
+    assert not any("/" in name for name in top)
+    everything = names(batch, recursive=True)
+    assert {"wd/a", "wd/a/b", "wd/a/b/deep.txt"} <= set(everything)
+    assert [name.count("/") for name in everything] == sorted(name.count("/") for name in everything)
+
+
+def test_a_listed_file_says_what_it_is(batch: Account) -> None:
+    batch.run("printf hello > x.txt; mkdir d")
+    found = {file.name: file for file in batch.client.list_task_files("job", "task", recursive=True)}
+    file, directory = found["wd/x.txt"], found["wd/d"]
+    assert file.properties is not None
+    assert (file.is_directory, file.properties.content_length) == (False, 5)
+    assert file.properties.content_type == "text/plain"
+    assert datetime.now(UTC) - file.properties.last_modified < timedelta(minutes=5)
+    assert (directory.is_directory, directory.properties) == (True, None)
+
+
+def test_a_listing_is_filtered_by_the_beginning_of_names(batch: Account) -> None:
+    batch.run("touch a1 a2 b1")
+    assert names(batch, recursive=True, filter="startswith(name,'wd/a')") == ["wd/a1", "wd/a2"]
+
+
+def test_a_listing_comes_by_pages_which_files_made_meanwhile_do_not_upset(batch: Account, service: Endpoints) -> None:
+    batch.run("touch c e g")
+    pages = batch.client.list_task_files("job", "task", recursive=True, filter="startswith(name,'wd/')", max_results=1)
+    assert isinstance(pages, object)
+    walk = pages.by_page()
+    assert [file.name for file in next(walk)] == ["wd/c"]
+    (place(batch, service) / "wd" / "a").touch()
+    (place(batch, service) / "wd" / "f").touch()
+    assert [file.name for page in walk for file in page] == ["wd/e", "wd/f", "wd/g"]
+
+
+def test_the_properties_of_a_file(batch: Account) -> None:
+    batch.run("printf hello > x.bin; chmod 640 x.bin")
+    found = batch.client.get_task_file_properties("job", "task", "wd/x.bin")
+    assert (found.content_length, found.is_directory) == (5, False)
+    assert (found.file_mode or "").endswith("640")
+    assert (found.url or "").endswith("/jobs/job/tasks/task/files/wd/x.bin")
+    assert found.creation_time is not None
+    directory = batch.client.get_task_file_properties("job", "task", "wd")
+    assert directory.is_directory is True
+
+
+def test_a_part_of_a_file_is_read(batch: Account) -> None:
+    batch.run("printf 0123456789")
+    read = batch.client.download_task_file
+    assert b"".join(read("job", "task", "stdout.txt", ocp_range="bytes=2-4")) == b"234"
+    assert b"".join(read("job", "task", "stdout.txt", ocp_range="bytes=7-")) == b"789"
+    assert b"".join(read("job", "task", "stdout.txt", ocp_range="bytes=8-99")) == b"89"
+    answer = batch.send("GET", "/jobs/job/tasks/task/files/stdout.txt", headers={"ocp-range": "bytes=2-4"})
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, "3")
+
+
+@pytest.mark.parametrize(("given", "status"), [("bytes=10-", 416), ("bytes=5-4", 416), ("lines=1-2", 400)])
+def test_an_impossible_range_is_refused(batch: Account, given: str, status: int) -> None:
+    batch.run("printf 0123456789")
+    answer = batch.send("GET", "/jobs/job/tasks/task/files/stdout.txt", headers={"ocp-range": given})
+    assert answer.status_code == status
+
+
+def test_an_empty_and_a_large_file_are_read_whole(batch: Account) -> None:
+    batch.run("touch empty; head -c 20000000 /dev/zero > large")
+    assert batch.read("wd/empty") == b""
+    size = sum(len(piece) for piece in batch.client.download_task_file("job", "task", "wd/large"))
+    assert size == 20_000_000
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_file_of_a_hostile_name_is_listed_and_read(batch: Account, service: Endpoints, name: str) -> None:
+    batch.run("true")
+    (place(batch, service) / "wd" / name).write_text("content")
+    assert f"wd/{name}" in names(batch, recursive=True)
+    assert batch.read(f"wd/{name}") == b"content"
+    assert batch.client.get_task_file_properties("job", "task", f"wd/{name}").content_length == 7
+
+
+def test_a_file_is_found_with_either_slash(batch: Account) -> None:
+    batch.run("mkdir a; echo hello > a/x")
+    assert batch.read("wd\\a\\x") == b"hello\n"
+    answer = batch.send("GET", "/jobs/job/tasks/task/files/wd/a/x")
+    assert answer.content == b"hello\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../../../state.db",
+        "..",
+        "wd/../../secret",
+        "wd/out/state.db",
+        "wd/absolute",
+        "/etc/passwd",
+        "wd//etc/passwd",
+        "wd/./x",
+        "..\\..\\state.db",
+    ],
+)
+def test_nothing_outside_the_node_is_read(batch: Account, service: Endpoints, name: str) -> None:
+    batch.run("true")
+    working = place(batch, service) / "wd"
+    (working / "out").symlink_to(service.root)
+    (working / "absolute").symlink_to("/etc/passwd")
+    with pytest.raises(HttpResponseError) as caught:
+        batch.read(name)
+    assert caught.value.status_code == 404
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.delete_task_file("job", "task", name, recursive=True)
+    assert caught.value.status_code == 404
+    assert not any(listed.startswith(("wd/out", "wd/absolute")) for listed in names(batch, recursive=True))
+    assert (Path(service.root) / "state.db").exists()
+
+
+def test_a_link_within_the_node_is_followed(batch: Account) -> None:
+    batch.run("echo shared > $AZ_BATCH_NODE_SHARED_DIR/x; ln -s $AZ_BATCH_NODE_SHARED_DIR/x link; ln -s . circle")
+    assert batch.read("wd/link") == b"shared\n"
+    assert "wd/circle/circle" not in names(batch, recursive=True)
+
+
+def test_a_file_and_a_directory_are_deleted(batch: Account) -> None:
+    batch.run("touch x; mkdir d; touch d/y")
+    batch.client.delete_task_file("job", "task", "wd/x")
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.delete_task_file("job", "task", "wd/d")
+    assert caught.value.status_code == 409
+    batch.client.delete_task_file("job", "task", "wd/d", recursive=True)
+    assert [name for name in names(batch, recursive=True) if name.startswith("wd/")] == []
+
+
+def test_a_missing_file_is_not_found(batch: Account) -> None:
+    batch.run("true")
+    with pytest.raises(ResourceNotFoundError):
+        batch.client.get_task_file_properties("job", "task", "wd/nothing")
+    with pytest.raises(ResourceNotFoundError) as caught:
+        batch.client.delete_task_file("job", "task", "wd/nothing")
+    assert error_code(caught.value) == "FileNotFound"
+
+
+def test_a_task_that_never_ran_has_no_files(batch: Account) -> None:
+    batch.make_job()
+    batch.add_task("true")
+    with pytest.raises(HttpResponseError) as caught:
+        names(batch)
+    assert (caught.value.status_code, error_code(caught.value)) == (409, "TaskFilesUnavailable")
+
+
+def test_the_files_of_a_task_go_with_their_node(batch: Account) -> None:
+    batch.run("true")
+    batch.client.begin_delete_pool("pool", polling_interval=0.1).result()
+    batch.await_gone(lambda: batch.client.get_pool("pool"))
+    with pytest.raises(HttpResponseError) as caught:
+        names(batch)
+    assert error_code(caught.value) == "TaskFilesUnavailable"
+
+
+def test_the_files_of_a_task_are_cleaned_up_after_their_retention(batch: Account, service: Endpoints) -> None:
+    batch.run("true", constraints=models.BatchTaskConstraints(retention_time=timedelta(seconds=0)))
+    directory = place(batch, service)
+    batch.wait_until(lambda: not directory.exists())
+    with pytest.raises(HttpResponseError) as caught:
+        names(batch)
+    assert (caught.value.status_code, error_code(caught.value)) == (409, "TaskFilesCleanedup")
+
+
+def test_a_node_shows_its_directories(batch: Account) -> None:
+    task = batch.run("echo hello")
+    assert task.node_info is not None
+    node_id = task.node_info.node_id or ""
+    top = [file.name for file in batch.client.list_node_files("pool", node_id)]
+    assert {"applications", "fsmounts", "shared", "startup", "volatile", "workitems"} <= set(top)
+    path = f"{task.node_info.task_root_directory}/stdout.txt"
+    assert b"".join(batch.client.download_node_file("pool", node_id, path)) == b"hello\n"
+    assert batch.client.get_node_file_properties("pool", node_id, path).content_length == 6
+    batch.client.delete_node_file("pool", node_id, path)
+    with pytest.raises(ResourceNotFoundError):
+        batch.client.get_node_file_properties("pool", node_id, path)
+
+
+def test_a_file_depends_on_its_date(batch: Account) -> None:
+    batch.run("echo hello")
+    path = "/jobs/job/tasks/task/files/stdout.txt"
+    modified = batch.send("GET", path).headers["Last-Modified"]
+    assert batch.send("GET", path, headers={"If-Modified-Since": modified}).status_code == 304
+    past = "Fri, 17 Feb 2017 00:00:00 GMT"
+    assert batch.send("GET", path, headers={"If-Modified-Since": past}).status_code == 200
+    assert batch.send("GET", path, headers={"If-Unmodified-Since": past}).status_code == 304
+
+
+def test_the_output_of_a_running_task_is_read(batch: Account) -> None:
+    batch.make_pool()
+    batch.make_job()
+    batch.add_task("echo begun; sleep 600")
+    batch.await_task(state="running")
+    batch.wait_until(lambda: batch.send("HEAD", "/jobs/job/tasks/task/files/stdout.txt").status_code == 200)
+    batch.wait_until(lambda: batch.stdout() == "begun\n")

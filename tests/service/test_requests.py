@@ -1,0 +1,180 @@
+"""What every request gets: authentication, versions, headers, errors in the service's shape, never a traceback."""
+
+import json
+import re
+import uuid
+
+import pytest
+from azure.batch import BatchClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpResponse
+
+from localbatch.connection import Endpoints
+from tests.service.account import Account, error_code, open_account
+
+WRONG_KEY = "d3Jvbmc="
+ENTITIES = "Microsoft.Azure.Batch.Protocol.Entities.Container"
+
+
+def refused(response: HttpResponse, status: int, code: str) -> dict[str, str]:
+    """Checks an error's shape and returns its named values."""
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json;odata=minimalmetadata"
+    body = response.json()
+    assert body["code"] == code
+    assert body["odata.metadata"].endswith(f"/$metadata#{ENTITIES}.errors/@Element")
+    assert body["message"]["lang"] == "en-US"
+    text, request_line, time_line = body["message"]["value"].split("\n")
+    assert text
+    assert request_line == f"RequestId:{response.headers['request-id']}"
+    assert re.fullmatch(r"Time:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", time_line)
+    return {item["key"]: item["value"] for item in body.get("values", [])}
+
+
+def test_every_response_has_the_headers_of_the_service(batch: Account) -> None:
+    for response in (batch.send("GET", "/pools"), batch.send("GET", "/pools/nothing")):
+        assert uuid.UUID(response.headers["request-id"])
+        assert response.headers["DataServiceVersion"] == "3.0"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"] == "application/json;odata=minimalmetadata"
+        assert "client-request-id" not in response.headers
+
+
+def test_the_clients_request_id_is_echoed_if_it_asks(batch: Account) -> None:
+    headers = {"client-request-id": "mine", "return-client-request-id": "true"}
+    assert batch.send("GET", "/pools", headers=headers).headers["client-request-id"] == "mine"
+
+
+def test_a_created_resource_is_named_and_versioned(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}}
+    response = batch.send("POST", "/jobs", json=body)
+    assert (response.status_code, response.content) == (201, b"")
+    assert response.headers["Location"] == response.headers["DataServiceId"]
+    assert response.headers["Location"].endswith("/jobs/job")
+    etag = response.headers["ETag"]
+    assert re.fullmatch("0x[0-9A-F]{15}", etag)
+    found = batch.send("GET", "/jobs/job")
+    assert (found.headers["ETag"], found.json()["eTag"]) == (etag, etag)
+    assert found.headers["Last-Modified"].endswith(" GMT")
+    assert found.json()["url"] == response.headers["Location"]
+    assert found.json()["odata.metadata"].endswith("/$metadata#jobs/@Element")
+
+
+def test_a_wrong_key_is_refused_with_403(service: Endpoints) -> None:
+    credential = AzureNamedKeyCredential("anyone", WRONG_KEY)
+    with BatchClient(service.batch_endpoint, credential, retry_total=0) as client:
+        with pytest.raises(HttpResponseError) as caught:
+            list(client.list_pools())
+    assert (caught.value.status_code, error_code(caught.value)) == (403, "AuthenticationFailed")
+
+
+def test_an_account_is_the_same_in_capitals(batch: Account, service: Endpoints) -> None:
+    batch.make_job()
+    with open_account(service, batch.name.upper()) as same:
+        assert same.client.get_job("job").id == "job"
+
+
+@pytest.mark.parametrize("version", ["2025-06-01", "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0"])
+def test_known_versions_are_served(batch: Account, version: str) -> None:
+    assert batch.send("GET", "/pools", version=version).status_code == 200
+
+
+def test_an_unknown_version_is_refused(batch: Account) -> None:
+    refused(batch.send("GET", "/pools", version="2019-01-01"), 400, "UnsupportedRequestVersion")
+    refused(batch.send("GET", "/pools", version=""), 400, "MissingRequiredQueryParameter")
+
+
+def test_an_unknown_path_is_not_found(batch: Account) -> None:
+    refused(batch.send("GET", "/nothing/here"), 404, "ResourceNotFound")
+    refused(batch.send("GET", "/"), 404, "ResourceNotFound")
+
+
+def test_a_known_path_with_another_verb_is_not_allowed(batch: Account) -> None:
+    refused(batch.send("PATCH", "/pools", json={}), 405, "UnsupportedHttpVerb")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"id": "\\ud800"}',
+        b'{"id": NaN}',
+        b'{"id": "a\\u0000b"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(batch: Account, body: bytes) -> None:
+    response = batch.send("POST", "/jobs", content=body, headers={"Content-Type": "application/json"})
+    refused(response, 400, "InvalidRequestBody")
+
+
+def test_a_missing_property_is_named(batch: Account) -> None:
+    values = refused(batch.send("POST", "/jobs", json={"id": "job"}), 400, "MissingRequiredProperty")
+    assert values["PropertyName"] == "poolInfo"
+
+
+def test_a_property_of_the_wrong_kind_is_named(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "priority": "high"}
+    values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidPropertyValue")
+    assert (values["PropertyName"], values["PropertyValue"]) == ("priority", "high")
+
+
+def test_a_malformed_duration_is_named(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": {"maxWallClockTime": "soon"}}
+    values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidPropertyValue")
+    assert values["PropertyName"] == "constraints.maxWallClockTime"
+
+
+def test_null_counts_as_left_out(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "metadata": None, "priority": None}
+    assert batch.send("POST", "/jobs", json=body).status_code == 201
+
+
+def test_what_the_service_does_not_know_comes_back(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "fromTheFuture": {"x": [1, 2.5, "three"]}}
+    batch.send("POST", "/jobs", json=body)
+    assert batch.send("GET", "/jobs/job").json()["fromTheFuture"] == {"x": [1, 2.5, "three"]}
+
+
+def test_a_body_too_large_is_refused(batch: Account) -> None:
+    body = json.dumps({"id": "job", "x": "x" * 3_000_000}).encode()
+    response = batch.send("POST", "/jobs", content=body, headers={"Content-Type": "application/json"})
+    refused(response, 413, "RequestBodyTooLarge")
+
+
+def test_odd_names_in_paths_are_simply_not_found(batch: Account) -> None:
+    for name in ("a%20b", "%2F", "%00", "%FF", "..", "%2e%2e", "'", "%", "x" * 3000):
+        refused(batch.send("GET", f"/jobs/{name}/tasks/{name}"), 404, "JobNotFound")
+
+
+def test_an_operation_that_is_not_emulated_says_so(batch: Account) -> None:
+    values = refused(batch.send("POST", "/pools/any/enableautoscale", json={}), 501, "NotEmulated")
+    assert values["Operation"] == "POST /pools/{pool}/enableautoscale"
+
+
+def test_older_versions_answer_the_status_of_added_tasks_in_capitals(batch: Account) -> None:
+    batch.make_job()
+    for version, status in (("2025-06-01", "success"), ("2024-02-01.19.0", "Success")):
+        group = {"value": [{"id": f"t{version[:4]}", "commandLine": "true"}]}
+        answer = batch.send("POST", "/jobs/job/addtaskcollection", version=version, json=group)
+        assert answer.json()["value"][0]["status"] == status
+
+
+def test_supported_images_are_listed_and_filtered(client: BatchClient) -> None:
+    images = list(client.list_supported_images(max_results=2))
+    assert any("ubuntu" in image.node_agent_sku_id for image in images)
+    chosen = list(client.list_supported_images(filter="nodeAgentSKUId eq 'batch.node.ubuntu 24.04'"))
+    assert 0 < len(chosen) < len(images)
+
+
+def test_without_packages_there_are_no_applications(client: BatchClient) -> None:
+    assert list(client.list_applications()) == []
+    with pytest.raises(HttpResponseError) as caught:
+        client.get_application("nothing")
+    assert error_code(caught.value) == "ApplicationNotFound"
