@@ -14,4 +14,5 @@ resource_files.py  the files a task asks for
 patterns.py        patterns of output files, without touching a disk
 output_files.py    uploading what a task has written
 packages.py        application packages on a node
+threads.py         threads for what blocks
 """

@@ -5,7 +5,7 @@
 ├── fsmounts
 ├── shared
 ├── startup        the start task's directory
-├── volatile       what the driver keeps for itself
+├── volatile       what the driver keeps for itself: hosts, packages.json
 └── workitems/<job>/job-1/<task>
     ├── stdout.txt, stderr.txt
     ├── fileuploadout.txt, fileuploaderr.txt   if there were output files

@@ -6,11 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from localbatch.driver.supervisor import Order, Report
+from localbatch.driver.supervisor import READY, Order, Report
 
 _STOP = b"s"
+_LOST: Report = {"errno": 0, "reason": "The supervisor was killed."}
+_TRIES = 5
 _PROGRAM = Path(__file__).with_name("supervisor.py")
 
 
@@ -30,15 +34,15 @@ class RunningCommand:
     """A command under a supervisor of its own.
 
     Args:
-        channel: leads to the supervisor.
+        open_channel: makes a socket that leads to a new supervisor.
         order: what it is to do.
     """
 
-    def __init__(self, channel: socket.socket, order: Order) -> None:
+    def __init__(self, open_channel: Callable[[], socket.socket], order: Order) -> None:
         self._writer: asyncio.StreamWriter | None = None
         self._stopping = False
         self._started: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        self._life = asyncio.ensure_future(self._live(channel, order))
+        self._life = asyncio.ensure_future(self._live(open_channel, order))
 
     async def start(self) -> Report:
         """Waits until the command runs; if that is cancelled, the command is ended.
@@ -77,15 +81,21 @@ class RunningCommand:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _live(self, channel: socket.socket, order: Order) -> int:
-        reader, self._writer = await asyncio.open_connection(sock=channel)
+    async def _live(self, open_channel: Callable[[], socket.socket], order: Order) -> int:
+        first = last = _LOST
         try:
+            reader, self._writer = await _connect(open_channel)
             self._writer.write(json.dumps(order).encode() + b"\n" + (_STOP if self._stopping else b""))
             first = await _read(reader)
             self._started.set_result(first)
             last = first if "errno" in first else await _read(reader)
+        except OSError as error:
+            first = {"errno": error.errno or 0, "reason": error.strerror or str(error)}
         finally:
-            self._writer.close()
+            if not self._started.done():
+                self._started.set_result(first)
+            if self._writer is not None:
+                self._writer.close()
         return last.get("code", -signal.SIGKILL)
 
 
@@ -103,7 +113,7 @@ class Starter:
 
     def start(self, order: Order) -> RunningCommand:
         """Has a command started."""
-        return RunningCommand(self._open_channel(), order)
+        return RunningCommand(self._open_channel, order)
 
     def close(self) -> None:
         """Ends the process; commands that still run end with their own channels."""
@@ -141,9 +151,20 @@ class Starter:
         return self._control
 
 
+async def _connect(open_channel: Callable[[], socket.socket]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    for _ in range(_TRIES):
+        reader, writer = await asyncio.open_connection(sock=open_channel())
+        with suppress(ConnectionError):
+            if await reader.read(len(READY)):
+                return reader, writer
+        # A starter that was just being killed has taken the socket with it. Nothing has run yet.
+        writer.close()
+    raise ConnectionError(_LOST["reason"])
+
+
 async def _read(reader: asyncio.StreamReader) -> Report:
-    line = await reader.readline()
-    if not line:
-        return {"errno": 0, "reason": "The supervisor was killed."}
-    report: Report = json.loads(line)
-    return report
+    with suppress(ConnectionError):
+        if line := await reader.readline():
+            report: Report = json.loads(line)
+            return report
+    return _LOST

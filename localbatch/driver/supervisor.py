@@ -6,8 +6,9 @@ A supervisor does the same when its socket is closed, so nothing outlives the se
 
 Forking takes 3 ms where a fresh interpreter takes 20 to 40, which is felt with thousands of short tasks.
 
-Lines of JSON on the socket: the service sends an Order, the supervisor answers with a Report when the command has
-started (or could not) and with another one at its end. Any further byte from the service is the request to stop.
+On the socket the supervisor says that it is READY; then come lines of JSON. The service sends an Order, the supervisor
+answers with a Report when the command has started (or could not) and with another one at its end. Any further byte from
+the service is the request to stop.
 """
 
 import contextlib
@@ -30,6 +31,9 @@ _CLONE_NEWUSER = 0x10000000
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_SLAVE = 1 << 19
+
+READY = b"r"
+"""The first that a supervisor says: it is there to read its order."""
 
 _ON_LINUX = sys.platform == "linux"
 _KILL_SECONDS = 10.0
@@ -167,6 +171,7 @@ class Supervisor:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        channel.sendall(READY)
         line, self._asked_to_stop = _read_order(channel)
         self._order: Order = json.loads(line)
         self._child = 0

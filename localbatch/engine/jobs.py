@@ -124,6 +124,8 @@ class JobLife:
             former.cancel()
             await settle(former)
         await step(job)
+        if self._works.get(job.seq) is asyncio.current_task():
+            del self._works[job.seq]
 
     async def _terminate(self, job: JobRecord) -> None:
         await self.runs.end_all(job.seq)
@@ -158,7 +160,6 @@ class JobLife:
             while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
                 await breathe()
         store.jobs.remove(job.seq)
-        self._works.pop(job.seq, None)
 
     async def _clear_files(self, job: JobRecord) -> None:
         pool = self._context.store.find_pool(job.account, job.pool_id)

@@ -37,12 +37,13 @@ class _Operation:
         names: dict[str, str] = {}
         for place, part in enumerate(self.parts):
             if part.endswith("*}") and len(parts) > place:
-                names[part[1:-2]] = "/".join(parts[place:])
+                # Names of files need not be text.
+                names[part[1:-2]] = "/".join(unquote(each, errors="surrogateescape") for each in parts[place:])
                 return names
             if place >= len(parts):
                 return None
             if part.startswith("{"):
-                names[part[1:-1]] = parts[place]
+                names[part[1:-1]] = unquote(parts[place])
             elif part != parts[place].lower():
                 return None
         return names if len(parts) == len(self.parts) else None
@@ -96,8 +97,7 @@ class BatchRoute(BaseRoute):
 
     def _find(self, verb: str, raw_path: bytes) -> tuple[Handler, dict[str, str]]:
         # Split before decoding: an escaped slash belongs to a name.
-        raw = raw_path.decode("latin-1").strip("/").split("/")
-        parts = [unquote(part, errors="surrogateescape") for part in raw]
+        parts = raw_path.decode("latin-1").strip("/").split("/")
         known = False
         for operation in self._operations:
             names = operation.match(parts)

@@ -55,19 +55,23 @@ class Listing(Generic[Row]):
         check_expand(call)
         limit = page_size(call)
         after = skip_number(call)
-        passes = compile_filter(call.query.get("$filter", ""), self._rules)
+        text = call.query.get("$filter", "")
+        passes = compile_filter(text, self._rules)
+        # Without a filter a page is what was fetched; with one, rows are looked at in larger lots.
+        lot = _SCANNED_AT_ONCE if text.strip() else limit
         selected = call.query.get("$select")
-        documents, last = self._collect(after, limit, passes)
+        # A selection that means nothing is refused even where there is nothing to select from.
+        select({}, selected)
+        documents, last = self._collect(after, limit, lot, passes)
         more = last is not None and bool(list(self._fetch(last, 1)))
         return page(call, self._kind, [select(item, selected) for item in documents], str(last) if more else None)
 
-    def _collect(self, after: int, limit: int, passes: Predicate) -> tuple[list[JsonObject], int | None]:
+    def _collect(self, after: int, limit: int, lot: int, passes: Predicate) -> tuple[list[JsonObject], int | None]:
         """Returns what passes the filter, and the key of the last row looked at unless nothing can follow it."""
         documents: list[JsonObject] = []
         scanned = 0
         while scanned < _MOST_SCANNED:
-            wanted = max(limit - len(documents), min(_SCANNED_AT_ONCE, limit))
-            rows: Sequence[Row] = list(self._fetch(after, wanted))
+            rows: Sequence[Row] = list(self._fetch(after, lot))
             for row in rows:
                 document = self._view(row)
                 after = row.seq
@@ -76,7 +80,7 @@ class Listing(Generic[Row]):
                 if len(documents) == limit:
                     return documents, after
             scanned += len(rows)
-            if len(rows) < wanted:
+            if len(rows) < lot:
                 return documents, None
         return documents, after
 

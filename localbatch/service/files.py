@@ -1,6 +1,7 @@
 """The files of nodes and tasks, and nothing outside them.
 
-Names use forward slashes, or backward slashes where no file has one in its name. Links are followed as long as they stay within the node.
+Names use forward slashes, or backward slashes where no file has one in its name. Links are followed as long as they
+stay within the node.
 """
 
 import os

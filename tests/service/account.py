@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
@@ -119,20 +119,21 @@ class Account:
         try:
             response = self.client.send_request(request)
         except HttpResponseError as error:
-            assert error.response is not None
-            return error.response
+            response = cast(HttpResponse, error.response)
         response.read()
         return response
 
 
 @contextmanager
-def open_account(service: Endpoints, name: str | None = None) -> Iterator[Account]:
-    """Opens an account, under a new name if none is given; ends all its jobs and pools afterwards."""
+def open_account(service: Endpoints, name: str | None = None, *, keep: bool = False) -> Iterator[Account]:
+    """Opens an account, under a new name if none is given; deletes its jobs and pools unless told to keep them."""
     chosen = name or f"test{uuid.uuid4().hex[:16]}"
     credential = AzureNamedKeyCredential(chosen, service.batch_key)
     with BatchClient(service.batch_endpoint, credential, retry_total=0) as client:
         account = Account(client, chosen)
         yield account
+        if keep:
+            return
         for job in client.list_jobs():
             account.send("DELETE", f"/jobs/{job.id}")
         for pool in client.list_pools():

@@ -127,4 +127,5 @@ def give_order(control: socket.socket, order: supervisor.Order) -> list[supervis
         theirs.close()
         ours.sendall(json.dumps(order).encode() + b"\n")
         with ours.makefile("rb") as stream:
+            assert stream.read(len(supervisor.READY)) == supervisor.READY
             return [json.loads(line) for line in stream]

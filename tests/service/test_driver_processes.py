@@ -162,7 +162,10 @@ async def test_commands_start_again_after_their_starter_was_killed(tmp_path: Pat
         running = asyncio.ensure_future(node.run("/bin/sh -c 'touch up; while test -e up; do sleep 0.05; done'"))
         await eventually(node.path("wd/up").exists)
         (command, *_) = node.processes()
-        os.kill(parent(Process(parent(command), "")), signal.SIGKILL)
+        [starter, *_] = descendants(parent(Process(parent(command), "")))
+        os.kill(starter.pid, signal.SIGKILL)
+        # What is sent to it while it dies is lost.
+        await eventually(lambda: not starter.alive())
         for number in range(3):
             assert (await node.run("true", directory=f"{TASK}{number}")).exit_code == 0
         node.path("wd/up").unlink()

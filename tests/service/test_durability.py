@@ -20,20 +20,13 @@ def running(root: Path, *, killed: bool = False) -> Iterator[Account]:
     """A service over a directory, which ends gently or by ``kill -9``."""
     azure = LocalAzure(root=root, storage=False, attach=False)
     try:
-        with open_account(azure.endpoints, NAME) as account:
+        with open_account(azure.endpoints, NAME, keep=True) as account:
             yield account
-            if killed:
-                os.kill(azure.endpoints.pid, signal.SIGKILL)
-                wait_until(lambda: process(azure.endpoints.pid) is None or not _alive(azure), PATIENCE)
-                raise _Killed
-    except _Killed:
-        return
+        if killed:
+            os.kill(azure.endpoints.pid, signal.SIGKILL)
+            wait_until(lambda: not _alive(azure), PATIENCE)
     finally:
         azure.stop()
-
-
-class _Killed(Exception):
-    """Leaves the account as it is."""
 
 
 def _alive(azure: LocalAzure) -> bool:
@@ -90,21 +83,18 @@ def test_tasks_that_ran_are_requeued_and_run_again(tmp_path: Path) -> None:
 
 
 def test_an_orderly_stop_ends_all_processes_and_loses_nothing(tmp_path: Path) -> None:
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure:
-        with open_account(azure.endpoints, NAME) as batch:
-            batch.make_pool()
-            batch.make_job()
-            batch.add_task("echo $$; sleep 600")
-            batch.await_task(state="running")
-            batch.wait_until(lambda: batch.stdout() != "")
-            (sleeper,) = started_processes(batch)
-            azure.stop()
-            assert not sleeper.alive()
-            raise_nothing = LocalAzure(root=tmp_path, storage=False, attach=False)
-            with raise_nothing, open_account(raise_nothing.endpoints, NAME) as again:
-                task = again.await_task(state="running")
-                assert task.execution_info is not None
-                assert task.execution_info.requeue_count == 1
+    with running(tmp_path) as batch:
+        batch.make_pool()
+        batch.make_job()
+        batch.add_task("echo $$; sleep 600")
+        batch.await_task(state="running")
+        batch.wait_until(lambda: batch.stdout() != "")
+        (sleeper,) = started_processes(batch)
+    assert not sleeper.alive()
+    with running(tmp_path) as batch:
+        info = batch.await_task(state="running").execution_info
+        assert info is not None
+        assert info.requeue_count == 1
 
 
 def test_a_job_on_its_way_out_goes_on_after_a_restart(tmp_path: Path) -> None:

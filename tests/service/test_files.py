@@ -106,9 +106,9 @@ def test_a_file_of_a_hostile_name_is_listed_and_read(batch: Account, service: En
 
 
 def test_a_file_is_found_with_either_slash(batch: Account) -> None:
-    batch.run("mkdir a; echo hello > a/x")
-    assert batch.read("wd\\a\\x") == b"hello\n"
-    answer = batch.send("GET", "/jobs/job/tasks/task/files/wd/a/x")
+    batch.run("mkdir a; echo hello > a/x.txt")
+    assert batch.read("wd\\a\\x.txt") == b"hello\n"
+    answer = batch.send("GET", "/jobs/job/tasks/task/files/wd/a/x.txt")
     assert answer.content == b"hello\n"
 
 
@@ -116,7 +116,7 @@ def test_a_file_is_found_with_either_slash(batch: Account) -> None:
     "name",
     [
         "../../../../../state.db",
-        "..",
+        "wd/..",
         "wd/../../secret",
         "wd/out/state.db",
         "wd/absolute",
@@ -176,7 +176,7 @@ def test_a_task_that_never_ran_has_no_files(batch: Account) -> None:
 
 def test_the_files_of_a_task_go_with_their_node(batch: Account) -> None:
     batch.run("true")
-    batch.client.begin_delete_pool("pool", polling_interval=0.1).result()
+    batch.client.begin_delete_pool("pool", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_pool("pool"))
     with pytest.raises(HttpResponseError) as caught:
         names(batch)
@@ -184,8 +184,9 @@ def test_the_files_of_a_task_go_with_their_node(batch: Account) -> None:
 
 
 def test_the_files_of_a_task_are_cleaned_up_after_their_retention(batch: Account, service: Endpoints) -> None:
-    batch.run("true", constraints=models.BatchTaskConstraints(retention_time=timedelta(seconds=0)))
+    batch.run("true", constraints=models.BatchTaskConstraints(retention_time=timedelta(seconds=1)))
     directory = place(batch, service)
+    assert directory.exists()
     batch.wait_until(lambda: not directory.exists())
     with pytest.raises(HttpResponseError) as caught:
         names(batch)

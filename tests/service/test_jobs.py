@@ -86,7 +86,7 @@ def test_a_terminated_job_ends_what_runs_and_leaves_what_waits(batch: Account) -
     batch.add_task("true", "waiting")
     batch.await_task(state="running")
     options = {"terminateReason": "enough"}
-    batch.client.begin_terminate_job("job", options=options, polling_interval=0.1)  # type: ignore[arg-type].result()
+    batch.client.begin_terminate_job("job", options=options, polling_interval=0).result()  # type: ignore[arg-type]
     job = batch.await_job()
     assert job.execution_info is not None
     assert job.execution_info.termination_reason == "enough"
@@ -113,7 +113,7 @@ def test_a_deleted_job_is_gone_with_its_tasks_and_files(batch: Account) -> None:
     task = batch.run("echo hello")
     assert task.node_info is not None
     node_id = task.node_info.node_id or ""
-    batch.client.begin_delete_job("job", polling_interval=0.1).result()
+    batch.client.begin_delete_job("job", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_job("job"))
     names = [file.name or "" for file in batch.client.list_node_files("pool", node_id, recursive=True)]
     assert not any(name.startswith("workitems/job") for name in names)
@@ -140,7 +140,7 @@ def test_a_disabled_job_runs_nothing(batch: Account, tasks: str, state: str) -> 
     batch.add_task("sleep 600")
     batch.await_task(state="running")
     options = models.BatchJobDisableOptions(disable_tasks=tasks)
-    batch.client.begin_disable_job("job", options, polling_interval=0.1).result()
+    batch.client.begin_disable_job("job", options, polling_interval=0).result()
     batch.await_job(state="disabled")
     assert batch.client.get_task("job", "task").state == state
     batch.add_task("true", "second")
@@ -154,9 +154,9 @@ def test_an_enabled_job_runs_again_perhaps_on_another_pool(batch: Account) -> No
     with pytest.raises(ResourceExistsError):
         batch.client.update_job("job", models.BatchJobUpdateOptions(pool_info=models.BatchPoolInfo(pool_id="second")))
     options = models.BatchJobDisableOptions(disable_tasks="requeue")
-    batch.client.begin_disable_job("job", options, polling_interval=0.1).result()
+    batch.client.begin_disable_job("job", options, polling_interval=0).result()
     batch.client.update_job("job", models.BatchJobUpdateOptions(pool_info=models.BatchPoolInfo(pool_id="second")))
-    batch.client.begin_enable_job("job", polling_interval=0.1).result()
+    batch.client.begin_enable_job("job", polling_interval=0).result()
     task = batch.await_task()
     assert task.node_info is not None
     assert task.node_info.pool_id == "second"

@@ -77,7 +77,7 @@ def test_a_pool_grows_and_shrinks(batch: Account) -> None:
     batch.await_nodes()
     for size in (3, 1, 0):
         resize = models.BatchPoolResizeOptions(target_dedicated_nodes=size)
-        batch.client.begin_resize_pool("pool", resize, polling_interval=0.1).result()
+        batch.client.begin_resize_pool("pool", resize, polling_interval=0).result()
         batch.await_nodes(count=size)
 
 
@@ -92,7 +92,7 @@ def test_a_pool_that_is_being_resized_is_not_resized_again() -> None:
             batch.client.begin_resize_pool("pool", models.BatchPoolResizeOptions(target_dedicated_nodes=2))
         assert error_code(caught.value) == "PoolBeingResized"
 
-        batch.client.begin_stop_pool_resize("pool", polling_interval=0.1).result()
+        batch.client.begin_stop_pool_resize("pool", polling_interval=0).result()
 
         pool = batch.client.get_pool("pool")
         assert (pool.allocation_state, pool.current_dedicated_nodes) == ("steady", 0)
@@ -103,9 +103,7 @@ def test_a_resize_that_shrinks_a_pool_requeues_the_tasks_of_nodes_that_leave(bat
     batch.make_job()
     batch.add_task("sleep 600")
     batch.await_task(state="running")
-    batch.client.begin_resize_pool(
-        "pool", models.BatchPoolResizeOptions(target_dedicated_nodes=0), polling_interval=0.1
-    )
+    batch.client.begin_resize_pool("pool", models.BatchPoolResizeOptions(target_dedicated_nodes=0), polling_interval=0)
     task = batch.await_task(state="active")
     assert task.execution_info is not None
     assert (task.execution_info.requeue_count, task.execution_info.retry_count) == (1, 0)
@@ -117,7 +115,7 @@ def test_a_resize_can_end_the_tasks_of_nodes_that_leave(batch: Account) -> None:
     batch.add_task("sleep 600")
     batch.await_task(state="running")
     options = models.BatchPoolResizeOptions(target_dedicated_nodes=0, node_deallocation_option="terminate")
-    batch.client.begin_resize_pool("pool", options, polling_interval=0.1).result()
+    batch.client.begin_resize_pool("pool", options, polling_interval=0).result()
     info = batch.await_task().execution_info
     assert info is not None
     assert info.failure_info is not None
@@ -135,7 +133,7 @@ def test_a_resize_can_wait_for_the_tasks_of_nodes_that_leave(batch: Account) -> 
     assert batch.client.get_pool("pool").allocation_state == "resizing"
     assert batch.client.get_task("job", "task").state == "running"
 
-    batch.client.begin_stop_pool_resize("pool", polling_interval=0.1).result()
+    batch.client.begin_stop_pool_resize("pool", polling_interval=0).result()
 
     (node,) = batch.await_nodes(state="running")
     assert node.running_tasks_count == 1
@@ -146,7 +144,7 @@ def test_named_nodes_are_removed(batch: Account) -> None:
     batch.make_pool(nodes=3)
     first, second, third = batch.await_nodes(count=3)
     removal = models.BatchNodeRemoveOptions(node_ids=[first.id or "", third.id or ""])
-    batch.client.begin_remove_nodes("pool", removal, polling_interval=0.1).result()
+    batch.client.begin_remove_nodes("pool", removal, polling_interval=0).result()
     assert [node.id for node in batch.await_nodes()] == [second.id]
     assert batch.client.get_pool("pool").target_dedicated_nodes == 1
 
@@ -182,7 +180,7 @@ def test_a_deleted_pool_is_gone_and_its_tasks_wait(batch: Account) -> None:
     batch.make_job()
     batch.add_task("sleep 600")
     batch.await_task(state="running")
-    batch.client.begin_delete_pool("pool", polling_interval=0.1).result()
+    batch.client.begin_delete_pool("pool", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_pool("pool"))
     assert batch.client.get_task("job", "task").state == "active"
     batch.make_pool()

@@ -101,5 +101,5 @@ def test_a_task_is_preparing_meanwhile_and_can_be_ended(batch: Account) -> None:
     assert batch.client.get_job_task_counts("job").task_counts.running == 1
     batch.client.terminate_task("job", "task")
     assert batch.client.get_task("job", "task").state == "completed"
-    batch.client.begin_delete_job("job", polling_interval=0.1).result()
+    batch.client.begin_delete_job("job", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_job("job"))

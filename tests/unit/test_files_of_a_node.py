@@ -1,0 +1,63 @@
+"""Names of files and parts of files, as clients ask for them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from localbatch.errors import ServiceError
+from localbatch.service.files import FileTree, parse_range
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [(None, (0, 10)), ("bytes=0-0", (0, 1)), ("bytes=3-", (3, 7)), ("bytes=2-100", (2, 8)), ("Bytes=9-9", (9, 1))],
+)
+def test_a_range_gives_its_first_byte_and_its_length(header: str | None, expected: tuple[int, int]) -> None:
+    assert parse_range(header, 10) == expected
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=5-4", "bytes=11-12"])
+def test_a_range_outside_the_file_is_refused(header: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        parse_range(header, 10)
+    assert caught.value.status == 416
+
+
+@pytest.mark.parametrize("header", ["", "bytes", "bytes=", "bytes=-5", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"])
+def test_what_is_no_range_is_refused(header: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        parse_range(header, 10)
+    assert caught.value.code == "InvalidHeaderValue"
+
+
+def test_shallow_names_come_before_deep_ones(tmp_path: Path) -> None:
+    for name in ("b/c/d", "a", "b/a"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    tree = FileTree(tmp_path, tmp_path)
+    assert [entry.name for entry in tree.list(recursive=True)] == ["a", "b", "b/a", "b/c", "b/c/d"]
+
+
+def test_pipes_and_sockets_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    tree = FileTree(tmp_path, tmp_path)
+    assert tree.list(recursive=True) == []
+    with pytest.raises(ServiceError):
+        tree.find("pipe")
+
+
+def test_deleting_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").touch()
+    (tmp_path / "link").symlink_to("d")
+    FileTree(tmp_path, tmp_path).delete("link", recursive=True)
+    assert (tmp_path / "d" / "x").exists()
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_name_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (tmp_path / name).write_text("x")
+    assert FileTree(tmp_path, tmp_path).find(name).size == 1

@@ -1,0 +1,95 @@
+"""Request bodies: what is read, what is refused, and with which words."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localbatch.errors import ServiceError
+from localbatch.models import JobBody, PoolBody, TaskBody
+from localbatch.not_emulated import JOB, POOL, TASK, refuse_properties
+from localbatch.validation import check_id, check_task, parse_json, read, write
+from localbatch.wire import JsonObject
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+NAMES = ("id", "commandLine", "constraints", "resourceFiles", "environmentSettings", "poolInfo", "vmSize", "metadata")
+
+
+def refusal_of(action: Callable[..., object], *arguments: object) -> str | None:
+    try:
+        action(*arguments)
+    except ServiceError as error:
+        return error.code
+    return None
+
+
+@given(st.binary(max_size=40))
+def test_whatever_is_sent_is_read_or_refused(raw: bytes) -> None:
+    assert refusal_of(parse_json, raw) in (None, "InvalidRequestBody")
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON))
+def test_whatever_json_is_sent_is_a_body_or_refused(document: JsonObject) -> None:
+    for model in (TaskBody, JobBody, PoolBody):
+        assert refusal_of(read, model, document) in (None, "MissingRequiredProperty", "InvalidPropertyValue")
+
+
+def test_null_is_left_out_at_every_depth() -> None:
+    assert parse_json(b'{"a": null, "b": {"c": null, "d": [{"e": null}]}}') == {"b": {"d": [{}]}}
+
+
+def test_what_was_read_is_written_back_in_the_words_of_the_wire() -> None:
+    document: JsonObject = {
+        "id": "t",
+        "commandLine": "x",
+        "constraints": {"maxWallClockTime": "PT90M", "maxTaskRetryCount": 2},
+        "unknownThing": [1, {"a": "b"}],
+    }
+    expected = document | {"constraints": {"maxWallClockTime": "PT1H30M", "maxTaskRetryCount": 2}}
+    assert write(read(TaskBody, document)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a/b", "a:b", "ä", "x" * 65, "a\n", "..", "a.b"])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        check_id(text)
+    assert dict(caught.value.values)["PropertyName"] == "id"
+
+
+@pytest.mark.parametrize("text", ["a", "A_b-9", "x" * 64, "-", "_"])
+def test_ids_of_letters_digits_hyphens_and_underscores_pass(text: str) -> None:
+    check_id(text)
+
+
+def test_a_file_without_a_name_is_told() -> None:
+    body = read(TaskBody, {"id": "t", "commandLine": "x", "resourceFiles": [{"httpUrl": "http://127.0.0.1"}]})
+    with pytest.raises(ServiceError) as caught:
+        check_task(body)
+    assert caught.value.code == "MissingRequiredProperty"
+    assert dict(caught.value.values) == {"PropertyName": "resourceFiles.0.filePath"}
+
+
+@pytest.mark.parametrize(
+    ("names", "document", "property"),
+    [
+        (TASK, {"multiInstanceSettings": {"numberOfInstances": 2}}, "multiInstanceSettings"),
+        (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
+        (JOB, {"poolInfo": {"autoPoolSpecification": {"poolLifetimeOption": "job"}}}, "poolInfo.autoPoolSpecification"),
+        (JOB, {"onTaskFailure": "PerformExitOptionsJobAction"}, "onTaskFailure"),
+        (POOL, {"enableAutoScale": True}, "enableAutoScale"),
+    ],
+)
+def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObject, property: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        refuse_properties(document, names)
+    assert caught.value.code == "UnsupportedProperty"
+    assert dict(caught.value.values)["PropertyName"] == property
+
+
+def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
+    refuse_properties({"enableAutoScale": False, "autoScaleFormula": "", "userAccounts": []}, POOL)
+    refuse_properties({"onTaskFailure": "NoAction", "usesTaskDependencies": False}, JOB)
