@@ -35,6 +35,7 @@ _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
 _MOST_SLOTS = 256
 _MOST_REMOVED_NODES = 100
+_LARGEST_INTEGER = 2**31 - 1
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 _DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
 _WHOLE = {"int_type": "a whole number", "int_parsing": "a whole number", "bool_type": "true or false"}
@@ -191,7 +192,7 @@ def check_job_settings(priority: int, max_parallel: int, on_all_complete: str) -
     """Refuses values that a job's scheduling can't have."""
     if not -1000 <= priority <= 1000:
         raise invalid_property("priority", priority, "It must lie between -1000 and 1000.")
-    if max_parallel != -1 and max_parallel < 1:
+    if max_parallel != -1 and not 1 <= max_parallel <= _LARGEST_INTEGER:
         raise invalid_property("maxParallelTasks", max_parallel, "It must be -1 or greater than 0.")
     check_choice("onAllTasksComplete", on_all_complete, ("noaction", "terminatejob"))
 

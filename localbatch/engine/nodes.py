@@ -121,6 +121,7 @@ class NodeLife:
         """Keeps a node that was to leave once its tasks have ended, unless it leaves already."""
         if node.removal is not None and node.draining and node.record.state != "leavingpool":
             node.removal.cancel()
+            node.removal = None
             node.draining = False
             self._context.fleet.refresh(node)
             self._context.wake(node.record.pool)

@@ -150,6 +150,23 @@ async def test_nothing_is_lost_while_a_pool_grows_and_shrinks(tmp_path: Path) ->
         assert work.count("active") == work.count("running") == 0
 
 
+async def test_a_pool_is_deleted_though_its_nodes_wait_for_tasks_that_never_end(tmp_path: Path) -> None:
+    driver = ToldDriver()
+    driver.ends = never
+    async with bench(tmp_path, driver) as work:
+        work.make_pool(nodes=2)
+        work.make_job()
+        work.add(2)
+        await work.until(lambda: work.count("running") == 2)
+        document: JsonObject = {"targetDedicatedNodes": 0, "nodeDeallocationOption": "taskcompletion"}
+        work.pools.resize("a", "pool", document, lambda _modified: None)
+        await work.until(lambda: not work.engine.context.fleet.with_room(1))
+        work.pools.delete("a", "pool", lambda _modified: None)
+        await work.until(lambda: work.store.find_pool("a", "pool") is None)
+        assert (work.store.count_nodes(1), work.engine.context.fleet.nodes(1)) == ({}, [])
+        assert (work.count("active"), len(driver.removed)) == (2, 2)
+
+
 async def test_a_job_never_runs_more_than_its_share(tmp_path: Path) -> None:
     driver = ToldDriver()
     driver.ends = never
