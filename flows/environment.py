@@ -6,6 +6,9 @@ server takes some 30 ms of CPU to record one task run, with these about 10 ms.
 
 import logging
 import os
+from pathlib import Path
+
+from flows.preflight import check_directory
 
 _SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -26,7 +29,13 @@ _OWN_LOGGERS = ("flows", "tasks")
 
 
 def prepare() -> None:
-    """Sets what the user has not, and sends our own warnings to standard error."""
+    """Sets what the user has not, and sends our own warnings to standard error.
+
+    Raises:
+        BadInput: Prefect's home directory cannot be written to.
+    """
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    check_directory(home, "Prefect's home directory", "set PREFECT_HOME to another.")
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     handler = logging.StreamHandler()

@@ -11,13 +11,14 @@ from localbatch.launcher import LocalAzureError
 from tasks.errors import BadInput, BatchFlowError
 
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the map flow from the command line.
 
     Returns:
-        0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input.
+        0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input, 130 after Ctrl-C.
     """
     try:
         asked = parse_map_arguments(arguments)
@@ -27,14 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (BatchFlowError, LocalAzureError) as error:
         return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what the run had made has been deleted.", INTERRUPTED)
 
 
 def _run(asked: MapArguments) -> int:
     prepare()
     from flows.map_flow import map_flow  # Prefect takes seconds to import, and reads its settings then
+    from flows.prefect_server import prefect_server
 
     try:
-        _report(map_flow(asked.run), asked.as_json)
+        with prefect_server():
+            result = map_flow(asked.run)
+        _report(result, asked.as_json)
     except TasksFailed as error:
         _report(error.result, asked.as_json)
         return _complain(error, FAILED)
@@ -48,6 +54,6 @@ def _report(result: MapResult, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _complain(error: Exception, status: int) -> int:
+def _complain(error: Exception | str, status: int) -> int:
     sys.stderr.write(f"map_flow: {error}\n")
     return status

@@ -30,6 +30,7 @@ class MapParameters(BaseModel):
     )
     app: str | None = Field(
         default=None,
+        min_length=1,
         title="Program",
         description="A file or directory to ship to the nodes, or id:version of an application package that exists.",
     )
@@ -40,6 +41,7 @@ class MapParameters(BaseModel):
     )
     results: str | None = Field(
         default=None,
+        min_length=1,
         title="Results",
         description="Local directory that takes each task's logs and outputs. Default: results/<run id>.",
     )
@@ -50,9 +52,14 @@ class MapParameters(BaseModel):
     vm_size: str = Field(
         default="standard_d2s_v3", min_length=1, title="VM size", description="Azure VM size of the nodes."
     )
-    pool: str | None = Field(default=None, title="Pool", description="An existing pool to use instead of making one.")
+    pool: str | None = Field(
+        default=None, min_length=1, title="Pool", description="An existing pool to use instead of making one."
+    )
     account: str | None = Field(
-        default=None, title="Account", description="Name of an Azure Batch account block. Empty: a local Azure."
+        default=None,
+        min_length=1,
+        title="Account",
+        description="Name of an Azure Batch account block. Not given: a local Azure.",
     )
     task_minutes: float | None = Field(
         default=None, gt=0, title="Task limit", description="Longest life of one task, in minutes."
@@ -76,14 +83,14 @@ class MapParameters(BaseModel):
     def _inputs_and_command_go_together(self) -> Self:
         if bool(self.inputs) != bool(self.command):
             missing = "command" if self.inputs else "inputs"
-            raise ValueError(f"inputs and command go together: {missing} is missing")
+            raise ValueError(f"--inputs and --command go together: --{missing} is missing")
         if self.command:
             try:
                 template = parse_template(self.command)
             except BadInput as error:
                 raise ValueError(str(error)) from None
             if "app" in template.placeholders and not self.app:
-                raise ValueError("the command uses {app}, but no program was given: name one with app")
+                raise ValueError("the command uses {app}, but no program was given: name one with --app")
         return self
 
     @property

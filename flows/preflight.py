@@ -1,8 +1,10 @@
 """What can be seen to be wrong with a run before an account is opened or Prefect imported."""
 
+import os
 from pathlib import Path
 
 from flows.parameters import MapParameters
+from localbatch.launcher import CONNECTION_VARIABLE
 from tasks.errors import BadInput
 from tasks.inputs import BLOB_SCHEME, find_inputs
 from tasks.program import check_program
@@ -19,8 +21,28 @@ def check_locally(run: MapParameters) -> None:
         find_inputs(files, lambda container, prefix: [])
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
-    if run.results and Path(run.results).exists() and not Path(run.results).is_dir():
-        raise BadInput(f"The results directory {run.results!r} is a file: name a directory.")
+    if run.results:
+        check_directory(Path(run.results), "The results directory", "name another with --results.")
+    connection = os.environ.get(CONNECTION_VARIABLE)
+    if connection and run.account is None and not os.access(connection, os.R_OK):
+        raise BadInput(
+            f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."
+        )
+
+
+def check_directory(path: Path, what: str, advice: str) -> None:
+    """Refuses a directory that is none, or in which nothing can be written; it need not exist yet.
+
+    Raises:
+        BadInput: says what is wrong.
+    """
+    nearest = path.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise BadInput(f"{what} {str(path)!r} cannot be made, for {str(nearest)!r} is no directory: {advice}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise BadInput(f"{what} {str(path)!r} cannot be written to: {advice}")
 
 
 def package_of(app: str) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Makes sure that Prefect's ephemeral server has recorded every task run before it ends with the process.
+"""Makes sure that Prefect's temporary server has recorded every task run before it ends with the process.
 
 The server takes events from a queue and is stopped with the process, whatever is left in the queue; a run of some
 hundred task runs loses most of them that way.
@@ -7,7 +7,6 @@ hundred task runs loses most of them that way.
 import logging
 import time
 
-from prefect.client.base import ServerType
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -18,6 +17,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.context import FlowRunContext
 
+from flows.prefect_server import is_temporary
+
 _INTERVAL = 0.2
 _STALLED_SECONDS = 30.0
 _LAST_STATES = ["Completed", "Failed", "Crashed", "Cancelled", "TimedOut", "NotReady"]
@@ -26,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 def wait_until_recorded() -> None:
-    """Waits until the ephemeral server has recorded the end of every task run of the current flow run.
+    """Waits until a temporary server has recorded the end of every task run of the current flow run.
 
     With any other server it returns at once. Call it in the flow, when all its task runs have ended. It gives up with
     a warning when no record has come for 30 s.
@@ -39,7 +40,7 @@ def wait_until_recorded() -> None:
     mine = FlowRunFilter(id=FlowRunFilterId(any_=[context.flow_run.id]))
     body = {"task_runs": ended.model_dump(mode="json"), "flow_runs": mine.model_dump(mode="json")}
     with get_client(sync_client=True) as client:
-        if client.server_type is not ServerType.EPHEMERAL:
+        if not is_temporary(client):
             return
         recorded, last_change = 0, time.monotonic()
         while recorded < expected:

@@ -9,37 +9,47 @@ from localbatch.models import (
     Body,
     Duration,
     JobConstraints,
-    NameValue,
+    MetadataItem,
     PackageReference,
     PoolInfo,
     StartTask,
     TaskConstraints,
+    TaskSchedulingPolicy,
+    VirtualMachineConfiguration,
 )
 
 
 class PoolPatch(Body):
     """What can be changed of a pool; what is left out stays as it is."""
 
+    others = (
+        *("mountConfiguration", "networkConfiguration", "upgradePolicy", "userAccounts"),
+        *("certificateReferences", "targetNodeCommunicationMode"),
+    )
     display_name: str | None = None
     vm_size: str | None = None
     task_slots_per_node: int | None = None
     enable_inter_node_communication: bool | None = None
     start_task: StartTask | None = None
+    task_scheduling_policy: TaskSchedulingPolicy | None = None
+    virtual_machine_configuration: VirtualMachineConfiguration | None = None
     application_package_references: list[PackageReference] | None = None
-    metadata: list[NameValue] | None = None
+    metadata: list[MetadataItem] | None = None
 
 
 class PoolReplacement(Body):
     """What ``updateproperties`` replaces as a whole; what is left out is removed."""
 
+    others = ("certificateReferences", "targetNodeCommunicationMode")
     start_task: StartTask | None = None
     application_package_references: list[PackageReference]
-    metadata: list[NameValue]
+    metadata: list[MetadataItem]
 
 
 class PoolResize(Body):
     """The sizes a pool is to have."""
 
+    others = ()
     target_dedicated_nodes: int | None = None
     target_low_priority_nodes: int | None = None
     resize_timeout: Duration | None = None
@@ -49,6 +59,7 @@ class PoolResize(Body):
 class NodeRemoval(Body):
     """Nodes that are to leave their pool."""
 
+    others = ()
     node_list: list[str]
     resize_timeout: Duration | None = None
     node_deallocation_option: str = "requeue"
@@ -57,46 +68,67 @@ class NodeRemoval(Body):
 class JobPatch(Body):
     """What can be changed of a job; what is left out stays as it is."""
 
+    others = ("networkConfiguration",)
     priority: int | None = None
     max_parallel_tasks: int | None = None
     allow_task_preemption: bool | None = None
     constraints: JobConstraints | None = None
     pool_info: PoolInfo | None = None
     on_all_tasks_complete: str | None = None
-    metadata: list[NameValue] | None = None
+    metadata: list[MetadataItem] | None = None
+
+
+_SHOWN = (
+    *("odata.metadata", "creationTime", "displayName", "eTag", "executionInfo", "id", "lastModified", "previousState"),
+    *("previousStateTransitionTime", "state", "stateTransitionTime", "stats", "url"),
+)
 
 
 class JobReplacement(Body):
-    """What a PUT replaces of a job; what is left out gets its default."""
+    """What a PUT replaces of a job; what is left out gets its default. Clients send whole jobs as shown to them."""
 
+    others = (
+        *_SHOWN,
+        *("commonEnvironmentSettings", "jobManagerTask", "jobPreparationTask", "jobReleaseTask"),
+        *("networkConfiguration", "onTaskFailure", "usesTaskDependencies"),
+    )
     priority: int = 0
     max_parallel_tasks: int = -1
     allow_task_preemption: bool = False
     constraints: JobConstraints = Field(default_factory=JobConstraints)
     pool_info: PoolInfo
     on_all_tasks_complete: str = "noaction"
-    metadata: list[NameValue] = Field(default_factory=list)
+    metadata: list[MetadataItem] = Field(default_factory=list)
 
 
 class JobDisabling(Body):
     """What becomes of the tasks of a job that is being disabled: ``requeue``, ``terminate`` or ``wait``."""
 
+    others = ()
     disable_tasks: str
 
 
 class JobTermination(Body):
     """Why a job is ended."""
 
+    others = ()
     terminate_reason: str = "UserTerminate"
 
 
 class TaskReplacement(Body):
-    """What a PUT replaces of a task: only its constraints."""
+    """What a PUT replaces of a task: only its constraints. Clients send whole tasks as shown to them."""
 
+    others = (
+        *_SHOWN,
+        *("affinityInfo", "applicationPackageReferences", "authenticationTokenSettings", "commandLine"),
+        *("containerSettings", "dependsOn", "environmentSettings", "exitConditions", "multiInstanceSettings"),
+        *("nodeInfo", "outputFiles", "requiredSlots", "resourceFiles", "userIdentity"),
+    )
     constraints: TaskConstraints = Field(default_factory=TaskConstraints)
 
 
 class TaskGroup(Body):
     """Tasks to be added together; each is checked on its own."""
 
+    others = ()
     value: list[dict[str, object]]

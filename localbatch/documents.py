@@ -26,6 +26,11 @@ def pool_document(body: PoolBody) -> JsonObject:
     document["vmSize"] = body.vm_size.lower()
     for name, value in _POOL_DEFAULTS.items():
         document.setdefault(name, value)
+    return filled_in(document, body.start_task)
+
+
+def filled_in(document: JsonObject, start_task: StartTask | None) -> JsonObject:
+    """Fills in what is nested in a pool's document, or in changes to it."""
     machine = document.get("virtualMachineConfiguration")
     image = machine.get("imageReference") if isinstance(machine, dict) else None
     if isinstance(image, dict) and "publisher" in image:
@@ -34,8 +39,11 @@ def pool_document(body: PoolBody) -> JsonObject:
     if isinstance(network, dict):
         network.setdefault("dynamicVNetAssignmentScope", "none")
         network.setdefault("enableAcceleratedNetworking", False)
-    if body.start_task is not None:
-        document["startTask"] = start_task_document(body.start_task)
+    policy = document.get("taskSchedulingPolicy")
+    if isinstance(policy, dict):
+        document["taskSchedulingPolicy"] = {**policy, "nodeFillType": str(policy.get("nodeFillType", "spread")).lower()}
+    if start_task is not None:
+        document["startTask"] = start_task_document(start_task)
     return document
 
 

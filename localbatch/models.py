@@ -1,11 +1,12 @@
 """Request bodies of the Batch REST API, as clients send them.
 
-Only what the service acts on is spelled out; every other property is kept as it came (``extra="allow"``) and echoed.
+Only what the service acts on is spelled out as a field; every other property of an operation is named in ``others``,
+kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another.
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -20,16 +21,28 @@ Duration = Annotated[
 
 
 class Body(BaseModel):
-    """Base of all bodies: camelCase on the wire, snake_case here, unknown properties kept."""
+    """Base of all bodies: camelCase on the wire, snake_case here.
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+    Attributes:
+        others: names of the properties the operation has besides the fields; None if any name may be sent.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", strict=True)
+    others: ClassVar[tuple[str, ...] | None] = None
 
 
 class NameValue(Body):
-    """An environment setting or a metadata item."""
+    """An environment setting, whose value may be left out."""
 
     name: str
     value: str = ""
+
+
+class MetadataItem(Body):
+    """A metadata item of a pool or job."""
+
+    name: str
+    value: str
 
 
 class ResourceFile(Body):
@@ -112,6 +125,10 @@ class JobPreparationTask(Command):
 class TaskBody(Command):
     """A task as added to a job."""
 
+    others = (
+        *("affinityInfo", "authenticationTokenSettings", "containerSettings", "dependsOn", "exitConditions"),
+        *("multiInstanceSettings", "userIdentity"),
+    )
     id: str
     display_name: str | None = None
     output_files: list[OutputFile] = Field(default_factory=list)
@@ -120,11 +137,42 @@ class TaskBody(Command):
     application_package_references: list[PackageReference] = Field(default_factory=list)
 
 
-class PoolBody(Body):
-    """A pool as created."""
+class TaskSchedulingPolicy(Body):
+    """How a pool's tasks are spread over its nodes."""
 
+    node_fill_type: str = "spread"
+
+
+class ImageReference(Body):
+    """The image of a pool's nodes."""
+
+    publisher: str | None = None
+    offer: str | None = None
+    sku: str | None = None
+    version: str | None = None
+    virtual_machine_image_id: str | None = None
+
+
+class VirtualMachineConfiguration(Body):
+    """What the nodes of a pool run on."""
+
+    image_reference: ImageReference
+    node_agent_sku_id: str = Field(alias="nodeAgentSKUId")
+
+
+class PoolBody(Body):
+    """A pool as created. Names of older API versions are among the others."""
+
+    others = (
+        *("autoScaleEvaluationInterval", "mountConfiguration", "networkConfiguration", "upgradePolicy", "userAccounts"),
+        *("applicationLicenses", "certificateReferences", "cloudServiceConfiguration", "resourceTags"),
+        "targetNodeCommunicationMode",
+    )
     id: str
     vm_size: str
+    virtual_machine_configuration: VirtualMachineConfiguration
+    display_name: str | None = None
+    task_scheduling_policy: TaskSchedulingPolicy | None = None
     resize_timeout: Duration = timedelta(minutes=15)
     target_dedicated_nodes: int = 0
     target_low_priority_nodes: int = 0
@@ -134,7 +182,7 @@ class PoolBody(Body):
     start_task: StartTask | None = None
     application_package_references: list[PackageReference] = Field(default_factory=list)
     task_slots_per_node: int = 1
-    metadata: list[NameValue] = Field(default_factory=list)
+    metadata: list[MetadataItem] = Field(default_factory=list)
 
 
 class JobConstraints(Body):
@@ -153,7 +201,11 @@ class PoolInfo(Body):
 class JobBody(Body):
     """A job as created."""
 
+    others = ("jobManagerTask", "jobReleaseTask", "networkConfiguration")
     id: str
+    display_name: str | None = None
+    uses_task_dependencies: bool | None = None
+    allow_task_preemption: bool | None = None
     priority: int = 0
     max_parallel_tasks: int = -1
     constraints: JobConstraints = Field(default_factory=JobConstraints)
@@ -162,4 +214,4 @@ class JobBody(Body):
     pool_info: PoolInfo
     on_all_tasks_complete: str = "noaction"
     on_task_failure: str = "noaction"
-    metadata: list[NameValue] = Field(default_factory=list)
+    metadata: list[MetadataItem] = Field(default_factory=list)

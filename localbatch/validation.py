@@ -12,16 +12,20 @@ from pydantic import ValidationError
 
 from localbatch.action_models import NodeRemoval, PoolResize
 from localbatch.errors import ServiceError, invalid_property
+from localbatch.images import supported_images
 from localbatch.models import (
     Body,
     Command,
     JobBody,
+    MetadataItem,
     NameValue,
     OutputFile,
     PoolBody,
     ResourceFile,
     TaskBody,
     TaskConstraints,
+    TaskSchedulingPolicy,
+    VirtualMachineConfiguration,
 )
 from localbatch.wire import JsonObject, JsonValue
 
@@ -84,8 +88,10 @@ def read(model: type[Model], document: JsonObject) -> Model:
     """Checks a body against its model.
 
     Raises:
-        ServiceError: ``MissingRequiredProperty``, or ``InvalidPropertyValue`` naming the property and the reason.
+        ServiceError: ``UnsupportedProperty`` for a name the operation does not have, ``MissingRequiredProperty``, or
+            ``InvalidPropertyValue`` naming the property and the reason.
     """
+    refuse_unknown(model, document)
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -100,6 +106,21 @@ def read(model: type[Model], document: JsonObject) -> Model:
         if first["type"] in _WHOLE
         else f"{first['msg'].removeprefix('Value error, ')}.",
     )
+
+
+def refuse_unknown(model: type[Body], document: JsonObject) -> None:
+    """Refuses properties that an operation does not have, among them those which only the service sets.
+
+    Raises:
+        ServiceError: ``UnsupportedProperty`` naming the first one found.
+    """
+    if model.others is None:
+        return
+    known = {*model.others, *(field.alias for field in model.model_fields.values())}
+    for name in document:
+        if name not in known:
+            reason = "The operation has no such property that could be set."
+            raise ServiceError("UnsupportedProperty", values=(("PropertyName", name), ("Reason", reason)))
 
 
 def write(model: Body) -> JsonObject:
@@ -120,8 +141,8 @@ def check_pool(body: PoolBody) -> None:
     _check_name(body)
     if not body.vm_size.strip():
         raise invalid_property("vmSize", body.vm_size, "It must not be empty.")
-    if "virtualMachineConfiguration" not in (body.model_extra or {}):
-        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "virtualMachineConfiguration"),))
+    check_machine(body.virtual_machine_configuration)
+    check_scheduling_policy(body.task_scheduling_policy)
     check_slots("taskSlotsPerNode", body.task_slots_per_node)
     check_target("targetDedicatedNodes", body.target_dedicated_nodes)
     check_target("targetLowPriorityNodes", body.target_low_priority_nodes)
@@ -130,6 +151,19 @@ def check_pool(body: PoolBody) -> None:
     if body.start_task is not None:
         check_command("startTask", body.start_task)
         _check_retries("startTask.maxTaskRetryCount", body.start_task.max_task_retry_count)
+
+
+def check_machine(machine: VirtualMachineConfiguration | None) -> None:
+    """Refuses a node agent that goes with none of the supported images."""
+    agents = sorted({str(image["nodeAgentSKUId"]) for image in supported_images()})
+    if machine is not None:
+        check_choice("virtualMachineConfiguration.nodeAgentSKUId", machine.node_agent_sku_id, agents)
+
+
+def check_scheduling_policy(policy: TaskSchedulingPolicy | None) -> None:
+    """Refuses a way to fill nodes that does not exist."""
+    if policy is not None:
+        check_choice("taskSchedulingPolicy.nodeFillType", policy.node_fill_type, ("spread", "pack"))
 
 
 def check_slots(name: str, slots: int) -> None:
@@ -235,7 +269,7 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise invalid_property(name, value, f"It must be one of {', '.join(known)}.")
 
 
-def check_metadata(items: Iterable[NameValue]) -> None:
+def check_metadata(items: Iterable[MetadataItem]) -> None:
     """Refuses metadata without a name."""
     if any(not item.name for item in items):
         raise ServiceError("EmptyMetadataKey")

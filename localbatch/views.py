@@ -63,7 +63,6 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
     view = _head(pool_url(base, pool.id), pool)
     view |= _times("state", pool.state, pool.state_changed)
     view |= _times("allocationState", pool.allocation, pool.allocation_changed)
-    view |= pool.body
     view |= {
         "currentDedicatedNodes": sum(count for (dedicated, _), count in nodes.items() if dedicated),
         "currentLowPriorityNodes": sum(count for (dedicated, _), count in nodes.items() if not dedicated),
@@ -73,7 +72,7 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
     }
     if pool.resize_errors:
         view["resizeErrors"] = list[JsonValue](pool.resize_errors)
-    return view
+    return _with_body(view, pool.body)
 
 
 def node_counts_view(pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]) -> JsonObject:
@@ -147,11 +146,10 @@ def job_view(base: str, job: JobRecord) -> JsonObject:
     """Shows a job."""
     view = _head(job_url(base, job.id), job)
     view |= _states(job.state, job.state_changed, job.previous_state, job.previous_changed)
-    view |= job.body
     execution: JsonObject = {"startTime": format_time(job.created), "poolId": job.pool_id}
     execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
     view["executionInfo"] = execution
-    return view
+    return _with_body(view, job.body)
 
 
 def task_counts_view(counts: Mapping[str, TaskCount]) -> JsonObject:
@@ -176,11 +174,10 @@ def task_view(base: str, job_id: str, task: TaskRecord) -> JsonObject:
     """Shows a task."""
     view = _head(task_url(base, job_id, task.id), task)
     view |= _states(task.state, task.state_changed, task.previous_state, task.previous_changed)
-    view |= task.body
     view["executionInfo"] = execution_view(task)
     if task.pool_id is not None and task.node_id is not None:
         view["nodeInfo"] = _node_info(base, task.pool_id, task.node_id, task_directory(job_id, task.id))
-    return view
+    return _with_body(view, task.body)
 
 
 def execution_view(task: TaskRecord) -> JsonObject:
@@ -241,6 +238,11 @@ def application_view(application: ApplicationRecord, packages: Iterable[PackageR
         "displayName": application.display_name or "",
         "versions": [package.version for package in packages],
     }
+
+
+def _with_body(computed: JsonObject, body: JsonObject) -> JsonObject:
+    """Puts what the client gave to what the service computes, which wins."""
+    return {**computed, **body, **computed}
 
 
 def _head(url: str, record: PoolRecord | JobRecord | TaskRecord) -> JsonObject:

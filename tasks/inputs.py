@@ -34,6 +34,8 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
     found: list[InputItem] = []
     seen: set[str] = set()
     for pattern in patterns:
+        if not pattern:
+            raise BadInput("An input is an empty text: name a file, a glob, a directory or az://container/prefix.")
         items = list(_find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern))
         if not items:
             raise BadInput(f"No input matches {pattern!r}.")

@@ -50,7 +50,8 @@ class TaskRuns:
         """Puts a waiting task on a node. The caller has a transaction open."""
         now = self._context.clock.now()
         prepared = self._preparations.is_done(node, job)
-        keep = task.retries > 0 and task.node_id == node.id
+        former = task if task.node_id != node.id else None
+        keep = task.retries > 0 and former is None
         changes = moved(TASK, task, "running" if prepared else "preparing", now) | fresh_execution()
         changes |= {"pool_id": node.place.pool_id, "node_id": node.id, "started": now if prepared else None}
         task = self._context.store.tasks.change(task, **changes)
@@ -62,11 +63,15 @@ class TaskRuns:
             self._context.set_node_state(node, "running")
         else:
             self._context.fleet.refresh(node)
-        run.work = self._context.background.start(self._run(run, job, task, keep))
+        run.work = self._context.background.start(self._run(run, job, task, former, keep))
         # Not in the work itself, which never begins if it is cancelled early enough.
         run.work.add_done_callback(lambda _work: self._release(run))
 
-    async def _run(self, run: TaskRun, job: JobRecord, task: TaskRecord, keep: bool) -> None:
+    async def _run(
+        self, run: TaskRun, job: JobRecord, task: TaskRecord, former: TaskRecord | None, keep: bool
+    ) -> None:
+        if former is not None:
+            await self.clear_files(job, former)
         if task.state == "preparing" and not await self._prepare(run, job):
             return
         try:

@@ -120,7 +120,7 @@ def _base_url(request: Request) -> str:
 def _read_query(raw: bytes) -> dict[str, str]:
     """Reads the query by lower-case names: clients differ in how they write them."""
     query: dict[str, str] = {}
-    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"):
         query.setdefault(name.lower(), value)
     return query
 

@@ -7,7 +7,7 @@ through is not allowed to look at everything within one request.
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
@@ -97,7 +97,7 @@ def page(call: Call, kind: str, documents: list[JsonObject], token: str | None) 
     body: JsonObject = {"odata.metadata": f"{call.base_url}/$metadata#{kind}", "value": list[JsonValue](documents)}
     if token is not None:
         query = {name: value for name, value in call.query.items() if name != _TOKEN} | {"$skipToken": token}
-        parameters = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in query.items())
+        parameters = urlencode(query, safe="$", errors="surrogateescape", quote_via=quote)
         body["odata.nextLink"] = f"{call.url}?{parameters}"
     return JsonResponse(body)
 

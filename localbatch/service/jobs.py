@@ -13,7 +13,16 @@ from localbatch.not_emulated import JOB, refuse_properties
 from localbatch.records import JobRecord
 from localbatch.states import JOB as JOB_STATES
 from localbatch.states import refusal
-from localbatch.validation import check_choice, check_id, check_job, check_job_settings, check_metadata, read, write
+from localbatch.validation import (
+    check_choice,
+    check_id,
+    check_job,
+    check_job_settings,
+    check_metadata,
+    read,
+    refuse_unknown,
+    write,
+)
 from localbatch.wire import JsonObject
 
 Check = Callable[[datetime], None]
@@ -96,7 +105,10 @@ class Jobs:
             ServiceError: the job or the body is refused.
         """
         job = self._changeable(account, job_id, check, "update")
-        body = read(JobReplacement, {name: document[name] for name in document if name in _REPLACEABLE})
+        refuse_unknown(JobReplacement, document)
+        given = {name: value for name, value in document.items() if name in _REPLACEABLE}
+        refuse_properties(given, JOB)
+        body = read(JobReplacement, given)
         changes = {**_JOB_DEFAULTS, **write(body)}
         changes["constraints"] = job_constraints(changes.get("constraints"))
         if not body.metadata:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from localbatch.action_models import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
-from localbatch.documents import pool_document, start_task_document
+from localbatch.documents import filled_in, pool_document, start_task_document
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import PackageReference, PoolBody, StartTask
@@ -16,10 +16,12 @@ from localbatch.states import POOL as POOL_STATES
 from localbatch.store import Store
 from localbatch.validation import (
     check_command,
+    check_machine,
     check_metadata,
     check_pool,
     check_removal,
     check_resize,
+    check_scheduling_policy,
     check_slots,
     read,
     write,
@@ -99,15 +101,15 @@ class Pools:
         body = read(PoolPatch, document)
         self._check_changes(account, body.start_task, body.application_package_references or [])
         check_metadata(body.metadata or [])
-        changes = write(body)
+        check_machine(body.virtual_machine_configuration)
+        check_scheduling_policy(body.task_scheduling_policy)
+        changes = filled_in(write(body), body.start_task)
         if body.task_slots_per_node is not None:
             check_slots("taskSlotsPerNode", body.task_slots_per_node)
         if any(name in changes for name in _ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
             raise ServiceError("OperationInvalidForCurrentState")
         if body.vm_size is not None:
             changes["vmSize"] = body.vm_size.lower()
-        if body.start_task is not None:
-            changes["startTask"] = start_task_document(body.start_task)
         return self._store.pools.change(pool, body=pool.body | changes, modified=self._clock.now())
 
     def replace(self, account: str, pool_id: str, document: JsonObject) -> PoolRecord:

@@ -31,6 +31,7 @@ class Tasks:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._clock, self._store = engine, engine.context.clock, engine.context.store
+        self._deleting: set[int] = set()
 
     def get(self, job: JobRecord, task_id: str) -> TaskRecord:
         """Returns a task.
@@ -39,7 +40,7 @@ class Tasks:
             ServiceError: ``TaskNotFound``.
         """
         task = self._store.find_task(job.seq, task_id)
-        if task is None:
+        if task is None or task.seq in self._deleting:
             raise ServiceError("TaskNotFound")
         return task
 
@@ -118,8 +119,7 @@ class Tasks:
         if task.state == "completed":
             raise ServiceError("TaskCompleted")
         _refuse("update", job)
-        given = {"constraints": document["constraints"]} if "constraints" in document else {}
-        body = read(TaskReplacement, given)
+        body = read(TaskReplacement, document)
         check_task_constraints(body.constraints)
         changed = task.body | {"constraints": replaced_task_constraints(body.constraints)}
         return self._store.tasks.change(task, body=changed, modified=self._clock.now())
@@ -166,9 +166,13 @@ class Tasks:
         task = self._checked(job, task_id, check)
         if task.state != "completed":
             task = self._engine.runs.end(task)
-        await self._engine.runs.discard([task.seq])
-        await self._engine.runs.clear_files(job, task)
-        self._store.tasks.remove(task.seq)
+        self._deleting.add(task.seq)  # nobody may make it active again while its processes end
+        try:
+            await self._engine.runs.discard([task.seq])
+            await self._engine.runs.clear_files(job, task)
+            self._store.tasks.remove(task.seq)
+        finally:
+            self._deleting.discard(task.seq)
         self._engine.jobs.check_complete(job.seq)
 
     def _checked(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:

@@ -16,7 +16,7 @@ LIMIT = 240
 
 def environment(**changes: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LOCALBATCH_"))}
-    return kept | changes
+    return kept | {"PREFECT_HOME": os.environ["PREFECT_HOME"]} | changes
 
 
 def map_flow(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +58,9 @@ def test_a_failed_task_gives_status_1_and_its_exit_code(two_files: Path, tmp_pat
         ("--inputs", "README.md", "--command", "cat", "--slots", "-1"),
         ("--inputs", "README.md", "--command", "cat", "--outputs", "../x"),
         ("--inputs", "README.md"),
+        ("--inputs", "", "--command", "cat {input}"),
+        ("--inputs", "README.md", "--command", "cat {input}", "--app", ""),
+        ("--inputs", "README.md", "--command", "cat {input}", "--results", "README.md/below"),
     ],
 )
 def test_bad_input_gives_status_2_and_one_line(arguments: tuple[str, ...]) -> None:
@@ -75,21 +78,23 @@ def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_process_is_left_when_the_flow_is_killed(
-    how: signal.Signals, two_files: Path, tmp_path: Path, prefect_server: str
-) -> None:
+def test_no_process_is_left_when_the_flow_is_killed(how: signal.Signals, two_files: Path, tmp_path: Path) -> None:
     marker = tmp_path / "started"
     command = [
         sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
         "--command", f"touch {marker}; sleep 300",
     ]  # fmt: skip
-    flow = subprocess.Popen(command, env=environment(PREFECT_API_URL=prefect_server), stderr=subprocess.DEVNULL)
+    variables = environment(PREFECT_HOME=str(tmp_path / "prefect"))
+    flow = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         wait_until(marker.exists, 120)
         ours = descendants(flow.pid)
-        assert len(ours) > 3
-        flow.send_signal(how)
-        flow.wait(60)
+        assert len(ours) > 4
+        os.killpg(flow.pid, how)  # as Ctrl-C in a terminal does
+        said = flow.communicate(timeout=30)[1]
         wait_until(lambda: not any(process.alive() for process in ours), 10)
+        if how == signal.SIGINT:
+            assert flow.returncode == 130
+            assert said.splitlines()[-1] == "map_flow: interrupted; what the run had made has been deleted."
     finally:
         flow.kill()

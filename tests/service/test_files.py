@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from azure.batch import models
@@ -224,3 +225,36 @@ def test_the_output_of_a_running_task_is_read(batch: Account) -> None:
     batch.await_task(state="running")
     batch.wait_until(lambda: batch.send("HEAD", "/jobs/job/tasks/task/files/stdout.txt").status_code == 200)
     batch.wait_until(lambda: batch.stdout() == "begun\n")
+
+
+def test_a_listing_by_pages_passes_over_a_name_that_is_not_utf8(batch: Account) -> None:
+    batch.run("touch a \"$(printf 'b\\377d')\" c")
+    page = "/jobs/job/tasks/task/files?recursive=true&maxresults=1&$filter=startswith(name,'wd/')"
+    found: list[str] = []
+    while page:
+        answer = batch.send("GET", page)
+        assert answer.status_code == 200
+        found += [file["name"] for file in answer.json()["value"]]
+        parts = urlsplit(answer.json().get("odata.nextLink", ""))
+        query = [pair for pair in parts.query.split("&") if not pair.startswith("api-version=")]
+        page = parts.path and f"{parts.path}?{'&'.join(query)}"
+    assert len(found) == 3
+
+
+def test_the_files_of_a_task_that_moved_to_another_node_go_with_it(batch: Account, service: Endpoints) -> None:
+    batch.make_pool(nodes=2)
+    batch.make_job()
+    first, second = batch.await_nodes(count=2)
+    affinity = models.BatchAffinityInfo(affinity_id=first.affinity_id or "")
+    batch.add_task("false", affinity_info=affinity)
+    batch.await_task()
+    batch.add_task("sleep 100", "blocker", affinity_info=affinity)
+    batch.await_task("blocker", state="running")
+    batch.client.reactivate_task("job", "task")
+    batch.wait_until(lambda: batch.client.get_task("job", "task").state == "completed")
+    info = batch.client.get_task("job", "task").node_info
+    assert info is not None
+    assert info.node_id == second.id
+    batch.client.delete_task("job", "task")
+    nodes = Path(service.root) / "nodes" / batch.name / "pool"
+    assert [path for node in nodes.iterdir() for path in node.glob("workitems/job/job-1/task")] == []

@@ -238,3 +238,13 @@ def test_a_job_that_asks_for_what_is_not_emulated_is_refused(client: BatchClient
     assert error_code(caught.value) == "UnsupportedProperty"
     with pytest.raises(ResourceNotFoundError):
         client.get_job("job")
+
+
+def test_metadata_of_a_job_needs_names_and_values(batch: Account) -> None:
+    batch.make_job()
+    body = {"id": "new", "poolInfo": {"poolId": "pool"}}
+    for item, name in (({"name": "owner"}, "metadata.0.value"), ({"value": "me"}, "metadata.0.name")):
+        for method, path, rest in (("POST", "/jobs", body), ("PATCH", "/jobs/job", {})):
+            response = batch.send(method, path, json={**rest, "metadata": [item]})
+            assert (response.status_code, response.json()["code"]) == (400, "MissingRequiredProperty")
+            assert response.json()["values"] == [{"key": "PropertyName", "value": name}]

@@ -239,3 +239,54 @@ def test_the_nodes_of_a_pool_are_counted_by_state(batch: Account) -> None:
     assert (counts.dedicated.idle, counts.dedicated.total) == (2, 2)
     assert counts.low_priority is not None
     assert counts.low_priority.total == 0
+
+
+@pytest.mark.parametrize(("given", "kept"), [("Pack", "pack"), ("spread", "spread"), (None, "spread")])
+def test_how_nodes_are_filled_is_kept_in_any_case_and_has_a_default(
+    batch: Account, given: str | None, kept: str
+) -> None:
+    batch.make_pool(nodes=0, task_scheduling_policy={"nodeFillType": given} if given else {})
+    policy = batch.client.get_pool("pool").task_scheduling_policy
+    assert policy is not None
+    assert policy.node_fill_type == kept
+
+
+MACHINE = {"imageReference": {"publisher": "canonical"}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "name"),
+    [
+        ({"taskSchedulingPolicy": {"nodeFillType": "sideways"}}, "InvalidPropertyValue", "nodeFillType"),
+        ({"virtualMachineConfiguration": {}}, "MissingRequiredProperty", "imageReference"),
+        (
+            {"virtualMachineConfiguration": {"imageReference": MACHINE["imageReference"]}},
+            *("MissingRequiredProperty", "nodeAgentSKUId"),
+        ),
+        (
+            {"virtualMachineConfiguration": {"nodeAgentSKUId": MACHINE["nodeAgentSKUId"]}},
+            *("MissingRequiredProperty", "imageReference"),
+        ),
+        (
+            {"virtualMachineConfiguration": {**MACHINE, "nodeAgentSKUId": "batch.node.amiga"}},
+            *("InvalidPropertyValue", "nodeAgentSKUId"),
+        ),
+        ({"metadata": [{"name": "owner"}]}, "MissingRequiredProperty", "metadata.0.value"),
+        ({"metadata": [{"value": "me"}]}, "MissingRequiredProperty", "metadata.0.name"),
+    ],
+)
+def test_what_a_pool_is_made_of_is_checked_when_it_is_made_and_changed(
+    batch: Account, options: dict[str, object], code: str, name: str
+) -> None:
+    batch.make_pool(nodes=0)
+    body = {"id": "new", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": MACHINE, **options}
+    for response in (batch.send("POST", "/pools", json=body), batch.send("PATCH", "/pools/pool", json=options)):
+        assert (response.status_code, response.json()["code"]) == (400, code)
+        values = {item["key"]: item["value"] for item in response.json()["values"]}
+        assert values["PropertyName"].endswith(name)
+
+
+def test_a_pool_without_a_machine_is_refused(batch: Account) -> None:
+    response = batch.send("POST", "/pools", json={"id": "new", "vmSize": "standard_d2s_v3"})
+    assert (response.status_code, response.json()["code"]) == (400, "MissingRequiredProperty")
+    assert response.json()["values"] == [{"key": "PropertyName", "value": "virtualMachineConfiguration"}]

@@ -136,10 +136,118 @@ def test_null_counts_as_left_out(batch: Account) -> None:
     assert batch.send("POST", "/jobs", json=body).status_code == 201
 
 
-def test_what_the_service_does_not_know_comes_back(batch: Account) -> None:
-    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "fromTheFuture": {"x": [1, 2.5, "three"]}}
+def test_what_the_service_does_not_know_comes_back_if_it_stands_within_what_it_knows(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool", "fromTheFuture": {"x": [1, 2.5, "three"]}}}
     batch.send("POST", "/jobs", json=body)
-    assert batch.send("GET", "/jobs/job").json()["fromTheFuture"] == {"x": [1, 2.5, "three"]}
+    assert batch.send("GET", "/jobs/job").json()["poolInfo"] == body["poolInfo"]
+
+
+POOL = {
+    "id": "z",
+    "vmSize": "standard_d2s_v3",
+    "virtualMachineConfiguration": {
+        "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
+        "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+    },
+}
+JOB = {"id": "job", "poolInfo": {"poolId": "z"}}
+TASK = {"id": "task", "commandLine": "true"}
+
+
+def make_all(batch: Account) -> None:
+    for path, body in (("/pools", POOL), ("/jobs", JOB), ("/jobs/job/tasks", TASK)):
+        assert batch.send("POST", path, json=body).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "shown", "names"),
+    [
+        ("POST", "/pools", {**POOL, "id": "new"}, "/pools/z", "state url allocationState eTag resizeErrors future"),
+        ("PATCH", "/pools/z", {}, "/pools/z", "id state url allocationState eTag targetDedicatedNodes future"),
+        (
+            *("POST", "/pools/z/updateproperties", {"metadata": [], "applicationPackageReferences": []}, "/pools/z"),
+            "id state url currentDedicatedNodes vmSize",
+        ),
+        ("POST", "/pools/z/resize", {"targetDedicatedNodes": 0}, "/pools/z", "id state vmSize"),
+        ("POST", "/jobs", {**JOB, "id": "new"}, "/jobs/job", "state url executionInfo previousState future"),
+        ("PATCH", "/jobs/job", {}, "/jobs/job", "id state url executionInfo onTaskFailure displayName"),
+        ("PUT", "/jobs/job", {"poolInfo": {"poolId": "z"}}, "/jobs/job", "future"),
+        ("POST", "/jobs/job/disable", {"disableTasks": "wait"}, "/jobs/job", "state future"),
+        ("POST", "/jobs/job/terminate", {}, "/jobs/job", "state future"),
+        ("POST", "/jobs/job/tasks", {**TASK, "id": "new"}, "/jobs/job/tasks/task", "state url nodeInfo executionInfo"),
+        ("PUT", "/jobs/job/tasks/task", {}, "/jobs/job/tasks/task", "future"),
+    ],
+)
+def test_a_property_the_operation_does_not_have_is_refused_by_name(
+    batch: Account, method: str, path: str, body: dict[str, object], shown: str, names: str
+) -> None:
+    make_all(batch)
+    before = batch.send("GET", shown).json()
+    for name in names.split():
+        values = refused(batch.send(method, path, json={**body, name: "deleting"}), 400, "UnsupportedProperty")
+        assert values["PropertyName"] == name
+    after = batch.send("GET", shown).json()
+    assert {name: after[name] for name in ("id", "url")} == {name: before[name] for name in ("id", "url")}
+    assert batch.send("GET", "/pools/new").status_code == batch.send("GET", "/jobs/new").status_code == 404
+
+
+@pytest.mark.parametrize("version", ["2025-06-01", "2024-02-01.19.0"])
+def test_names_of_older_versions_are_taken(batch: Account, version: str) -> None:
+    older = {"resourceTags": {"a": "b"}, "targetNodeCommunicationMode": "simplified", "certificateReferences": []}
+    assert batch.send("POST", "/pools", version=version, json={**POOL, **older}).status_code == 201
+    assert batch.send("GET", "/pools/z").json()["resourceTags"] == {"a": "b"}
+    del older["resourceTags"]
+    assert batch.send("PATCH", "/pools/z", version=version, json=older).status_code == 200
+
+
+def test_a_resource_as_shown_replaces_itself_and_nothing_it_must_not(batch: Account) -> None:
+    make_all(batch)
+    for path in ("/jobs/job", "/jobs/job/tasks/task"):
+        shown = batch.send("GET", path).json()
+        forged = {**shown, "state": "deleting", "url": "http://127.0.0.1/", "eTag": "0xF", "id": "q", "executionInfo": {}}
+        for body in (shown, forged):
+            assert batch.send("PUT", path, json=body).status_code == 200
+        found = batch.send("GET", path).json()
+        assert (found["id"], found["url"]) == (shown["id"], shown["url"])
+        assert found["state"] != "deleting"
+        assert found["eTag"] != "0xF"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name", "value"),
+    [
+        ("/jobs", JOB, "priority", "5"),
+        ("/jobs", JOB, "priority", 5.0),
+        ("/jobs", JOB, "maxParallelTasks", True),
+        ("/jobs", JOB, "allowTaskPreemption", 0),
+        ("/jobs", JOB, "displayName", 7),
+        ("/pools", POOL, "targetDedicatedNodes", "2"),
+        ("/pools", POOL, "enableInterNodeCommunication", 1),
+        ("/pools", POOL, "enableInterNodeCommunication", "true"),
+        ("/pools", POOL, "resizeTimeout", 900),
+        ("/pools", POOL, "displayName", 7),
+        ("/jobs/job/tasks", TASK, "requiredSlots", "1"),
+        ("/jobs/job/tasks", TASK, "commandLine", 1),
+    ],
+)
+def test_the_types_of_json_are_not_turned_into_one_another(
+    batch: Account, path: str, body: dict[str, object], name: str, value: object
+) -> None:
+    make_all(batch)
+    values = refused(batch.send("POST", path, json={**body, "id": "new", name: value}), 400, "InvalidPropertyValue")
+    assert values["PropertyName"] == name
+
+
+def test_the_types_of_changes_are_not_turned_into_one_another_either(batch: Account) -> None:
+    make_all(batch)
+    for method, path, body in (
+        ("PATCH", "/pools/z", {"taskSlotsPerNode": "2"}),
+        ("POST", "/pools/z/resize", {"targetDedicatedNodes": True}),
+        ("PATCH", "/jobs/job", {"priority": "5"}),
+        ("PUT", "/jobs/job", {"poolInfo": {"poolId": "z"}, "maxParallelTasks": "1"}),
+        ("PUT", "/jobs/job/tasks/task", {"constraints": {"maxTaskRetryCount": "1"}}),
+    ):
+        refused(batch.send(method, path, json=body), 400, "InvalidPropertyValue")
 
 
 def test_a_body_too_large_is_refused(batch: Account) -> None:

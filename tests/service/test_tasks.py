@@ -1,5 +1,6 @@
 """Tasks: added, run, retried, ended, reactivated and deleted."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -334,3 +335,19 @@ def test_the_job_of_a_task_must_exist(client: BatchClient) -> None:
     with pytest.raises(ResourceNotFoundError) as caught:
         client.create_task("nothing", models.BatchTaskCreateOptions(id="task", command_line=shell("true")))
     assert error_code(caught.value) == "JobNotFound"
+
+
+def test_a_task_that_is_being_deleted_is_not_made_active_again(batch: Account) -> None:
+    batch.make_pool(nodes=1, task_slots_per_node=4)
+    batch.make_job()
+    batch.await_nodes()
+    again = ("POST", "/reactivate")
+    calls = [("DELETE", ""), again, again, ("DELETE", ""), ("POST", "/terminate"), again, ("DELETE", "")]
+    for number in range(8):
+        name = f"task{number}"
+        batch.add_task("sleep 4242 & sleep 4242", name)
+        batch.await_task(name, state="running")
+        with ThreadPoolExecutor(len(calls)) as threads:
+            list(threads.map(lambda call, name=name: batch.send(call[0], f"/jobs/job/tasks/{name}{call[1]}"), calls))
+    batch.wait_until(lambda: [node.running_tasks_count for node in batch.client.list_nodes("pool")] == [0])
+    assert list(batch.client.list_tasks("job")) == []

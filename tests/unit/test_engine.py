@@ -87,7 +87,8 @@ class Bench:
         self.pools, self.jobs, self.tasks = Pools(self.engine), Jobs(self.engine), Tasks(self.engine)
 
     def make_pool(self, nodes: int = 1, slots: int = 1) -> None:
-        document: JsonObject = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": {}}
+        machine: JsonObject = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
+        document: JsonObject = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": machine}
         document |= {"targetDedicatedNodes": nodes, "taskSlotsPerNode": slots}
         self.pools.create("a", "http://127.0.0.1", document)
 

@@ -35,7 +35,12 @@ def test_whatever_is_sent_is_read_or_refused(raw: bytes) -> None:
 @given(st.dictionaries(st.sampled_from(NAMES), JSON))
 def test_whatever_json_is_sent_is_a_body_or_refused(document: JsonObject) -> None:
     for model in (TaskBody, JobBody, PoolBody):
-        assert refusal_of(read, model, document) in (None, "MissingRequiredProperty", "InvalidPropertyValue")
+        assert refusal_of(read, model, document) in (
+            None,
+            "MissingRequiredProperty",
+            "InvalidPropertyValue",
+            "UnsupportedProperty",
+        )
 
 
 def test_null_is_left_out_at_every_depth() -> None:
@@ -47,7 +52,7 @@ def test_what_was_read_is_written_back_in_the_words_of_the_wire() -> None:
         "id": "t",
         "commandLine": "x",
         "constraints": {"maxWallClockTime": "PT90M", "maxTaskRetryCount": 2},
-        "unknownThing": [1, {"a": "b"}],
+        "affinityInfo": {"unknownThing": [1, {"a": "b"}]},
     }
     expected = document | {"constraints": {"maxWallClockTime": "PT1H30M", "maxTaskRetryCount": 2}}
     assert write(read(TaskBody, document)) == expected
