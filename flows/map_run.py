@@ -1,5 +1,6 @@
 """The stages of a map run, in order, and the cleanup that follows whatever happens."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,8 @@ from tasks.records import Collected, Created, EndedTask, InputItem, JobPlan, Poo
 from tasks.submit import add_tasks_task
 from tasks.upload import blob_lister, upload_inputs_task
 from tasks.wait import job_poller, wait_for_tasks_task
+
+_SIGNAL_BASE = 128
 
 MOST_BATCHES = 50
 """Up to this many inputs go through the stages one by one; more go in this many batches."""
@@ -161,7 +164,14 @@ def _task_result(task: EndedTask, collected: Collected) -> TaskResult:
 
 def _failure(task: EndedTask, collected: Collected) -> str:
     end = task.end
-    what = f"exit code {end.exit_code}" if end.exit_code is not None else "no exit code"
+    what = "no exit code" if end.exit_code is None else f"exit code {end.exit_code}{_signal(end.exit_code)}"
     where = f" on node {end.node_id}" if end.node_id else ""
     stderr = tail(collected.stderr)
     return f"{what}{where}: {end.failure}" + (f"; stderr ends: {stderr}" if stderr else "")
+
+
+def _signal(exit_code: int) -> str:
+    try:
+        return f" (killed by {signal.Signals(exit_code - _SIGNAL_BASE).name})"
+    except ValueError:
+        return ""

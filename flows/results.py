@@ -78,7 +78,7 @@ def failure_message(result: MapResult) -> str:
     """Names the failed tasks of a run, the first few with their reasons."""
     failed = [task for task in result.tasks if task.state == "failed"]
     lines = [f"{len(failed)} of {len(result.tasks)} tasks of job {result.job_id!r} failed:"]
-    lines += [f"  {task.input}: {task.error}" for task in failed[:_SHOWN_FAILURES]]
+    lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed[:_SHOWN_FAILURES]]
     if len(failed) > _SHOWN_FAILURES:
         lines.append(f"  and {len(failed) - _SHOWN_FAILURES} more")
     return "\n".join(lines)
@@ -91,9 +91,17 @@ def text_report(result: MapResult) -> Iterator[str]:
         if task.stdout:
             yield "Standard output:"
             with open(task.stdout, encoding="utf-8", errors="replace") as file:
-                yield file.read(_SHOWN_CHARACTERS).rstrip()
+                yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
         if task.error:
-            yield f"Failed: {task.error}"
+            yield f"Failed: {_printable(task.error)}"
     if len(result.tasks) > _SHOWN_OUTPUTS:
         yield f"\n... and {len(result.tasks) - _SHOWN_OUTPUTS} more tasks"
     yield f"\n{result.counts}"
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey instead of show."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )

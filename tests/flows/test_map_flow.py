@@ -75,6 +75,13 @@ def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, tw
     assert left_behind(account) == []
 
 
+def test_a_killed_program_is_told_with_its_signal(two_files: Path, run: Run) -> None:
+    with pytest.raises(TasksFailed) as failed:
+        run(inputs=[str(two_files)], command="kill -KILL $$")
+    assert [task.exit_code for task in failed.value.result.tasks] == [137, 137]
+    assert "exit code 137 (killed by SIGKILL)" in (failed.value.result.tasks[0].error or "")
+
+
 def test_inputs_may_be_blobs(account: AzureBatchAccount, run: Run) -> None:
     container = account.storage.get_client().get_container_client("given")
     container.create_container()

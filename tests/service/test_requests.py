@@ -204,7 +204,14 @@ def test_a_resource_as_shown_replaces_itself_and_nothing_it_must_not(batch: Acco
     make_all(batch)
     for path in ("/jobs/job", "/jobs/job/tasks/task"):
         shown = batch.send("GET", path).json()
-        forged = {**shown, "state": "deleting", "url": "http://127.0.0.1/", "eTag": "0xF", "id": "q", "executionInfo": {}}
+        forged = {
+            **shown,
+            "state": "deleting",
+            "url": "http://127.0.0.1/",
+            "eTag": "0xF",
+            "id": "q",
+            "executionInfo": {},
+        }
         for body in (shown, forged):
             assert batch.send("PUT", path, json=body).status_code == 200
         found = batch.send("GET", path).json()
