@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,13 @@ def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> No
     assert done.stdout.count("Input: ") == done.stdout.count("Node: ") == done.stdout.count("Host IP: ") == 4
     assert "The first reading" in done.stdout
     assert "4 succeeded, 0 failed" in done.stdout
+    assert recorded_task_runs(tmp_path / "prefect") == {"COMPLETED": 4 * 4 + 5}
+
+
+def recorded_task_runs(home: Path) -> dict[str, int]:
+    """Task runs by state in the database that Prefect's temporary server has left."""
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        return dict(database.execute("SELECT state_type, count(*) FROM task_run GROUP BY state_type"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

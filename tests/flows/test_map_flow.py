@@ -9,7 +9,10 @@ from blocks.azure_batch import AzureBatchAccount
 from flows.map_flow import map_flow
 from flows.parameters import MapParameters
 from flows.results import MapResult, TasksFailed
+from tasks.cleanup import delete_created
 from tasks.errors import BadInput
+from tasks.pool import create_pool
+from tasks.records import Created, PoolPlan
 from tests.hostile import HOSTILE_NAMES
 
 Run = Callable[..., MapResult]
@@ -118,3 +121,26 @@ def test_what_does_not_exist_is_told_before_anything_is_created(
         run(**{"inputs": [str(two_files)], "command": "cat {input}", **parameters})
     assert "\n" not in str(refused.value)
     assert left_behind(account) == []
+
+
+def test_a_run_uses_the_account_block_it_names(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
+    account.save("lab", overwrite=True)
+    result = run(account="lab", inputs=[str(two_files)], command="cat {input}")
+    assert texts(result) == ["alpha", "beta gamma"]
+
+
+def test_a_pool_that_exists_is_used_and_kept(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
+    create_pool(account, PoolPlan("kept-pool", 1, 2, "standard_d2s_v3", run_id="kept"))
+    result = run(pool="kept-pool", inputs=[str(two_files)], command="cat {input}")
+    assert (result.pool_id, result.counts.succeeded) == ("kept-pool", 2)
+    assert account.get_client().get_pool("kept-pool").state == "active"
+    delete_created(account, Created(pool_id="kept-pool"))
+
+
+def test_a_pile_of_outputs_and_a_file_named_like_a_log_are_kept(two_files: Path, run: Run) -> None:
+    command = "mkdir -p plots/deep; echo 1 > plots/deep/a.png; echo 2 > plots/b.png; echo mine > stdout.txt; echo log"
+    result = run(inputs=[str(two_files)], command=command, outputs=["plots/**/*.png", "stdout.txt"])
+    for task in result.tasks:
+        names = {path.partition(task.task_id)[2]: Path(path).read_text() for path in task.outputs}
+        assert names == {"/plots/deep/a.png": "1\n", "/plots/b.png": "2\n", "/wd/stdout.txt": "mine\n"}
+    assert texts(result) == ["log\n", "log\n"]

@@ -12,10 +12,26 @@ from tasks.collect import collect_outputs
 from tasks.inputs import find_inputs
 from tasks.job import create_job
 from tasks.pool import create_pool
-from tasks.records import AddedTask, Collected, Created, EndedTask, JobPlan, PoolPlan, Program, StoredInput, TaskPlan
+from tasks.records import (
+    AddedTask,
+    Collected,
+    Created,
+    EndedTask,
+    InputItem,
+    JobPlan,
+    PoolPlan,
+    Program,
+    StoredInput,
+    TaskPlan,
+)
 from tasks.submit import add_tasks
 from tasks.upload import upload_inputs
 from tasks.wait import wait_for_tasks
+
+
+def found(path: Path) -> list[InputItem]:
+    """The inputs in a directory."""
+    return find_inputs([str(path)], lambda container, prefix: [])
 
 
 class Bench:
@@ -32,7 +48,7 @@ class Bench:
         return TaskPlan(command, output_container=self.job_id, outputs=outputs)
 
     def store(self, folder: Path) -> list[StoredInput]:
-        return upload_inputs(self.account.storage, find_inputs([str(folder)], lambda container, prefix: []))
+        return upload_inputs(self.account.storage, found(folder))
 
     def add(
         self, folder: Path, command: str, outputs: tuple[str, ...] = (), program: Program | None = None
@@ -59,12 +75,3 @@ def bench(account: AzureBatchAccount, pool_id: str) -> Iterator[Bench]:
     bench = Bench(account, pool_id)
     yield bench
     delete_created(account, Created(job_id=bench.job_id, containers=(bench.job_id,)))
-
-
-@pytest.fixture
-def two_files(tmp_path: Path) -> Path:
-    folder = tmp_path / "inputs"
-    folder.mkdir()
-    (folder / "a.txt").write_text("alpha")
-    (folder / "b.txt").write_text("beta gamma")
-    return folder

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from blocks.azure_batch import AzureBatchAccount
-from tasks.inputs import find_inputs
 from tasks.records import InputItem, StoredInput
 from tasks.upload import INPUT_CONTAINER, upload_inputs
+from tests.stages.conftest import found
 
 
 def store(account: AzureBatchAccount, path: Path) -> list[StoredInput]:
-    return upload_inputs(account.storage, find_inputs([str(path)], lambda container, prefix: []))
+    return upload_inputs(account.storage, found(path))
 
 
 def content(account: AzureBatchAccount, stored: StoredInput) -> bytes:

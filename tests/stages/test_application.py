@@ -1,0 +1,69 @@
+"""The application stage."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+from azure.mgmt.batch import BatchManagementClient
+
+from blocks.azure_batch import AzureBatchAccount
+from localbatch.launcher import LocalAzure
+from tasks.application import publish_application, ship_program, use_package
+from tasks.cleanup import delete_created
+from tasks.command import parse_template
+from tasks.errors import BadInput
+from tasks.job import create_job
+from tasks.pool import create_pool
+from tasks.records import Created, JobPlan, PoolPlan, TaskPlan
+from tasks.submit import add_tasks
+from tasks.upload import upload_inputs
+from tasks.wait import wait_for_tasks
+from tests.stages.conftest import found
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    (folder / "shout").write_text("#!/bin/sh\ntr a-z A-Z\n")
+    (folder / "shout").chmod(0o755)
+    return folder
+
+
+def test_a_program_is_sent_once(account: AzureBatchAccount, program: Path) -> None:
+    (program / "data").write_text(str(uuid.uuid4()))
+    first, second = ship_program(account.storage, program), ship_program(account.storage, program)
+    assert first == second
+    blob = account.storage.get_client().get_blob_client(first.container or "", first.blob or "")
+    assert blob.get_blob_properties().size > 0
+
+
+def test_a_published_program_runs_on_a_pool_that_refers_to_it(
+    local_azure: LocalAzure, account: AzureBatchAccount, program: Path, two_files: Path
+) -> None:
+    name, endpoint = f"run-{uuid.uuid4()}", local_azure.endpoints.batch_endpoint
+    client = BatchManagementClient(local_azure.management_credential(), "local", base_url=endpoint)
+    where = ("local", local_azure.endpoints.batch_account)
+    published = publish_application(client, *where, "shout", "1.0", program, enforce_https=False)
+    assert use_package(account, "shout", "1.0") == published
+    try:
+        create_pool(account, PoolPlan(name, 1, 2, "standard_d2s_v3", packages=(("shout", "1.0"),), run_id=name))
+        create_job(account, JobPlan(name, name, name, published))
+        script = parse_template("{app}/shout < {input} | grep A").script(published.variable)
+        stored = upload_inputs(account.storage, found(two_files))
+        ended = wait_for_tasks(account, name, name, add_tasks(account, name, stored, TaskPlan(script, name), published))
+        assert [task.end.exit_code for task in ended] == [0, 0]
+    finally:
+        delete_created(account, Created(name, name, (name,)))
+
+
+def test_a_version_that_does_not_exist_is_told_with_those_that_do(
+    local_azure: LocalAzure, account: AzureBatchAccount, program: Path
+) -> None:
+    client = BatchManagementClient(
+        local_azure.management_credential(), "local", base_url=local_azure.endpoints.batch_endpoint
+    )
+    where = ("local", local_azure.endpoints.batch_account)
+    publish_application(client, *where, "versions", "1.0", program, enforce_https=False)
+    with pytest.raises(BadInput, match=r"no version '2\.0'; it has: 1\.0"):
+        use_package(account, "versions", "2.0")
