@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: MapArguments) -> int:
     prepare()
+    if sys.stderr.isatty():
+        sys.stderr.write("Starting Prefect ...\n")
     from flows.map_flow import map_flow  # Prefect takes seconds to import, and reads its settings then
     from flows.prefect_server import prefect_server
 

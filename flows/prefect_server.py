@@ -20,10 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import uvicorn
 from prefect.client.base import ServerType
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.server.api.server import create_app
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_TO_API_ENABLED,
@@ -117,6 +115,9 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _serve() -> None:
+    import uvicorn
+    from prefect.server.api.server import create_app  # takes seconds, which the owner need not spend too
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         sys.stdout.write(json.dumps({"port": listener.getsockname()[1]}) + "\n")
