@@ -172,14 +172,8 @@ def equality(text: str, property: str) -> str | None:
     Raises:
         ServiceError: ``InvalidQueryParameterValue`` naming ``$filter``, if the text is not a filter.
     """
-    if not text.strip():
-        return None
-    try:
-        comparisons = _required(parse(text))
-    except FilterSyntaxError as error:
-        raise invalid_query_parameter("$filter", text, str(error)) from error
-    for each in comparisons:
-        if each.property == property and each.operator == "eq" and isinstance(each.operand, str):
+    for each in _requirements(text, property):
+        if each.operator == "eq" and isinstance(each.operand, str):
             return each.operand
     return None
 
@@ -194,14 +188,8 @@ def lower_bound(text: str, property: str) -> datetime | None:
     Raises:
         ServiceError: ``InvalidQueryParameterValue`` naming ``$filter``, if the text is not a filter.
     """
-    if not text.strip():
-        return None
-    try:
-        comparisons = _required(parse(text))
-    except FilterSyntaxError as error:
-        raise invalid_query_parameter("$filter", text, str(error)) from error
-    for each in comparisons:
-        if each.property == property and each.operator in ("ge", "gt") and isinstance(each.operand, datetime):
+    for each in _requirements(text, property):
+        if each.operator in ("ge", "gt") and isinstance(each.operand, datetime):
             return each.operand
     return None
 
@@ -251,6 +239,16 @@ def _copy(source: JsonObject, target: JsonObject, path: tuple[str, ...]) -> None
         # The whole object may have been chosen before; then there is nothing to add, and it is not ours to change.
         if isinstance(inner, dict) and inner is not value:
             _copy(value, inner, tuple(rest))
+
+
+def _requirements(text: str, property: str) -> list[Comparison]:
+    """The comparisons of one property that everything a filter lets through must pass."""
+    if not text.strip():
+        return []
+    try:
+        return [each for each in _required(parse(text)) if each.property == property]
+    except FilterSyntaxError as error:
+        raise invalid_query_parameter("$filter", text, str(error)) from error
 
 
 def _required(expression: Expression) -> Iterator[Comparison]:
