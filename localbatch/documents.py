@@ -110,6 +110,9 @@ def task_document(body: TaskBody, job: JsonObject) -> JsonObject:
     document["constraints"] = _task_constraints(body.constraints, retries if isinstance(retries, int) else 0)
     document["requiredSlots"] = body.required_slots
     document.setdefault("userIdentity", default_user())
+    settings = body.multi_instance_settings
+    if settings is not None:
+        document["multiInstanceSettings"] = {**write(settings), "numberOfInstances": settings.number_of_instances}
     return document
 
 

@@ -122,12 +122,20 @@ class JobPreparationTask(Command):
     rerun_on_node_reboot_after_success: bool = True
 
 
+class MultiInstanceSettings(Body):
+    """A task that takes several nodes at once."""
+
+    number_of_instances: int = 1
+    coordination_command_line: str
+    common_resource_files: list[ResourceFile] = Field(default_factory=list)
+
+
 class TaskBody(Command):
     """A task as added to a job."""
 
     others = (
         *("affinityInfo", "authenticationTokenSettings", "containerSettings", "dependsOn", "exitConditions"),
-        *("multiInstanceSettings", "userIdentity"),
+        "userIdentity",
     )
     id: str
     display_name: str | None = None
@@ -135,6 +143,7 @@ class TaskBody(Command):
     constraints: TaskConstraints = Field(default_factory=TaskConstraints)
     required_slots: int = 1
     application_package_references: list[PackageReference] = Field(default_factory=list)
+    multi_instance_settings: MultiInstanceSettings | None = None
 
 
 class TaskSchedulingPolicy(Body):

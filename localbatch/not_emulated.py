@@ -31,7 +31,8 @@ JOB = (
     *(f"jobPreparationTask.resourceFiles.{name}" for name in _IDENTITIES),
 )
 TASK = (
-    *("multiInstanceSettings", "dependsOn", "exitConditions", *_COMMAND),
+    *("dependsOn", "exitConditions", *_COMMAND),
+    *(f"multiInstanceSettings.commonResourceFiles.{name}" for name in _IDENTITIES),
     *(f"resourceFiles.{name}" for name in _IDENTITIES),
     *(f"outputFiles.destination.container.{name}" for name in _IDENTITIES),
 )

@@ -107,6 +107,7 @@ class TaskRecord:
     Attributes:
         job: ``seq`` of its job.
         affinity: affinity id of the node it would rather run on.
+        instances: how many nodes it takes at once, 0 for a task that is not multi-instance.
         result: ``success`` or ``failure`` once completed.
         failure: ``failureInfo`` in the words of the wire.
         pool_id: pool of the node it ran on last.
@@ -120,6 +121,7 @@ class TaskRecord:
     body: JsonObject
     required_slots: int
     affinity: str | None
+    instances: int
     created: datetime
     modified: datetime
     state: str
@@ -139,6 +141,33 @@ class TaskRecord:
     node_id: str | None = None
     expires: datetime | None = None
     cleaned: bool = False
+
+
+@dataclass(frozen=True)
+class SubtaskRecord:
+    """A multi-instance task's share of one node other than that of the primary.
+
+    Attributes:
+        job: ``seq`` of the job.
+        task: ``seq`` of the task.
+        number: from 1; the primary would be 0.
+    """
+
+    seq: int
+    job: int
+    task: int
+    number: int
+    pool_id: str
+    node_id: str
+    state: str
+    state_changed: datetime
+    previous_state: str | None = None
+    previous_changed: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+    result: str | None = None
+    failure: JsonObject | None = None
 
 
 @dataclass(frozen=True)

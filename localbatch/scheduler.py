@@ -33,6 +33,7 @@ class Waiting:
 
     Attributes:
         required_slots: how many slots of one node it needs.
+        instances: how many nodes it takes at once, of those that have one slot each; 0 for one node and a share of it.
         priority: its job's, -1000 to 1000.
         job_order: place of its job among jobs of one priority, lower first.
         parallel_left: how many further tasks its job may have running, the same for all tasks of the job; None is no
@@ -47,9 +48,10 @@ class Waiting:
     job_order: int = 0
     parallel_left: int | None = None
     affinity_id: str | None = None
+    instances: int = 0
 
 
-Assignment: TypeAlias = tuple[Waiting, str]
+Assignment: TypeAlias = tuple[Waiting, tuple[str, ...]]
 
 
 def rank(waiting: Waiting) -> tuple[int, int]:
@@ -72,7 +74,7 @@ def assign(nodes: Iterable[FreeNode], waiting: Iterable[Waiting], fill: Fill = "
         fill: how the nodes are filled.
 
     Returns:
-        Pairs of a task and the id of its node, in the order in which they were served.
+        Pairs of a task and the ids of its nodes, in the order in which they were served.
     """
     fleet = _Fleet(nodes)
     left: dict[str, int | None] = {}
@@ -85,12 +87,12 @@ def assign(nodes: Iterable[FreeNode], waiting: Iterable[Waiting], fill: Fill = "
         share = left.setdefault(task.job_id, task.parallel_left)
         if share is not None and share <= 0:
             continue
-        node_id = fleet.take(task.required_slots, task.affinity_id, fill)
-        if node_id is None:
+        node_ids = fleet.take_together(task, fill)
+        if not node_ids:
             continue
         if share is not None:
             left[task.job_id] = share - 1
-        assignments.append((task, node_id))
+        assignments.append((task, node_ids))
     return assignments
 
 
@@ -115,6 +117,14 @@ class _Fleet:
     @property
     def has_room(self) -> bool:
         return self._room > 0
+
+    def take_together(self, task: Waiting, fill: Fill) -> tuple[str, ...]:
+        """Takes all the nodes that a task needs, or none."""
+        needed = max(task.instances, 1)
+        if needed > 1 and self._room < needed:
+            return ()
+        taken = (self.take(task.required_slots, task.affinity_id, fill) for _ in range(needed))
+        return tuple(node_id for node_id in taken if node_id is not None)
 
     def take(self, slots: int, affinity_id: str | None, fill: Fill) -> str | None:
         needed = max(slots, 1)

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from localbatch.records import JobRecord, NodeRecord, PoolRecord, PreparationRecord, TaskCount, TaskRecord
+from localbatch.records import (
+    JobRecord,
+    NodeRecord,
+    PoolRecord,
+    PreparationRecord,
+    SubtaskRecord,
+    TaskCount,
+    TaskRecord,
+)
 from localbatch.store_applications import Applications
 from localbatch.table import SqlValue, Table, to_sql
 
@@ -72,13 +80,16 @@ class Store:
             indexes={
                 "unique_id": "(job, id)",
                 "by_job": "(job, seq)",
-                "by_state": "(job, state, seq, required_slots)",
+                "by_state": "(job, state, seq, required_slots, instances)",
                 "by_change": "(job, state, state_changed)",
                 "by_expiry": "(expires) WHERE expires IS NOT NULL",
             },
         )
         self.preparations = Table(
             connection, PreparationRecord, "preparations", indexes={"unique_node": "(job, node_id)"}
+        )
+        self.subtasks = Table(
+            connection, SubtaskRecord, "subtasks", indexes={"unique_number": "(task, number)", "by_job": "(job)"}
         )
         connection.executescript(_COUNTS)
         self.applications = Applications(connection)
@@ -137,10 +148,29 @@ class Store:
         condition = "job = ? AND state = ? AND state_changed >= ? AND seq > ?"
         return self.tasks.where(condition, job, state, to_sql(since), after, limit=limit, by="by_change")
 
-    def list_waiting_tasks(self, job: int, largest: int, limit: int) -> list[TaskRecord]:
-        """Returns the first tasks of a job that wait for a node and need no more than so many slots."""
-        condition = "job = ? AND state = 'active' AND required_slots <= ?"
-        return list(self.tasks.where(condition, job, largest, limit=limit, by="by_state"))
+    def list_waiting_tasks(self, job: int, largest: int, limit: int, instances: int = 0) -> list[TaskRecord]:
+        """Returns the first tasks of a job that wait for a node.
+
+        Args:
+            job: ``seq`` of the job.
+            largest: only those that need no more than so many slots.
+            limit: at most so many.
+            instances: only those that need no more than so many nodes at once; 0 leaves out all multi-instance tasks.
+        """
+        condition = "job = ? AND state = 'active' AND required_slots <= ? AND instances <= ?"
+        return list(self.tasks.where(condition, job, largest, instances, limit=limit, by="by_state"))
+
+    def list_subtasks(self, task: int) -> list[SubtaskRecord]:
+        """Returns the subtasks of a task's last run, in the order of their numbers."""
+        return list(self.subtasks.where("task = ?", task))
+
+    def find_subtask(self, task: int, number: int) -> SubtaskRecord | None:
+        """Returns one subtask of a task's last run."""
+        return self.subtasks.first("task = ? AND number = ?", task, number)
+
+    def forget_subtasks(self, task: int) -> None:
+        """Removes the subtasks of a task that is to run anew or to be deleted."""
+        self.subtasks.remove_where("task = ?", task, limit=-1)
 
     def list_waiting_jobs(self, account: str, pool_id: str) -> list[JobRecord]:
         """Returns the active jobs of a pool that have waiting tasks: the most important first, then the oldest."""

@@ -18,6 +18,7 @@ from localbatch.models import (
     Command,
     JobBody,
     MetadataItem,
+    MultiInstanceSettings,
     NameValue,
     OutputFile,
     PoolBody,
@@ -240,6 +241,8 @@ def check_task(body: TaskBody) -> None:
     _check_constraints("constraints", body.constraints)
     for number, output in enumerate(body.output_files):
         _check_output(f"outputFiles.{number}", output)
+    if body.multi_instance_settings is not None:
+        _check_instances("multiInstanceSettings", body.multi_instance_settings)
 
 
 def check_task_constraints(constraints: TaskConstraints) -> None:
@@ -273,6 +276,17 @@ def check_metadata(items: Iterable[MetadataItem]) -> None:
     """Refuses metadata without a name."""
     if any(not item.name for item in items):
         raise ServiceError("EmptyMetadataKey")
+
+
+def _check_instances(name: str, settings: MultiInstanceSettings) -> None:
+    instances = settings.number_of_instances
+    if not 1 <= instances <= MOST_NODES:
+        raise invalid_property(f"{name}.numberOfInstances", instances, f"It must lie between 1 and {MOST_NODES}.")
+    if not settings.coordination_command_line.strip():
+        line = settings.coordination_command_line
+        raise invalid_property(f"{name}.coordinationCommandLine", line, "It must not be empty.")
+    for number, file in enumerate(settings.common_resource_files):
+        _check_resource(f"{name}.commonResourceFiles.{number}", file)
 
 
 def _check_name(body: Body) -> None:

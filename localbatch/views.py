@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-from localbatch.records import JobRecord, NodeRecord, PoolRecord, PreparationRecord, TaskCount, TaskRecord
+from localbatch.records import (
+    JobRecord,
+    NodeRecord,
+    PoolRecord,
+    PreparationRecord,
+    SubtaskRecord,
+    TaskCount,
+    TaskRecord,
+)
 from localbatch.store_applications import ApplicationRecord, PackageRecord
 from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
 
@@ -131,12 +139,13 @@ def _machine(pool: PoolRecord) -> JsonObject | None:
     return {"imageReference": image} if isinstance(image, dict) else None
 
 
-def recent_task_view(base: str, job: JobRecord, task: TaskRecord) -> JsonObject:
-    """Shows a task among those a node ran last."""
+def recent_task_view(base: str, job: JobRecord, task: TaskRecord, subtask: int | None) -> JsonObject:
+    """Shows a task among those a node ran last, with the number of the subtask if it is a multi-instance task."""
     return {
         "taskUrl": task_url(base, job.id, task.id),
         "jobId": job.id,
         "taskId": task.id,
+        **_given(subtaskId=subtask),
         "taskState": task.state,
         "executionInfo": execution_view(task),
     }
@@ -193,6 +202,23 @@ def execution_view(task: TaskRecord) -> JsonObject:
         lastRequeueTime=_time(task.requeued),
         result=task.result,
     )
+
+
+def subtask_directory(job_id: str, task_id: str, number: int) -> str:
+    """Tells where on its node a subtask has its directory."""
+    return f"{task_directory(job_id, task_id)}/{number}"
+
+
+def subtask_view(base: str, job_id: str, task_id: str, subtask: SubtaskRecord) -> JsonObject:
+    """Shows a subtask."""
+    directory = subtask_directory(job_id, task_id, subtask.number)
+    return {
+        "id": subtask.number,
+        "nodeInfo": _node_info(base, subtask.pool_id, subtask.node_id, directory),
+        **_given(startTime=_time(subtask.started), endTime=_time(subtask.ended), exitCode=subtask.exit_code),
+        **_given(failureInfo=subtask.failure, result=subtask.result),
+        **_states(subtask.state, subtask.state_changed, subtask.previous_state, subtask.previous_changed),
+    }
 
 
 def _node_info(base: str, pool_id: str, node_id: str, directory: str) -> JsonObject:

@@ -4,7 +4,15 @@ interface.py       what the engine asks of a driver
 process.py         ProcessDriver: tasks are processes of this machine
 simulated.py       SimulatedDriver: runs nothing, completes tasks after a set time
 starter.py         the service's side of the program that starts the processes
-supervisor.py      that program: starts one command, reports its end, ends whatever it left behind
+supervisor.py      that program: starts commands, reports their ends, ends whatever they left behind
+isolation.py       its parts: a node's name, address and paths
+spawning.py        ... from a fork to the program in its place
+launches.py        ... commands that come from the other nodes of a task
+process_tree.py    ... processes below a process
+tools.py           the steps of a command's life on a node
+prepared.py        a command whose node has all that it needs
+multi_instance.py  one task on several nodes at once
+mpi/               how launchers of MPI reach the other nodes of a task
 command.py         splitting a command line as Batch does, without a shell
 environment.py     the variables a command finds
 layout.py          the directories of a node and of a task

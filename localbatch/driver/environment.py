@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
 from localbatch.driver.layout import TaskDirectory
@@ -11,14 +13,57 @@ _EPHEMERAL_DISK_BYTES = "1000000"
 _NOT_IN_NAMES = str.maketrans(".-#", "___")
 
 
+@dataclass(frozen=True)
+class NodeImage:
+    """What is installed on all nodes, beyond what this machine has.
+
+    Attributes:
+        programs: directories that stand on PATH before those of this machine.
+        variables: such as LD_LIBRARY_PATH; the user may replace them.
+    """
+
+    programs: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self) -> str:
+        """Returns the PATH of commands."""
+        return os.pathsep.join([*map(str, self.programs), os.environ.get("PATH", os.defpath)])
+
+
+@dataclass(frozen=True)
+class CommandEnvironment:
+    """The variables of a command.
+
+    Attributes:
+        variables: the whole environment, with the paths of this machine.
+        batch: those of Batch among them, which name directories of the node.
+        user: names of those that the user has set.
+    """
+
+    variables: dict[str, str]
+    batch: dict[str, str]
+    user: frozenset[str]
+
+    def mounted(self, root: Path, mount: Path) -> dict[str, str]:
+        """Returns what differs where the node's tree is seen at another path."""
+        own = {**self.batch, "HOME": self.variables["HOME"]}
+        below = f"{root}{os.sep}"
+        return {
+            name: f"{mount}{value[len(str(root)) :]}"
+            for name, value in own.items()
+            if (value == str(root) or value.startswith(below)) and not (name == "HOME" and name in self.user)
+        }
+
+
 def command_environment(
     node: NodePlace,
     directory: TaskDirectory,
     packages: Iterable[InstalledPackage],
     user: Mapping[str, str],
     variables: Mapping[str, str],
-) -> dict[str, str]:
-    """Returns the whole environment of a command.
+    image: NodeImage,
+) -> CommandEnvironment:
+    """Makes the whole environment of a command.
 
     Of the service's own environment only PATH is kept: the rest may hold secrets, or make a program behave otherwise
     than on a node. The locale is C, as on Azure, unless the user sets another one.
@@ -29,12 +74,14 @@ def command_environment(
         packages: the packages on the node that the command may use.
         user: the user's variables, which may replace PATH, HOME and LANG but nothing of Batch's.
         variables: what the engine knows (AZ_BATCH_JOB_ID, ...); they win over all others.
+        image: what is installed on the node.
     """
-    basis = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "HOME": str(directory.working)}
+    basis = {"PATH": image.path(), "LANG": "C", "HOME": str(directory.working), **image.variables}
     batch = _node_variables(node) | _directory_variables(directory)
     for package in packages:
         batch |= package_variables(package)
-    return basis | dict(user) | batch | dict(variables)
+    batch |= variables
+    return CommandEnvironment(basis | dict(user) | batch, batch, frozenset(user))
 
 
 def package_variables(package: InstalledPackage) -> dict[str, str]:
@@ -61,7 +108,7 @@ def _directory_variables(directory: TaskDirectory) -> dict[str, str]:
         "AZ_BATCH_NODE_SHARED_DIR": str(directory.root / "shared"),
         "AZ_BATCH_NODE_STARTUP_DIR": str(directory.root / "startup"),
         "AZ_BATCH_NODE_MOUNTS_DIR": str(directory.root / "fsmounts"),
-        "AZ_BATCH_TASK_DIR": str(directory.path),
+        "AZ_BATCH_TASK_DIR": str(directory.own),
         "AZ_BATCH_TASK_WORKING_DIR": str(directory.working),
         "AZ_BATCH_CERTIFICATES_DIR": str(directory.certificates),
         "AZ_BATCH_TASK_RESERVED_EPHEMERAL_DISK_SPACE_BYTES": _EPHEMERAL_DISK_BYTES,

@@ -32,6 +32,22 @@ def exit_code_failure() -> Failure:
     )
 
 
+def coordination_failure(code: int, subtask: int, node_id: str) -> Failure:
+    """The coordination command has ended with a code other than zero. What Batch says of it is not known.
+
+    Args:
+        code: the exit code.
+        subtask: number of the subtask; 0 is the primary.
+        node_id: where it ran.
+    """
+    who = f"subtask {subtask}" if subtask else "the primary"
+    return _failure(
+        "FailureExitCode",
+        Message=f"The coordination command of {who} exited with code {code} on node {node_id}",
+        AdditionalErrorCode="FailureExitCode",
+    )
+
+
 def time_limit_failure() -> Failure:
     """The program has run for longer than its time limit."""
     told = _failure(
@@ -45,6 +61,11 @@ def time_limit_failure() -> Failure:
 def node_lost_failure() -> Failure:
     """The program was ended because its node went away."""
     return replace(_failure("TaskEnded"), category="servererror", message="The task was ended with its node")
+
+
+def ended_with_task_failure() -> Failure:
+    """A subtask was still at work when its task ended."""
+    return replace(_failure("TaskEnded"), message="The subtask was ended with its task")
 
 
 def launch_failure(number: int, reason: str) -> Failure:

@@ -21,6 +21,7 @@ class NodePlace:
         address: loopback address of its own, such as ``127.0.0.4``.
         hostname: name of its own within the pool.
         root: directory that holds ``applications fsmounts shared startup volatile workitems``.
+        mount: where its commands see that directory, the same for all nodes; None is where it lies.
     """
 
     account: str
@@ -31,6 +32,7 @@ class NodePlace:
     hostname: str
     is_dedicated: bool
     root: Path
+    mount: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,22 @@ class Run:
     keep_directory: bool = False
 
 
+@dataclass(frozen=True)
+class MultiInstanceRun:
+    """One task on several nodes at once.
+
+    Attributes:
+        runs: one for each node, the primary first. The primary's holds the application command, resource files and
+            output files; of the others nothing but node, directory, environment, variables and packages is looked at.
+        coordination_command_line: run on all nodes before the application command.
+        common_files: put into the task's directory, one above the working directory, on all nodes.
+    """
+
+    runs: tuple[Run, ...]
+    coordination_command_line: str
+    common_files: tuple[ResourceFile, ...] = ()
+
+
 class Driver(Protocol):
     """A way to have nodes."""
 
@@ -106,6 +124,20 @@ class Driver(Protocol):
         Args:
             run: the command.
             on_started: called once the command's process has been started.
+        """
+
+    async def execute_together(
+        self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
+    ) -> Outcome:
+        """Runs one task on several nodes, from common files to output files.
+
+        Its outcome is that of the application command, or of the first command that failed on any node. Cancelling the
+        awaiting task ends all processes on all nodes first and then lets the cancellation through.
+
+        Args:
+            run: the task.
+            on_subtask: called with the number of a node's subtask, from 1, and None when its coordination command has
+                been started, or its outcome when it has ended.
         """
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:

@@ -11,6 +11,15 @@
     ├── fileuploadout.txt, fileuploaderr.txt   if there were output files
     ├── certs
     └── wd         the working directory
+
+The same of a subtask, which shares all but its logs with the primary's directory on another node:
+
+└── workitems/<job>/job-1/<task>
+    ├── <number>
+    │   ├── stdout.txt, stderr.txt
+    │   └── wd     a link to ../wd
+    ├── certs
+    └── wd
 """
 
 import contextlib
@@ -20,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
+from localbatch.node_paths import NodePaths
 
 NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 
@@ -31,13 +41,17 @@ class TaskDirectory:
     Attributes:
         root: the node's root, absolute.
         path: the task's directory.
+        subtask: number of the subtask that runs here; 0 is the primary, or a task that has no subtasks.
+        mount: where the node's commands see the root.
     """
 
     root: Path
     path: Path
+    subtask: int = 0
+    mount: Path | None = None
 
     @classmethod
-    def of(cls, node: NodePlace, directory: str) -> "TaskDirectory":
+    def of(cls, node: NodePlace, directory: str, subtask: int = 0) -> "TaskDirectory":
         """Returns the directory of that name, relative to the node's root.
 
         Raises:
@@ -47,7 +61,17 @@ class TaskDirectory:
         path = Path(os.path.normpath(root / directory))
         if root not in path.parents:
             raise ValueError(f"{directory!r} is not a directory of a task.")
-        return cls(root, path)
+        return cls(root, path, subtask, node.mount)
+
+    @property
+    def node(self) -> NodePaths:
+        """The node's directory tree."""
+        return NodePaths(self.root.resolve(), self.mount)
+
+    @property
+    def own(self) -> Path:
+        """What belongs to this subtask alone: its logs."""
+        return self.path / str(self.subtask) if self.subtask else self.path
 
     @property
     def working(self) -> Path:
@@ -62,12 +86,12 @@ class TaskDirectory:
     @property
     def stdout(self) -> Path:
         """The command's standard output."""
-        return self.path / "stdout.txt"
+        return self.own / "stdout.txt"
 
     @property
     def stderr(self) -> Path:
         """The command's standard error."""
-        return self.path / "stderr.txt"
+        return self.own / "stderr.txt"
 
     @property
     def upload_log(self) -> Path:
@@ -90,6 +114,10 @@ class TaskDirectory:
         for directory, mode in ((self.path, 0o755), (self.working, 0o750), (self.certificates, 0o700)):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(mode)
+        if self.subtask:
+            self.own.mkdir(exist_ok=True)
+            (self.own / "wd").unlink(missing_ok=True)
+            (self.own / "wd").symlink_to(Path("..", "wd"))
         for file in (self.stdout, self.stderr):
             file.unlink(missing_ok=True)
             file.touch()
@@ -100,6 +128,8 @@ def make_node(node: NodePlace) -> None:
     """Makes a node's directories and the hosts file that its commands see."""
     for name in NODE_DIRECTORIES:
         (node.root / name).mkdir(parents=True, exist_ok=True)
+    if node.mount is not None:
+        node.mount.mkdir(parents=True, exist_ok=True)
     hosts_file(node).write_text(_hosts(node), errors="surrogateescape")
 
 

@@ -14,6 +14,7 @@ from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
 from localbatch.driver.threads import Threads
 from localbatch.models import OutputContainer, OutputFile
+from localbatch.node_paths import NodePaths
 
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _BLOCK_BYTES = 8 << 20
@@ -68,7 +69,8 @@ def find(file: OutputFile, directory: TaskDirectory, variables: Mapping[str, str
     start = Path(os.path.normpath(directory.working / pattern.fixed))
     # Names of blobs begin at the working directory; for a pattern that starts elsewhere, where it starts.
     base = directory.working if start.is_relative_to(directory.working) else start
-    found = {path: resolved for path in _walk(start, pattern, 0) if (resolved := _inside(path, directory.root))}
+    walk = _Walk(directory.node, pattern)
+    found = {path: resolved for path in walk.below(start) if (resolved := _inside(path, directory.node))}
     return [
         Upload(resolved, blob_name(container.path, path.relative_to(base), pattern), container)
         for path, resolved in sorted(found.items())
@@ -92,46 +94,52 @@ def _applies(condition: str, *, succeeded: bool) -> bool:
     return condition.lower() in ("taskcompletion", "tasksuccess" if succeeded else "taskfailure")
 
 
-def _walk(directory: Path, pattern: Pattern, index: int) -> Iterator[Path]:
-    part, is_last = pattern.parts[index], index == len(pattern.parts) - 1
-    for entry in _entries(directory):
-        path = Path(entry.path)
+@dataclass(frozen=True)
+class _Walk:
+    """A search for the files that a pattern means, links followed as they lead on the node."""
+
+    node: NodePaths
+    pattern: Pattern
+
+    def below(self, directory: Path, index: int = 0) -> Iterator[Path]:
+        part, is_last = self.pattern.parts[index], index == len(self.pattern.parts) - 1
+        for entry in self._entries(directory):
+            path = directory / entry.name
+            if part == ANY_DIRECTORIES and not is_last:
+                # Links are left out here, for they may lead back.
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    yield from self.below(path, index)
+            elif part == ANY_DIRECTORIES:
+                yield from self._all(path, entry)
+            elif self.pattern.matches(index, entry.name):
+                found = self.node.resolve(path)
+                if is_last and found.is_file():
+                    yield path
+                elif not is_last and found.is_dir():
+                    yield from self.below(path, index + 1)
         if part == ANY_DIRECTORIES and not is_last:
-            # Links are left out here, for they may lead back.
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                yield from _walk(path, pattern, index)
-        elif part == ANY_DIRECTORIES:
-            yield from _below(entry)
-        elif pattern.matches(index, entry.name):
-            if is_last and entry.is_file():
-                yield path
-            elif not is_last and entry.is_dir():
-                yield from _walk(path, pattern, index + 1)
-    if part == ANY_DIRECTORIES and not is_last:
-        yield from _walk(directory, pattern, index + 1)
+            yield from self.below(directory, index + 1)
+
+    def _all(self, path: Path, entry: os.DirEntry[str]) -> Iterator[Path]:
+        if entry.name.startswith("."):
+            return
+        if self.node.resolve(path).is_file():
+            yield path
+        elif entry.is_dir(follow_symlinks=False):
+            for child in self._entries(path):
+                yield from self._all(path / child.name, child)
+
+    def _entries(self, directory: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.node.resolve(directory)) as entries:
+                return list(entries)
+        except OSError:
+            return []  # not there, or not a directory, or not to be read: nothing matches
 
 
-def _below(entry: os.DirEntry[str]) -> Iterator[Path]:
-    if entry.name.startswith("."):
-        return
-    if entry.is_file():
-        yield Path(entry.path)
-    elif entry.is_dir(follow_symlinks=False):
-        for child in _entries(Path(entry.path)):
-            yield from _below(child)
-
-
-def _entries(directory: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory) as entries:
-            return list(entries)
-    except OSError:
-        return []  # not there, or not a directory, or not to be read: nothing matches
-
-
-def _inside(path: Path, root: Path) -> Path | None:
-    resolved = path.resolve()
-    return resolved if resolved.is_relative_to(root.resolve()) else None
+def _inside(path: Path, node: NodePaths) -> Path | None:
+    resolved = node.resolve(path)
+    return resolved if resolved.is_relative_to(node.root) else None
 
 
 class _Log:

@@ -2,36 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localbatch.driver.command import split_command
 from localbatch.driver.downloads import Downloader
-from localbatch.driver.environment import command_environment
+from localbatch.driver.environment import NodeImage
 from localbatch.driver.failures import (
     CommandFailed,
-    command_line_failure,
     directory_failure,
     exit_code_failure,
-    launch_failure,
     node_lost_failure,
     time_limit_failure,
 )
-from localbatch.driver.interface import Failure, NodePlace, Outcome, Package, Run
-from localbatch.driver.layout import TaskDirectory, hosts_file, make_node, remove_tree
-from localbatch.driver.output_files import upload_output_files
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.driver.layout import TaskDirectory, make_node, remove_tree
+from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
-from localbatch.driver.resource_files import fetch_resource_files
-from localbatch.driver.starter import LaunchError, RunningCommand, Starter
-from localbatch.driver.supervisor import Order
+from localbatch.driver.prepared import exit_code, start
+from localbatch.driver.starter import Session, Starter
 from localbatch.driver.threads import Threads
+from localbatch.driver.tools import NodeTools
 
 _THREADS = 32
 _THREADS_FOR_ONE = 8
-_SHELL_SIGNAL_BASE = 128
 
 _log = logging.getLogger(__name__)
 
@@ -60,15 +56,30 @@ class ProcessDriver:
         grace: seconds a command has between SIGTERM and SIGKILL.
         isolate: let each command see its node's own host name and address, where the kernel allows it.
         inherited: file descriptors kept open until the last command has ended, such as that of a lock.
+        image: what is installed on all nodes.
     """
 
-    def __init__(self, *, grace: float = 1.0, isolate: bool = True, inherited: tuple[int, ...] = ()) -> None:
-        self._grace = grace
-        self._isolate = isolate
+    def __init__(
+        self,
+        *,
+        grace: float = 1.0,
+        isolate: bool = True,
+        inherited: tuple[int, ...] = (),
+        image: NodeImage | None = None,
+    ) -> None:
         self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
         self._downloader = Downloader(_THREADS)
         self._starter = Starter(inherited)
         self._nodes: dict[Path, _Node] = {}
+        self._tools = NodeTools(
+            self._packages,
+            self._downloader,
+            self._threads,
+            self._starter,
+            image or NodeImage(),
+            isolate=isolate,
+            grace=grace,
+        )
 
     async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
         """Makes the node's directory tree and unpacks the pool's application packages."""
@@ -90,18 +101,21 @@ class ProcessDriver:
             run: the command.
             on_started: called once the command's process has been started.
         """
-        started = datetime.now(UTC)
-        node = self._node(run.node)
-        work = asyncio.ensure_future(self._execute(run, node, started, on_started))
-        node.runs.add(work)
-        work.add_done_callback(node.runs.discard)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if caller is None or caller.cancelling():
-                raise
-        return Outcome(started, datetime.now(UTC), None, node_lost_failure())
+        return await self._track([run.node], self._execute(run, on_started))
+
+    async def execute_together(
+        self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
+    ) -> Outcome:
+        """Runs one task on several nodes.
+
+        Cancelling the awaiting task ends all its processes on all nodes first.
+
+        Args:
+            run: the task.
+            on_subtask: told when a subtask starts and ends.
+        """
+        work = MultiInstance(self._tools, run, on_subtask)
+        return await self._track([each.node for each in run.runs], work.execute())
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """Removes a task directory."""
@@ -127,62 +141,47 @@ class ProcessDriver:
             self._nodes[node.root] = _Node(NodePackages(node.root, self._downloader, self._threads))
         return self._nodes[node.root]
 
-    async def _execute(self, run: Run, node: _Node, started: datetime, on_started: Callable[[], None]) -> Outcome:
+    def _packages(self, node: NodePlace) -> NodePackages:
+        return self._node(node).packages
+
+    async def _track(self, places: Iterable[NodePlace], execution: Coroutine[None, None, Outcome]) -> Outcome:
+        """Carries out an execution that ends when one of its nodes is removed."""
+        started = datetime.now(UTC)
+        work = asyncio.ensure_future(execution)
+        for place in places:
+            node = self._node(place)
+            node.runs.add(work)
+            work.add_done_callback(node.runs.discard)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+        return Outcome(started, datetime.now(UTC), None, node_lost_failure())
+
+    async def _execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:
         loop = asyncio.get_running_loop()
+        started = datetime.now(UTC)
         deadline = None if run.time_limit is None else loop.time() + run.time_limit.total_seconds()
         code: int | None = None
         failure: Failure | None = None
         try:
-            directory = await self._prepare(run)
-            environment = await self._environment(run, node, directory)
+            command = await self._tools.prepare(run)
             async with _time_limit(deadline):
-                await fetch_resource_files(run.resource_files, directory.working, self._downloader, self._threads)
-            command = await self._start(run, directory, environment)
+                await self._tools.fetch(run.resource_files, command.directory.working)
+            order = command.order(run.command_line)
+            session = self._tools.open(command)
+            report = await start(session, order)
+            if "plain" in report:
+                _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
             on_started()
-            code, failure = await _follow(command, deadline)
-            await upload_output_files(
-                run.output_files, directory, environment, self._threads, succeeded=failure is None
-            )
+            code, failure = await _follow(session, deadline)
+            await self._tools.upload(run, command, succeeded=failure is None)
         except CommandFailed as error:
             # The program's own failure is worth more than that of an upload after it.
             failure = failure or error.failure
         return Outcome(started, datetime.now(UTC), code, failure)
-
-    async def _prepare(self, run: Run) -> TaskDirectory:
-        try:
-            directory = TaskDirectory.of(run.node, run.directory)
-            await self._threads.call(directory.prepare, keep=run.keep_directory)
-        except (OSError, ValueError) as error:
-            raise CommandFailed(directory_failure(str(error))) from error
-        return directory
-
-    async def _environment(self, run: Run, node: _Node, directory: TaskDirectory) -> dict[str, str]:
-        packages = await node.packages.install(run.packages)
-        return command_environment(run.node, directory, packages, run.environment, run.variables)
-
-    async def _start(self, run: Run, directory: TaskDirectory, environment: dict[str, str]) -> RunningCommand:
-        try:
-            order: Order = {
-                "words": split_command(run.command_line),
-                "environment": environment,
-                "directory": str(directory.working),
-                "stdout": str(directory.stdout),
-                "stderr": str(directory.stderr),
-                "hostname": run.node.hostname,
-                "hosts": str(hosts_file(run.node)) if self._isolate else "",
-                "grace": self._grace,
-            }
-            command = self._starter.start(order)
-            report = await command.start()
-        except ValueError as error:
-            raise CommandFailed(command_line_failure(str(error))) from error
-        except LaunchError as error:
-            raise CommandFailed(launch_failure(error.number, str(error))) from error
-        except OSError as error:  # out of descriptors or of processes
-            raise CommandFailed(command_line_failure(str(error))) from error
-        if "plain" in report:
-            _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
-        return command
 
 
 @asynccontextmanager
@@ -194,16 +193,14 @@ async def _time_limit(deadline: float | None) -> AsyncIterator[None]:
         raise CommandFailed(time_limit_failure()) from error
 
 
-async def _follow(command: RunningCommand, deadline: float | None) -> tuple[int | None, Failure | None]:
+async def _follow(session: Session, deadline: float | None) -> tuple[int | None, Failure | None]:
     try:
         async with asyncio.timeout_at(deadline):
-            code = await command.wait()
+            code = exit_code(await session.wait())
     except TimeoutError:
-        await command.end()
+        await session.end()
         return None, time_limit_failure()
     except asyncio.CancelledError:
-        await command.end()
+        await session.end()
         raise
-    # As a shell reports a program ended by a signal; what Batch reports is not known.
-    code = _SHELL_SIGNAL_BASE - code if code < 0 else code
     return code, exit_code_failure() if code else None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from localbatch.driver.failures import time_limit_failure
-from localbatch.driver.interface import Failure, NodePlace, Outcome, Package, Run
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
 
 
 class SimulatedDriver:
@@ -24,8 +24,23 @@ class SimulatedDriver:
 
     async def execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:
         """Waits for the set time, or for the command's time limit if that is shorter."""
-        started = datetime.now(UTC)
         on_started()
+        return await self._simulate(run)
+
+    async def execute_together(
+        self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
+    ) -> Outcome:
+        """Does the same for all nodes at once."""
+        subtasks = range(1, len(run.runs))
+        for number in subtasks:
+            on_subtask(number, None)
+        outcome = await self._simulate(run.runs[0])
+        for number in subtasks:
+            on_subtask(number, outcome)
+        return outcome
+
+    async def _simulate(self, run: Run) -> Outcome:
+        started = datetime.now(UTC)
         life = self._duration if run.time_limit is None else min(run.time_limit, self._duration)
         await asyncio.sleep(life.total_seconds())
         if life < self._duration:

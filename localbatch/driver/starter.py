@@ -10,12 +10,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from localbatch.driver.isolation import Place
 from localbatch.driver.supervisor import READY, Order, Report
 
-_STOP = b"s"
+_STOP = b"stop\n"
 _LOST: Report = {"errno": 0, "reason": "The supervisor was killed."}
 _TRIES = 5
-_PROGRAM = Path(__file__).with_name("supervisor.py")
+_PACKAGES = str(Path(__file__).resolve().parents[2])
+
+
+def program(packages: str) -> str:
+    """Returns the code of the starter's program.
+
+    Args:
+        packages: the directory that holds this package; of what lies there, it imports nothing else.
+    """
+    return f"import sys; sys.path.append({packages!r}); from localbatch.driver.supervisor import main; main()"
 
 
 class LaunchError(Exception):
@@ -30,28 +40,31 @@ class LaunchError(Exception):
         self.number = number
 
 
-class RunningCommand:
-    """A command under a supervisor of its own.
+class Session:
+    """Commands under a supervisor of their own, one after the other.
+
+    What a command leaves in the background lives until the session ends: with its last order, or when it is ended.
 
     Args:
         open_channel: makes a socket that leads to a new supervisor.
-        order: what it is to do.
+        place: the node the commands see.
     """
 
-    def __init__(self, open_channel: Callable[[], socket.socket], order: Order) -> None:
+    def __init__(self, open_channel: Callable[[], socket.socket], place: Place) -> None:
         self._writer: asyncio.StreamWriter | None = None
-        self._stopping = False
-        self._started: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        self._life = asyncio.ensure_future(self._live(open_channel, order))
+        self._unsent = _line(place)
+        self._reports: asyncio.Queue[Report] = asyncio.Queue()
+        self._life = asyncio.ensure_future(self._live(open_channel))
 
-    async def start(self) -> Report:
-        """Waits until the command runs; if that is cancelled, the command is ended.
+    async def start(self, order: Order) -> Report:
+        """Has a command started and waits until it runs; if that is cancelled, the session is ended.
 
         Raises:
             LaunchError: it could not be started.
         """
+        self._send(_line(order))
         try:
-            report = await asyncio.shield(self._started)
+            report = await self._next_report()
         except asyncio.CancelledError:
             await self.end()
             raise
@@ -60,18 +73,21 @@ class RunningCommand:
         return report
 
     async def wait(self) -> int:
-        """Waits until the command and all its descendants have ended.
+        """Waits until the command has ended, and with the last one of the session all its descendants.
 
         Returns:
             The exit code; for a command ended by a signal the signal's negative number.
         """
-        return await asyncio.shield(self._life)
+        report = await self._next_report()
+        return report.get("code", -signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Waits until the session is over and all its processes are gone, whoever ended it."""
+        await asyncio.shield(self._life)
 
     async def end(self) -> None:
-        """Ends the command and all its descendants, gently at first, and waits for it however often it is cancelled."""
-        self._stopping = True
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(_STOP)
+        """Ends all processes of the session, gently at first, and waits for it however often it is cancelled."""
+        self._send(_STOP)
         cancelled = False
         while not self._life.done():
             try:
@@ -81,22 +97,33 @@ class RunningCommand:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _live(self, open_channel: Callable[[], socket.socket], order: Order) -> int:
-        first = last = _LOST
+    def _send(self, line: bytes) -> None:
+        if self._writer is None:
+            self._unsent += line
+        elif not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def _next_report(self) -> Report:
+        report = await self._reports.get()
+        if report is _LOST:
+            self._reports.put_nowait(_LOST)  # for whoever asks next
+        return report
+
+    async def _live(self, open_channel: Callable[[], socket.socket]) -> None:
+        lost = _LOST
         try:
             reader, self._writer = await _connect(open_channel)
-            self._writer.write(json.dumps(order).encode() + b"\n" + (_STOP if self._stopping else b""))
-            first = await _read(reader)
-            self._started.set_result(first)
-            last = first if "errno" in first else await _read(reader)
+            self._writer.write(self._unsent)
+            while (report := await _read(reader)) is not None:
+                self._reports.put_nowait(report)
         except OSError as error:
-            first = {"errno": error.errno or 0, "reason": error.strerror or str(error)}
+            lost = {"errno": error.errno or 0, "reason": error.strerror or str(error)}
         finally:
-            if not self._started.done():
-                self._started.set_result(first)
+            if lost is not _LOST:
+                self._reports.put_nowait(lost)
+            self._reports.put_nowait(_LOST)
             if self._writer is not None:
                 self._writer.close()
-        return last.get("code", -signal.SIGKILL)
 
 
 class Starter:
@@ -111,9 +138,9 @@ class Starter:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def start(self, order: Order) -> RunningCommand:
-        """Has a command started."""
-        return RunningCommand(self._open_channel, order)
+    def open(self, place: Place) -> Session:
+        """Opens a session on a node."""
+        return Session(self._open_channel, place)
 
     def close(self) -> None:
         """Ends the process; commands that still run end with their own channels."""
@@ -140,7 +167,7 @@ class Starter:
             with theirs:
                 # Nothing of our environment: it may hold secrets, and every command's own comes with its order.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM), *map(str, self._inherited)],
+                    [sys.executable, "-I", "-S", "-X", "utf8", "-c", program(_PACKAGES), *map(str, self._inherited)],
                     pass_fds=self._inherited,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
@@ -162,9 +189,13 @@ async def _connect(open_channel: Callable[[], socket.socket]) -> tuple[asyncio.S
     raise ConnectionError(_LOST["reason"])
 
 
-async def _read(reader: asyncio.StreamReader) -> Report:
+async def _read(reader: asyncio.StreamReader) -> Report | None:
     with suppress(ConnectionError):
         if line := await reader.readline():
             report: Report = json.loads(line)
             return report
-    return _LOST
+    return None
+
+
+def _line(message: Order | Place) -> bytes:
+    return json.dumps(message).encode() + b"\n"

@@ -1,19 +1,21 @@
 """Starts the commands of tasks and ends whatever they leave; a program of its own, with the standard library alone.
 
-The service starts it once (the *starter*) and sends it one socket for each command. The starter forks a *supervisor*,
-which reads its order from that socket, runs the command, reports its end, and ends every process the command has left.
-A supervisor does the same when its socket is closed, so nothing outlives the service, ``kill -9`` included.
+The service starts it once (the *starter*) and sends it one socket for each session. The starter forks a *supervisor*,
+which reads from that socket on which node it is and what to run, reports how each command ends, and at the end of the
+session ends every process its commands have left. A supervisor does the same when its socket is closed, so nothing
+outlives the service, ``kill -9`` included.
 
 Forking takes 3 ms where a fresh interpreter takes 20 to 40, which is felt with thousands of short tasks.
 
-On the socket the supervisor says that it is READY; then come lines of JSON. The service sends an Order, the supervisor
-answers with a Report when the command has started (or could not) and with another one at its end. Any further byte from
-the service is the request to stop.
+On the socket the supervisor says that it is READY; then come lines of JSON. The service sends a Place and then Orders,
+one after the other; to each the supervisor answers with a Report when the command has started (or could not) and with
+another one at its end. Most sessions have one order. A task on several nodes has two on the first of them: what the
+coordination command leaves in the background lives on beside the application command. Any line that is no JSON is the
+request to stop.
 """
 
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import select
@@ -23,17 +25,15 @@ import sys
 import time
 from typing import NoReturn, TypedDict
 
-_PR_SET_PDEATHSIG = 1
+from localbatch.driver.isolation import NoIsolation, Place, isolate
+from localbatch.driver.launches import Launches
+from localbatch.driver.process_tree import children_by_parent, descendants, send_signal
+from localbatch.driver.spawning import Trouble, spawn
+
 _PR_SET_CHILD_SUBREAPER = 36
-_CLONE_NEWNS = 0x00020000
-_CLONE_NEWUTS = 0x04000000
-_CLONE_NEWUSER = 0x10000000
-_MS_BIND = 0x1000
-_MS_REC = 0x4000
-_MS_SLAVE = 1 << 19
 
 READY = b"r"
-"""The first that a supervisor says: it is there to read its order."""
+"""The first that a supervisor says: it is there to read its orders."""
 
 _ON_LINUX = sys.platform == "linux"
 _KILL_SECONDS = 10.0
@@ -48,22 +48,20 @@ class Order(TypedDict):
     Attributes:
         words: program and arguments.
         environment: the whole environment.
-        directory: working directory.
+        mounted: variables that are different where the node's tree is seen at the place's ``mount``.
+        directory: working directory, below the node's root.
         stdout: file that standard output is appended to.
         stderr: the same for standard error.
-        hostname: name of the node, as the command is to see it.
-        hosts: file that the command is to see as ``/etc/hosts``; empty leaves names and addresses as they are.
-        grace: seconds between SIGTERM and SIGKILL.
+        last: end the session with it, and whatever runs in the background by then.
     """
 
     words: list[str]
     environment: dict[str, str]
+    mounted: dict[str, str]
     directory: str
     stdout: str
     stderr: str
-    hostname: str
-    hosts: str
-    grace: float
+    last: bool
 
 
 class Report(TypedDict, total=False):
@@ -82,10 +80,6 @@ class Report(TypedDict, total=False):
     errno: int
     reason: str
     code: int
-
-
-class _NoIsolation(Exception):
-    """The kernel or its settings do not allow a name of one's own."""
 
 
 def main() -> None:
@@ -143,9 +137,9 @@ class Starter:
                 self._supervisors.discard(pid)
         # What a supervisor leaves when it is killed comes to us, generation after generation.
         if was_one_killed:
-            for pid in _children_by_parent().get(os.getpid(), ()):
+            for pid in children_by_parent().get(os.getpid(), ()):
                 if pid not in self._supervisors:
-                    _signal(pid, signal.SIGKILL)
+                    send_signal(pid, signal.SIGKILL)
 
 
 def _supervise_and_exit(descriptor: int) -> NoReturn:
@@ -163,102 +157,153 @@ def _supervise_and_exit(descriptor: int) -> NoReturn:
 
 
 class Supervisor:
-    """Runs one command to its end.
+    """Runs the commands of one session to their end.
 
     Args:
-        channel: where the order comes from and the reports go.
+        channel: where the orders come from and the reports go.
     """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         channel.sendall(READY)
-        line, self._asked_to_stop = _read_order(channel)
-        self._order: Order = json.loads(line)
+        self._lines: list[bytes] = []
+        self._unread = b""
+        self._asked_to_stop = False
         self._child = 0
+        self._groups: set[int] = set()
         self._code: int | None = None
         self._wakeup = _wake_on_ended_child()
+        self._launches: Launches | None = None
 
     def run(self) -> None:
-        """From the order to the last report."""
+        """From the first order to the last report."""
         if _ON_LINUX:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        report = self._launch()
-        self._send(report)
-        if "pid" not in report:
+        line = self._next_line()
+        if line is None:
             return
+        self._place: Place = json.loads(line)
+        self._plain = self._isolate()
+        if self._place["listen"]:
+            self._launches = Launches(self._place["listen"])
+        report: Report | None = None
         try:
-            self._wait_for_end()
+            report = self._follow_orders()
         finally:
             self._end_all()
-        self._send({"code": -signal.SIGKILL if self._code is None else self._code})
+        if report is not None:
+            self._send(report)
+
+    def _isolate(self) -> str:
+        if not self._place["hosts"]:
+            return "not asked for"
+        try:
+            isolate(self._place)
+        except NoIsolation as error:
+            return str(error)
+        return ""
+
+    def _follow_orders(self) -> Report | None:
+        """Runs one order after the other; returns the report that is due when all has ended."""
+        while (line := self._next_line()) is not None:
+            order: Order = json.loads(line)
+            child = self._launch(order)
+            if not isinstance(child, int):
+                self._send({"errno": child["errno"], "reason": child["reason"]})
+                return None
+            self._send({"pid": child, "plain": self._plain} if self._plain else {"pid": child})
+            self._child, self._code = child, None
+            self._groups.add(child)
+            report: Report = {"code": self._follow_child()}
+            if order["last"] or self._asked_to_stop:
+                return report
+            self._send(report)
+        return None
+
+    def _follow_child(self) -> int:
+        while not self._reap() and self._code is None and not self._asked_to_stop:
+            self._await_events()
+        return -signal.SIGKILL if self._code is None else self._code
+
+    def _launch(self, order: Order) -> int | Trouble:
+        environment, directory = order["environment"], order["directory"]
+        if not self._plain and self._place["mount"]:
+            environment |= order["mounted"]
+            inside = os.path.relpath(directory, self._place["root"])
+            directory = os.path.join(self._place["mount"], inside)
+        if self._launches is not None:
+            self._launches.environment, self._launches.directory = environment, directory
+        streams: list[int] = []
+        try:
+            streams.append(os.open(os.devnull, os.O_RDONLY))
+            for path in (order["stdout"], order["stderr"]):
+                streams.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
+            return spawn(order["words"], environment, directory, streams)
+        except OSError as error:
+            return Trouble(errno=error.errno or 0, reason=str(error))
+        finally:
+            for descriptor in streams:
+                os.close(descriptor)
 
     def _send(self, report: Report) -> None:
         self._channel.sendall(json.dumps(report).encode() + b"\n")
 
-    def _launch(self) -> Report:
-        if not self._order["hosts"]:
-            return self._fork(isolated=False)
-        report = self._fork(isolated=True)
-        if "plain" not in report:
-            return report
-        return self._fork(isolated=False) | {"plain": report["plain"]}
+    def _next_line(self) -> bytes | None:
+        """Waits for the next order; None is the request to stop."""
+        while not self._lines and not self._asked_to_stop:
+            self._await_events()
+            self._reap()
+        return None if self._asked_to_stop else self._lines.pop(0)
 
-    def _fork(self, *, isolated: bool) -> Report:
-        reading, writing = os.pipe()
-        supervisor = os.getpid()
-        self._child = os.fork()
-        if self._child == 0:
-            trouble: Report = {"errno": errno.EINVAL, "reason": "unforeseen"}
-            try:
-                trouble = _become(self._order, supervisor, isolated=isolated)
-            finally:
-                os.write(writing, json.dumps(trouble).encode())
-                os._exit(127)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            said = pipe.read()  # ends with nothing when the program takes the place of our child
-        if not said:
-            return {"pid": self._child}
-        os.waitpid(self._child, 0)
-        answer: Report = json.loads(said)
-        return answer
+    def _await_events(self) -> None:
+        launches = self._launches.sockets() if self._launches else []
+        readable, _, _ = select.select([self._channel, self._wakeup, *launches], [], [])
+        if self._channel in readable:
+            self._read_channel()
+        if self._wakeup in readable:
+            self._wakeup.recv(4096)
+        if self._launches is not None:
+            self._launches.handle(readable)
 
-    def _wait_for_end(self) -> None:
-        while not self._reap() and self._code is None and not self._asked_to_stop:
-            readable, _, _ = select.select([self._channel, self._wakeup], [], [])
-            if self._channel in readable:
-                self._asked_to_stop = True  # or left alone
-            if self._wakeup in readable:
-                self._wakeup.recv(4096)
+    def _read_channel(self) -> None:
+        piece = self._channel.recv(65536)
+        *lines, self._unread = (self._unread + piece).split(b"\n")
+        self._lines += lines
+        # Left alone counts as asked to stop.
+        self._asked_to_stop |= not piece or any(not line.startswith(b"{") for line in lines)
 
     def _reap(self) -> bool:
         """Collects what has ended; tells whether no child is left, adopted ones included."""
         try:
             for pid, status in iter(_ended_child, None):
+                code = os.waitstatus_to_exitcode(status)
                 if pid == self._child:
-                    self._code = os.waitstatus_to_exitcode(status)
+                    self._code = code
+                elif self._launches is not None:
+                    self._launches.ended(pid, code)
         except ChildProcessError:
             return True
         return False
 
     def _end_all(self) -> None:
-        for number, seconds in ((signal.SIGTERM, self._order["grace"]), (signal.SIGKILL, _KILL_SECONDS)):
+        for number, seconds in ((signal.SIGTERM, self._place["grace"]), (signal.SIGKILL, _KILL_SECONDS)):
             deadline = time.monotonic() + seconds
             asked: set[int] = set()
             while not (self._reap() and _ON_LINUX) and (left := self._left()):
                 if time.monotonic() >= deadline:
                     break
                 for pid in left if number == signal.SIGKILL else left - asked:
-                    _signal(pid, number)
+                    send_signal(pid, number)
                 asked |= left
                 if select.select([self._wakeup], [], [], _LOOK_AGAIN_SECONDS)[0]:
                     self._wakeup.recv(4096)
 
     def _left(self) -> set[int]:
         if _ON_LINUX:
-            return _descendants(os.getpid())
-        # Elsewhere orphans cannot be adopted: what stayed in the command's group is found, as one negative number.
-        return {-self._child} if _signal(-self._child, 0) else set()
+            return descendants(os.getpid())
+        # Elsewhere orphans cannot be adopted: what stayed in the commands' groups is found, by negative numbers.
+        groups = self._groups | (self._launches.groups if self._launches else set())
+        return {-group for group in groups if send_signal(-group, 0)}
 
 
 def _wake_on_ended_child() -> socket.socket:
@@ -274,117 +319,6 @@ def _ended_child() -> tuple[int, int] | None:
     """Collects a child that has ended; raises ChildProcessError if there is none at all."""
     pid, status = os.waitpid(-1, os.WNOHANG)
     return (pid, status) if pid else None
-
-
-def _read_order(channel: socket.socket) -> tuple[bytes, bool]:
-    data = b""
-    while b"\n" not in data:
-        piece = channel.recv(65536)
-        if not piece:
-            os._exit(1)  # there is nobody any more who could want it
-        data += piece
-    line, _, rest = data.partition(b"\n")
-    return line, bool(rest)
-
-
-def _become(order: Order, supervisor: int, *, isolated: bool) -> Report:
-    """Turns this process into the command; returns only what went wrong."""
-    try:
-        _prepare(order, supervisor, isolated=isolated)
-        os.execvpe(order["words"][0], order["words"], order["environment"])  # noqa: S606 - no shell is wanted
-    except _NoIsolation as error:
-        return {"plain": str(error)}
-    except OSError as error:
-        return {"errno": error.errno or errno.EINVAL, "reason": f"{order['words'][0]}: {error.strerror}"}
-    except ValueError as error:  # a NUL, or an equals sign in the name of a variable
-        return {"errno": errno.EINVAL, "reason": str(error)}
-
-
-def _prepare(order: Order, supervisor: int, *, isolated: bool) -> None:
-    os.setsid()
-    if isolated:
-        _take_name(order["hostname"], order["hosts"])
-    if _ON_LINUX:
-        # After the isolation, which clears it.
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != supervisor:
-            os._exit(127)
-    os.umask(0o022)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for descriptor, path in ((1, order["stdout"]), (2, order["stderr"])):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), descriptor)
-    os.chdir(order["directory"])
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _take_name(hostname: str, hosts: str) -> None:
-    """Gives this process, and no other, a host name and an /etc/hosts of its own.
-
-    An ordinary user needs a user namespace for it, in which he stays who he is.
-    """
-    user, group = os.geteuid(), os.getegid()
-    _call("unshare", _CLONE_NEWUTS | _CLONE_NEWNS | (_CLONE_NEWUSER if user else 0))
-    own = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
-    try:
-        for file, text in own.items() if user else ():
-            with open(f"/proc/self/{file}", "w") as stream:
-                stream.write(text)
-    except OSError as error:
-        raise _NoIsolation(str(error)) from error
-    # What the machine mounts later is still seen here, what is mounted here is seen nowhere else.
-    _call("mount", b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None)
-    _call("mount", os.fsencode(hosts), b"/etc/hosts", None, ctypes.c_ulong(_MS_BIND), None)
-    name = os.fsencode(hostname)
-    _call("sethostname", name, ctypes.c_size_t(len(name)))
-
-
-def _call(function: str, *arguments: object) -> None:
-    try:
-        result = getattr(_libc, function)(*arguments)
-    except AttributeError as error:
-        raise _NoIsolation(f"{function}: this system has no such call") from error
-    if result != 0:
-        raise _NoIsolation(f"{function}: {os.strerror(ctypes.get_errno())}")
-
-
-def _descendants(ancestor: int) -> set[int]:
-    children = _children_by_parent()
-    found: set[int] = set()
-    pending = [ancestor]
-    while pending:
-        below = children.get(pending.pop(), [])
-        found.update(below)
-        pending += below
-    return found
-
-
-def _children_by_parent() -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (parent := _parent(name)):
-            children.setdefault(parent, []).append(int(name))
-    return children
-
-
-def _parent(name: str) -> int | None:
-    try:
-        with open(f"/proc/{name}/stat", "rb") as stream:
-            # The name of the program stands in brackets and may hold anything, brackets too.
-            return int(stream.read().rpartition(b")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def _signal(pid: int, number: int) -> bool:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return number == 0  # a program of another user; there is nothing that could be done
-    return True
 
 
 if __name__ == "__main__":

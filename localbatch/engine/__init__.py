@@ -11,6 +11,7 @@ engine goes on from the records alone.
 - nodes.py        a node's life from creation through its start task to removal
 - dispatcher.py   puts waiting tasks on free slots
 - runs.py         tasks that run
+- subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
 - preparation.py  job preparation tasks, once per node
 - jobs.py         how jobs end, are disabled and deleted

@@ -60,7 +60,9 @@ class Dispatcher:
         limit = min(room, _MOST_AT_ONCE, room if share is None else share)
         if limit <= 0:
             return False
-        found = self._context.store.list_waiting_tasks(seq, max(node.free_slots for node in nodes), limit)
+        largest = max(node.free_slots for node in nodes)
+        together = len(nodes) if _runs_together(pool) else 0
+        found = self._context.store.list_waiting_tasks(seq, largest, limit, together)
         # A task ended by request and made active again may still be on its old node.
         tasks = {task.id: task for task in found if not self._runs.is_running(task.seq)}
         waiting = (_waiting(job, task, share) for task in tasks.values())
@@ -72,8 +74,8 @@ class Dispatcher:
         self, job: JobRecord, tasks: dict[str, TaskRecord], nodes: dict[str, Node], assignments: list[Assignment]
     ) -> None:
         with self._context.store.transaction():
-            for waiting, node_id in assignments:
-                self._runs.begin(job, tasks[waiting.task_id], nodes[node_id])
+            for waiting, node_ids in assignments:
+                self._runs.begin(job, tasks[waiting.task_id], [nodes[node_id] for node_id in node_ids])
 
     def _settle(self) -> None:
         """Calls nodes idle that have nothing to do, now that it is sure that no task waited for them."""
@@ -92,11 +94,17 @@ def _waiting(job: JobRecord, task: TaskRecord, share: int | None) -> Waiting:
         priority=job.priority,
         parallel_left=share,
         affinity_id=task.affinity,
+        instances=task.instances,
     )
 
 
 def _free(node: Node) -> FreeNode:
     return FreeNode(node.id, node.free_slots, affinity_id=f"TVM:{node.id}", running_tasks=len(node.runs))
+
+
+def _runs_together(pool: PoolRecord) -> bool:
+    """Tells whether multi-instance tasks run on a pool; on any other they wait for ever, as on Azure."""
+    return pool.body.get("enableInterNodeCommunication") is True and pool.body.get("taskSlotsPerNode") == 1
 
 
 def _fill(pool: PoolRecord) -> Fill:

@@ -33,6 +33,11 @@ def node_root(nodes: Path, account: str, pool_id: str, node_id: str) -> Path:
     return nodes / account / pool_id / node_id
 
 
+def node_mount(nodes: Path) -> Path:
+    """Tells where commands see the directory tree of their node, as on Azure at the same path on all nodes."""
+    return nodes.parent / "mnt" / "batch" / "tasks"
+
+
 def make_place(nodes: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
     """Describes a node to the driver."""
     return NodePlace(
@@ -44,6 +49,7 @@ def make_place(nodes: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
         hostname=node.hostname,
         is_dedicated=node.dedicated,
         root=node_root(nodes, pool.account, pool.id, node.id),
+        mount=node_mount(nodes),
     )
 
 
@@ -54,14 +60,20 @@ class TaskRun:
     Attributes:
         job: ``seq`` of its job.
         task: its own ``seq``.
+        nodes: those it is on, the primary's first; more than one for a multi-instance task.
         work: what carries it out; cancelling it ends the task's processes.
     """
 
     job: int
     task: int
     slots: int
-    node: "Node"
+    nodes: "tuple[Node, ...]"
     work: "asyncio.Task[None] | None" = None
+
+    @property
+    def primary(self) -> "Node":
+        """The node of the task, or of its primary."""
+        return self.nodes[0]
 
 
 @dataclass(eq=False)
@@ -75,7 +87,7 @@ class Node:
         draining: it is to leave, and takes no more tasks.
         barred: jobs whose preparation failed here, so that their tasks go elsewhere.
         preparations: preparation tasks that run here or have run since it was started, by the ``seq`` of the job.
-        recent: ``seq`` of the tasks it ran last.
+        recent: the tasks it ran last: ``seq`` of each and, of a multi-instance task, the number of the subtask.
         life: the work that brings it up.
         removal: the work that takes it away.
     """
@@ -87,7 +99,7 @@ class Node:
     draining: bool = False
     barred: set[int] = field(default_factory=set)
     preparations: "dict[int, asyncio.Task[bool]]" = field(default_factory=dict)
-    recent: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    recent: deque[tuple[int, int | None]] = field(default_factory=lambda: deque(maxlen=_RECENT))
     life: "asyncio.Task[None] | None" = None
     removal: "asyncio.Task[None] | None" = None
 

@@ -156,7 +156,7 @@ class JobLife:
         await self._clear_files(job)
         store = self._context.store
         store.forget_counts(job.seq)
-        for table in (store.tasks, store.preparations):
+        for table in (store.subtasks, store.tasks, store.preparations):
             while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
                 await breathe()
         store.jobs.remove(job.seq)

@@ -1,19 +1,29 @@
 """What a driver is told to run: made from the records of a job and its task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from localbatch.driver.interface import Failure, NodePlace, Run
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Run
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.errors import FAILURES
-from localbatch.models import Command, JobPreparationTask, NameValue, ResourceFile, StartTask, TaskBody
+from localbatch.models import (
+    Command,
+    JobPreparationTask,
+    MultiInstanceSettings,
+    NameValue,
+    ResourceFile,
+    StartTask,
+    TaskBody,
+)
 from localbatch.records import JobRecord, TaskRecord
 from localbatch.views import task_directory
 from localbatch.wire import INFINITE, JsonObject
 
 START_DIRECTORY = "startup"
+_MASTER_PORT = 6000
 
 
 class OrderError(Exception):
@@ -47,6 +57,47 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         time_limit=_limit(body.constraints.max_wall_clock_time),
         keep_directory=keep_directory,
     )
+
+
+def multi_instance_order(
+    context: Context, nodes: Sequence[Node], job: JobRecord, task: TaskRecord, *, keep_directory: bool
+) -> MultiInstanceRun:
+    """Makes the order to run a multi-instance task.
+
+    Args:
+        context: the engine's surroundings.
+        nodes: the nodes it has, the primary's first.
+        job: the task's job.
+        task: the task.
+        keep_directory: whether it finds the files of the run before.
+
+    Raises:
+        OrderError: something it needs can't be had.
+    """
+    settings = MultiInstanceSettings.model_validate(task.body["multiInstanceSettings"])
+    primary = task_order(context, nodes[0], job, task, keep_directory=keep_directory)
+    addresses = [node.place.address for node in nodes]
+    runs = [
+        replace(
+            primary,
+            node=node.place,
+            variables=_variables(node.place, job, task.id) | _group_variables(node.place, primary.directory, addresses),
+        )
+        for node in nodes
+    ]
+    files = tuple(_resolve(context, file) for file in settings.common_resource_files)
+    return MultiInstanceRun(tuple(runs), settings.coordination_command_line, files)
+
+
+def _group_variables(place: NodePlace, directory: str, addresses: list[str]) -> dict[str, str]:
+    return {
+        "AZ_BATCH_TASK_SHARED_DIR": str(PurePosixPath(place.root.absolute()) / directory),
+        "AZ_BATCH_HOST_LIST": ",".join(addresses),
+        "AZ_BATCH_NODE_LIST": ";".join(addresses),
+        "AZ_BATCH_MASTER_NODE": f"{addresses[0]}:{_MASTER_PORT}",
+        "AZ_BATCH_IS_CURRENT_NODE_MASTER": "true" if place.address == addresses[0] else "false",
+        "CCP_NODES": " ".join([str(len(addresses)), *(f"{address} 1" for address in addresses)]),
+    }
 
 
 def preparation_order(context: Context, node: Node, job: JobRecord, body: JobPreparationTask) -> Run:

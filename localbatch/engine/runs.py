@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from localbatch.documents import seconds_of
@@ -11,9 +12,10 @@ from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.fleet import Node, TaskRun
-from localbatch.engine.orders import OrderError, task_order
+from localbatch.engine.orders import OrderError, multi_instance_order, task_order
 from localbatch.engine.outcomes import completion, ended_by_request, expiry, fresh_execution, runs_again
 from localbatch.engine.preparation import Preparations
+from localbatch.engine.subtasks import Subtasks
 from localbatch.errors import FAILURES
 from localbatch.records import JobRecord, TaskRecord
 from localbatch.states import TASK
@@ -35,6 +37,7 @@ class TaskRuns:
 
     def __init__(self, context: Context, preparations: Preparations, on_completed: Callable[[int], None]) -> None:
         self._context, self._preparations, self._on_completed = context, preparations, on_completed
+        self._subtasks = Subtasks(context)
         self._runs: dict[int, TaskRun] = {}
         self._by_job: dict[int, dict[int, TaskRun]] = {}
 
@@ -46,37 +49,41 @@ class TaskRuns:
         """Counts the tasks of a job that are on a node."""
         return len(self._by_job.get(job, {}))
 
-    def begin(self, job: JobRecord, task: TaskRecord, node: Node) -> None:
-        """Puts a waiting task on a node. The caller has a transaction open."""
+    def begin(self, job: JobRecord, task: TaskRecord, nodes: Sequence[Node]) -> None:
+        """Puts a waiting task on a node, or a multi-instance task on several. The caller has a transaction open."""
         now = self._context.clock.now()
-        prepared = self._preparations.is_done(node, job)
-        former = task if task.node_id != node.id else None
-        keep = task.retries > 0 and former is None
+        prepared = all(self._preparations.is_done(node, job) for node in nodes)
+        former = self._nodes_of(job, task)
+        stays = [node.id for node in former] == [node.id for node in nodes]
         changes = moved(TASK, task, "running" if prepared else "preparing", now) | fresh_execution()
-        changes |= {"pool_id": node.place.pool_id, "node_id": node.id, "started": now if prepared else None}
+        changes |= {"pool_id": nodes[0].place.pool_id, "node_id": nodes[0].id, "started": now if prepared else None}
         task = self._context.store.tasks.change(task, **changes)
-        run = TaskRun(job.seq, task.seq, task.required_slots, node)
-        node.runs[task.seq] = self._runs[task.seq] = run
+        self._subtasks.begin(task, nodes[1:])
+        run = TaskRun(job.seq, task.seq, task.required_slots, tuple(nodes))
+        self._runs[task.seq] = run
         self._by_job.setdefault(job.seq, {})[task.seq] = run
-        node.recent.append(task.seq)
+        for number, node in enumerate(nodes):
+            self._take(node, run, number if task.instances else None)
+        leftovers = [] if stays else former
+        keep = task.retries > 0 and stays
+        run.work = self._context.background.start(self._run(run, job, task, leftovers, keep))
+        # Not in the work itself, which never begins if it is cancelled early enough.
+        run.work.add_done_callback(lambda _work: self._release(run))
+
+    def _take(self, node: Node, run: TaskRun, number: int | None) -> None:
+        node.runs[run.task] = run
+        node.recent.append((run.task, number))
         if node.record.state == "idle":
             self._context.set_node_state(node, "running")
         else:
             self._context.fleet.refresh(node)
-        run.work = self._context.background.start(self._run(run, job, task, former, keep))
-        # Not in the work itself, which never begins if it is cancelled early enough.
-        run.work.add_done_callback(lambda _work: self._release(run))
 
-    async def _run(
-        self, run: TaskRun, job: JobRecord, task: TaskRecord, former: TaskRecord | None, keep: bool
-    ) -> None:
-        if former is not None:
-            await self.clear_files(job, former)
+    async def _run(self, run: TaskRun, job: JobRecord, task: TaskRecord, leftovers: Sequence[Node], keep: bool) -> None:
+        await self._clear(leftovers, job, task)
         if task.state == "preparing" and not await self._prepare(run, job):
             return
         try:
-            order = task_order(self._context, run.node, job, task, keep_directory=keep)
-            outcome = await self._context.driver.execute(order, _ignore_start)
+            outcome = await self._execute(run, job, task, keep)
         except OrderError as error:
             outcome = self._failed(error.failure)
         except Exception as error:
@@ -85,8 +92,16 @@ class TaskRuns:
             outcome = self._failed(Failure(category, "Unknown", message, (("Message", str(error)),)))
         self._finish(run, outcome)
 
+    async def _execute(self, run: TaskRun, job: JobRecord, task: TaskRecord, keep: bool) -> Outcome:
+        if not task.instances:
+            order = task_order(self._context, run.primary, job, task, keep_directory=keep)
+            return await self._context.driver.execute(order, _ignore_start)
+        together = multi_instance_order(self._context, run.nodes, job, task, keep_directory=keep)
+        return await self._context.driver.execute_together(together, partial(self._subtasks.note, task.seq))
+
     async def _prepare(self, run: TaskRun, job: JobRecord) -> bool:
-        ready = await self._preparations.make_ready(run.node, job)
+        done = await asyncio.gather(*(self._preparations.make_ready(node, job) for node in run.nodes))
+        ready = all(done)
         task = self._context.store.tasks.get(run.task)
         if task is None or task.state != "preparing":
             return False
@@ -94,7 +109,9 @@ class TaskRuns:
         if ready:
             self._context.store.tasks.change(task, **moved(TASK, task, "running", now), started=now)
         else:
-            run.node.barred.add(run.job)
+            for node, is_ready in zip(run.nodes, done, strict=True):
+                if not is_ready:
+                    node.barred.add(run.job)
             self._context.store.tasks.change(task, **moved(TASK, task, "active", now), **fresh_execution())
         return ready
 
@@ -115,10 +132,11 @@ class TaskRuns:
                 )
                 return
             self._complete(task, completion(outcome))
-            counters = {"tasks_run": run.node.record.tasks_run + 1}
+            node = run.primary
+            counters = {"tasks_run": node.record.tasks_run + 1}
             if outcome.failure is None:
-                counters["tasks_succeeded"] = run.node.record.tasks_succeeded + 1
-            run.node.record = store.nodes.change(run.node.record, **counters)
+                counters["tasks_succeeded"] = node.record.tasks_succeeded + 1
+            node.record = store.nodes.change(node.record, **counters)
         self._on_completed(run.job)
 
     def _complete(self, task: TaskRecord, changes: dict[str, Any]) -> TaskRecord:
@@ -133,15 +151,16 @@ class TaskRuns:
 
     def _release(self, run: TaskRun) -> None:
         del self._runs[run.task]
-        del run.node.runs[run.task]
         siblings = self._by_job[run.job]
         del siblings[run.task]
         if not siblings:
             del self._by_job[run.job]
-        if not run.node.runs:
-            self._context.quiet.add(run.node)
-        self._context.fleet.refresh(run.node)
-        self._context.wake(run.node.record.pool)
+        for node in run.nodes:
+            del node.runs[run.task]
+            if not node.runs:
+                self._context.quiet.add(node)
+            self._context.fleet.refresh(node)
+        self._context.wake(run.primary.record.pool)
 
     def end(self, task: TaskRecord) -> TaskRecord:
         """Ends a task by request: its record says so at once, its processes end a little later."""
@@ -198,14 +217,24 @@ class TaskRuns:
         now = self._context.clock.now()
         changes = moved(TASK, task, "active", now) | fresh_execution()
         self._context.store.tasks.change(task, **changes, requeues=task.requeues + 1, requeued=now)
+        self._context.store.forget_subtasks(task.seq)
 
     async def clear_files(self, job: JobRecord, task: TaskRecord) -> None:
-        """Removes the directory of a task from the node it ran on."""
-        pool = self._context.store.find_pool(job.account, task.pool_id) if task.pool_id else None
-        node = self._context.fleet.find(pool.seq, task.node_id) if pool and task.node_id else None
-        if node is not None:
+        """Removes the directory of a task from the nodes it ran on."""
+        await self._clear(self._nodes_of(job, task), job, task)
+
+    async def _clear(self, nodes: Iterable[Node], job: JobRecord, task: TaskRecord) -> None:
+        for node in nodes:
             with suppress(OSError):
                 await self._context.driver.clear_directory(node.place, task_directory(job.id, task.id))
+
+    def _nodes_of(self, job: JobRecord, task: TaskRecord) -> list[Node]:
+        """Returns those nodes of a task's last run that are still there, the primary's first."""
+        pool = self._context.store.find_pool(job.account, task.pool_id) if task.pool_id else None
+        if pool is None or task.node_id is None:
+            return []
+        ids = [task.node_id, *(subtask.node_id for subtask in self._context.store.list_subtasks(task.seq))]
+        return [node for node_id in ids if (node := self._context.fleet.find(pool.seq, node_id)) is not None]
 
 
 def _ignore_start() -> None:

@@ -9,9 +9,10 @@ from starlette.responses import Response, StreamingResponse
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.engine.fleet import node_root
+from localbatch.engine.fleet import node_mount, node_root
 from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.filters import compile_filter
+from localbatch.node_paths import NodePaths
 from localbatch.routes.answers import done
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_token
@@ -61,7 +62,7 @@ class FileRoutes:
         if node is None:
             raise ServiceError("NodeNotFound")
         root = self._root(call.account, pool.id, node.id)
-        tree = FileTree(root, root)
+        tree = FileTree(root, self._paths(root))
         if not tree.exists():
             raise ServiceError("NodeBeingCreated" if node.state == "creating" else "OperationNotValidOnNode")
         return tree, node_url(call.base_url, pool.id, node.id)
@@ -74,10 +75,13 @@ class FileRoutes:
         if task.pool_id is None or task.node_id is None:
             raise ServiceError("TaskFilesUnavailable")
         limit = self._root(call.account, task.pool_id, task.node_id)
-        tree = FileTree(limit / task_directory(job.id, task.id), limit)
+        tree = FileTree(limit / task_directory(job.id, task.id), self._paths(limit))
         if not tree.exists():
             raise ServiceError("TaskFilesUnavailable")
         return tree, task_url(call.base_url, job.id, task.id)
+
+    def _paths(self, root: Path) -> NodePaths:
+        return NodePaths(root, node_mount(self._context.nodes_root))
 
     def _root(self, account: str, pool_id: str, node_id: str) -> Path:
         return node_root(self._context.nodes_root, account, pool_id, node_id)

@@ -57,11 +57,11 @@ class NodeRoutes:
     def _view(self, call: Call, pool: PoolRecord, record: NodeRecord) -> JsonObject:
         node = self._fleet.find(pool.seq, record.id)
         running = (len(node.runs), node.used_slots) if node else (0, 0)
-        recent = [self._recent(call, task) for task in reversed(node.recent)] if node else []
+        recent = [self._recent(call, *task) for task in reversed(node.recent)] if node else []
         shown = [view for view in recent if view is not None]
         return node_view(call.base_url, pool, record, node_address(record.seq), running, shown)
 
-    def _recent(self, call: Call, seq: int) -> JsonObject | None:
+    def _recent(self, call: Call, seq: int, subtask: int | None) -> JsonObject | None:
         task = self._store.tasks.get(seq)
         job = self._store.jobs.get(task.job) if task else None
-        return recent_task_view(call.base_url, job, task) if job and task else None
+        return recent_task_view(call.base_url, job, task, subtask) if job and task else None

@@ -14,7 +14,7 @@ from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, check_expand, page
 from localbatch.service.jobs import Jobs
 from localbatch.service.tasks import Tasks
-from localbatch.views import task_url, task_view
+from localbatch.views import subtask_view, task_url, task_view
 from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
 
 _NEWEST_VERSION = "2025-06-01"
@@ -99,9 +99,11 @@ class TaskRoutes:
         return done()
 
     async def _list_subtasks(self, call: Call) -> Response:
-        # Only multi-instance tasks have subtasks.
-        self._tasks.get(self._job(call), call.names["task"])
-        return page(call, "subtasks", [], None)
+        job = self._job(call)
+        task = self._tasks.get(job, call.names["task"])
+        found = [subtask_view(call.base_url, job.id, task.id, each) for each in self._store.list_subtasks(task.seq)]
+        selected = call.query.get("$select")
+        return page(call, "subtasks", [select(view, selected) for view in found], None)
 
 
 def _result(call: Call, job: JobRecord, task_id: str, result: TaskRecord | ServiceError) -> JsonValue:

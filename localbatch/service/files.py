@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localbatch.errors import ServiceError
+from localbatch.node_paths import NodePaths
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ class FileTree:
 
     Args:
         root: the directory names are relative to.
-        limit: the directory that nothing may lead out of: the node's own.
+        node: the directory that nothing may lead out of: the node's own.
     """
 
-    def __init__(self, root: Path, limit: Path) -> None:
-        self._root, self._limit = root, limit.resolve()
+    def __init__(self, root: Path, node: NodePaths) -> None:
+        self._root, self._limit = root, node.root.resolve()
+        self._node = NodePaths(self._limit, node.mount)
 
     def exists(self) -> bool:
         """Tells whether the directory is there."""
@@ -113,7 +115,7 @@ class FileTree:
 
     def _look(self, name: str, path: Path) -> FileEntry | None:
         with suppress(OSError, RuntimeError):
-            real = path.resolve(strict=True)
+            real = self._node.resolve(path)
             if not real.is_relative_to(self._limit):
                 return None
             status = real.stat()

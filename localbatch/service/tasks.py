@@ -102,6 +102,7 @@ class Tasks:
             body=task_document(body, job.body),
             required_slots=body.required_slots,
             affinity=_affinity(document),
+            instances=body.multi_instance_settings.number_of_instances if body.multi_instance_settings else 0,
             created=now,
             modified=now,
             state=TASK_STATES.initial,
@@ -170,6 +171,7 @@ class Tasks:
         try:
             await self._engine.runs.discard([task.seq])
             await self._engine.runs.clear_files(job, task)
+            self._store.forget_subtasks(task.seq)
             self._store.tasks.remove(task.seq)
         finally:
             self._deleting.discard(task.seq)

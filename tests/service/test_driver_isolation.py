@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.driver import supervisor
+import localbatch
+from localbatch.driver import starter, supervisor
+from localbatch.driver.isolation import Place
 from tests.nodes import Node, local_node, place
 
 NOBODY = 65534
@@ -89,26 +91,34 @@ def test_an_ordinary_user_stays_who_he_is_on_a_node_with_a_name_of_its_own(open_
     interpreter = interpreter_of_anyone()
     if interpreter is None:
         pytest.skip("there is no interpreter that another user may run")
-    program = Path(shutil.copy(supervisor.__file__, open_directory))
+    shutil.copytree(Path(localbatch.__file__).parent, open_directory / "localbatch")
+    program = starter.program(str(open_directory))
     (open_directory / "hosts").write_text("127.1.0.4 node-1\n")
+    seen = open_directory / "seen"
+    seen.mkdir()
+    where: Place = {
+        "hostname": "node-1",
+        "hosts": f"{open_directory}/hosts",
+        "root": str(open_directory),
+        "mount": str(seen),
+        "grace": 1.0,
+        "listen": "",
+    }
     order: supervisor.Order = {
-        "words": ["/bin/sh", "-c", f"{interpreter} -S {open_directory}/who.py; setsid sleep 600 &"],
-        "environment": {"PATH": os.defpath},
+        "words": ["/bin/sh", "-c", f"{interpreter} -S $HERE/who.py; setsid sleep 600 &"],
+        "environment": {"PATH": os.defpath, "HERE": str(open_directory)},
+        "mounted": {"HERE": str(seen)},
         "directory": str(open_directory),
         "stdout": f"{open_directory}/stdout.txt",
         "stderr": f"{open_directory}/stderr.txt",
-        "hostname": "node-1",
-        "hosts": f"{open_directory}/hosts",
-        "grace": 1.0,
+        "last": True,
     }
     (open_directory / "who.py").write_text(WHO_PROGRAM)
     control, theirs = socket.socketpair()
-    with (
-        control,
-        subprocess.Popen([interpreter, "-I", "-S", program], stdin=theirs.fileno(), env={}, user=NOBODY, group=NOBODY),
-    ):
+    command = [interpreter, "-I", "-S", "-c", program]
+    with control, subprocess.Popen(command, stdin=theirs.fileno(), env={}, user=NOBODY, group=NOBODY):
         theirs.close()
-        reports = give_order(control, order)
+        reports = give_order(control, where, order)
         control.close()
     said = (open_directory / "stdout.txt").read_text()
     assert (open_directory / "stderr.txt").read_text() == ""
@@ -119,13 +129,14 @@ def test_an_ordinary_user_stays_who_he_is_on_a_node_with_a_name_of_its_own(open_
     assert said == f"{expected} {NOBODY}\n"
 
 
-def give_order(control: socket.socket, order: supervisor.Order) -> list[supervisor.Report]:
+def give_order(control: socket.socket, where: Place, order: supervisor.Order) -> list[supervisor.Report]:
     """Has a command run to its end and returns what was reported."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         socket.send_fds(control, [b"c"], [theirs.fileno()])
         theirs.close()
-        ours.sendall(json.dumps(order).encode() + b"\n")
+        for message in (where, order):
+            ours.sendall(json.dumps(message).encode() + b"\n")
         with ours.makefile("rb") as stream:
             assert stream.read(len(supervisor.READY)) == supervisor.READY
             return [json.loads(line) for line in stream]

@@ -289,7 +289,6 @@ def test_an_ordinary_task_has_no_subtasks(batch: Account) -> None:
 def test_what_is_not_emulated_is_refused(batch: Account) -> None:
     batch.make_job()
     unsupported: list[dict[str, Any]] = [
-        {"multi_instance_settings": models.MultiInstanceSettings(number_of_instances=2, coordination_command_line="x")},
         {"depends_on": models.BatchTaskDependencies(task_ids=["other"])},
         {"exit_conditions": models.ExitConditions(default=models.ExitOptions(job_action="terminate"))},
         {"container_settings": models.BatchTaskContainerSettings(image_name="ubuntu")},

@@ -215,7 +215,7 @@ async def test_a_task_ended_before_it_began_gives_its_slot_back(tmp_path: Path) 
         job = work.jobs.get("a", "job")
         work.add(1)
         (node,) = work.engine.context.fleet.nodes(1)
-        work.engine.runs.begin(job, work.task(), node)
+        work.engine.runs.begin(job, work.task(), [node])
         # Nothing has been awaited: the run was not even begun.
         work.tasks.terminate(job, "t0", lambda _modified: None)
         await work.until(lambda: not node.runs)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from localbatch.errors import ServiceError
+from localbatch.node_paths import NodePaths
 from localbatch.service.files import FileTree, parse_range
 
 
@@ -36,13 +37,13 @@ def test_shallow_names_come_before_deep_ones(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    tree = FileTree(tmp_path, tmp_path)
+    tree = FileTree(tmp_path, NodePaths(tmp_path))
     assert [entry.name for entry in tree.list(recursive=True)] == ["a", "b", "b/a", "b/c", "b/c/d"]
 
 
 def test_pipes_and_sockets_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    tree = FileTree(tmp_path, tmp_path)
+    tree = FileTree(tmp_path, NodePaths(tmp_path))
     assert tree.list(recursive=True) == []
     with pytest.raises(ServiceError):
         tree.find("pipe")
@@ -52,7 +53,7 @@ def test_deleting_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "x").touch()
     (tmp_path / "link").symlink_to("d")
-    FileTree(tmp_path, tmp_path).delete("link", recursive=True)
+    FileTree(tmp_path, NodePaths(tmp_path)).delete("link", recursive=True)
     assert (tmp_path / "d" / "x").exists()
     assert not (tmp_path / "link").is_symlink()
 
@@ -60,4 +61,21 @@ def test_deleting_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     (tmp_path / name).write_text("x")
-    assert FileTree(tmp_path, tmp_path).find(name).size == 1
+    assert FileTree(tmp_path, NodePaths(tmp_path)).find(name).size == 1
+
+
+def test_a_link_that_a_command_has_made_leads_where_it_led_on_the_node(tmp_path: Path) -> None:
+    root, mount = tmp_path / "root", tmp_path / "mnt"
+    for directory in (root / "shared", mount):
+        directory.mkdir(parents=True)
+    (root / "shared" / "x").write_text("1")
+    (root / "file").symlink_to(mount / "shared" / "x")
+    (root / "twice").symlink_to(mount / "file")
+    (root / "out").symlink_to(mount / ".." / "secret")
+    (root / "circle").symlink_to(mount / "circle")
+    (tmp_path / "secret").write_text("no")
+    tree = FileTree(root, NodePaths(root, mount))
+    assert [tree.find(name).path for name in ("file", "twice")] == [root / "shared" / "x"] * 2
+    for name in ("out", "circle"):
+        with pytest.raises(ServiceError):
+            tree.find(name)

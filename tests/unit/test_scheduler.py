@@ -45,7 +45,7 @@ def tasks(count: int, required_slots: int = 1) -> list[Waiting]:
 
 
 def where(assignments: list[Assignment]) -> list[str]:
-    return [node_id for _, node_id in assignments]
+    return [node_id for _, node_ids in assignments for node_id in node_ids]
 
 
 def which(assignments: list[Assignment]) -> list[str]:
@@ -54,8 +54,9 @@ def which(assignments: list[Assignment]) -> list[str]:
 
 def slots_by_node(assignments: list[Assignment]) -> Counter[str]:
     used = Counter[str]()
-    for task, node_id in assignments:
-        used[node_id] += max(task.required_slots, 1)
+    for task, node_ids in assignments:
+        for node_id in node_ids:
+            used[node_id] += max(task.required_slots, 1)
     return used
 
 
@@ -160,3 +161,30 @@ def test_no_more_is_read_than_the_nodes_can_take() -> None:
         raise AssertionError("the queue was read further than needed")
 
     assert len(assign([FreeNode("a", 3), FreeNode("b", 1)], endless())) == 4
+
+
+def together(task_id: str, instances: int) -> Waiting:
+    return Waiting("job", task_id, instances=instances)
+
+
+def idle(count: int) -> list[FreeNode]:
+    return [FreeNode(f"n{number}", 1) for number in range(count)]
+
+
+def test_a_task_that_takes_several_nodes_gets_different_ones() -> None:
+    ((task, node_ids),) = assign(idle(4), [together("mpi", 3)])
+    assert task.task_id == "mpi"
+    assert len(set(node_ids)) == 3
+
+
+def test_several_nodes_are_taken_together_or_not_at_all() -> None:
+    assignments = assign(idle(2), [together("large", 3), together("small", 2)])
+    assert [(task.task_id, len(node_ids)) for task, node_ids in assignments] == [("small", 2)]
+
+
+@given(st.integers(0, 6), st.lists(st.integers(0, 4), max_size=6))
+def test_nodes_taken_together_are_never_shared(nodes: int, sizes: list[int]) -> None:
+    assignments = assign(idle(nodes), [together(str(place), size) for place, size in enumerate(sizes)])
+    taken = where(assignments)
+    assert len(set(taken)) == len(taken) <= nodes
+    assert all(len(node_ids) == max(task.instances, 1) for task, node_ids in assignments)

@@ -38,8 +38,8 @@ def make_job(store: Store, job_id: str = "job", **changes: object) -> JobRecord:
     return store.jobs.add(replace(record, **changes))  # type: ignore[arg-type]
 
 
-def make_task(store: Store, job: int, task_id: str, slots: int = 1) -> TaskRecord:
-    return store.tasks.add(TaskRecord(0, job, task_id, {}, slots, None, NOW, NOW, "active", NOW))
+def make_task(store: Store, job: int, task_id: str, slots: int = 1, instances: int = 0) -> TaskRecord:
+    return store.tasks.add(TaskRecord(0, job, task_id, {}, slots, None, instances, NOW, NOW, "active", NOW))
 
 
 @pytest.fixture
@@ -140,6 +140,14 @@ def test_waiting_tasks_are_those_that_fit_and_no_more_than_asked_for(store: Stor
         make_task(store, job.seq, f"t{number}", slots)
     assert [task.id for task in store.list_waiting_tasks(job.seq, 2, 10)] == ["t1", "t2", "t3"]
     assert [task.id for task in store.list_waiting_tasks(job.seq, 4, 2)] == ["t0", "t1"]
+
+
+def test_tasks_that_take_several_nodes_are_found_where_there_are_so_many(store: Store) -> None:
+    job = make_job(store)
+    for number, instances in enumerate((0, 1, 3)):
+        make_task(store, job.seq, f"t{number}", instances=instances)
+    found = {count: [task.id for task in store.list_waiting_tasks(job.seq, 1, 10, count)] for count in (0, 2, 3)}
+    assert found == {0: ["t0"], 2: ["t0", "t1"], 3: ["t0", "t1", "t2"]}
 
 
 def test_tasks_whose_files_expire_come_in_that_order(store: Store) -> None:

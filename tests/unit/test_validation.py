@@ -81,7 +81,7 @@ def test_a_file_without_a_name_is_told() -> None:
 @pytest.mark.parametrize(
     ("names", "document", "property"),
     [
-        (TASK, {"multiInstanceSettings": {"numberOfInstances": 2}}, "multiInstanceSettings"),
+        (TASK, {"dependsOn": {"taskIds": ["other"]}}, "dependsOn"),
         (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
         (JOB, {"poolInfo": {"autoPoolSpecification": {"poolLifetimeOption": "job"}}}, "poolInfo.autoPoolSpecification"),
         (JOB, {"onTaskFailure": "PerformExitOptionsJobAction"}, "onTaskFailure"),
