@@ -8,6 +8,8 @@ The processes around the service:
 - foreground.py      runs the service and Azurite until told to stop
 - azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once
 - root.py, connection.py               the directory of all state; what clients need to know to connect
+- mpi_runtime.py     the MPI that nodes have
+- cache.py           what is installed once into the user's cache
 - auto_storage.py    links into the Blob service, for application packages and auto-storage containers
 
 The service:

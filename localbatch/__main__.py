@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from localbatch.foreground import BAD_OPTION, Options, run
+from localbatch.mpi_runtime import FLAVOURS, MPICH
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
@@ -54,6 +55,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--allocation-seconds", type=_seconds, default=0.0, help="how long pools take to get nodes (default: 0)")
     add("--start-seconds", type=_seconds, default=0.0, help="how long nodes take to start (default: 0)")
     add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
+    add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser

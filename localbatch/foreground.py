@@ -26,6 +26,7 @@ from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
 from localbatch.connection import Endpoints
+from localbatch.mpi_runtime import MPICH, MpiError, node_image
 from localbatch.root import Identity, RootDirectory, RootError, open_root
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Options:
         root: None is a temporary directory.
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
+        mpi: the MPI that the nodes have.
         task_seconds: how long each task takes with the driver ``simulated``.
         stop_with_stdin: stop when standard input is closed or the parent process ends.
     """
@@ -68,6 +70,7 @@ class Options:
     allocation_seconds: float = 0.0
     start_seconds: float = 0.0
     driver: str = "process"
+    mpi: str = MPICH
     task_seconds: float = 0.0
     stop_with_stdin: bool = False
 
@@ -98,7 +101,7 @@ def run(options: Options) -> int:
         return 0
     except (OptionError, RootError) as error:
         return _complain(error, BAD_OPTION)
-    except AzuriteError as error:
+    except (AzuriteError, MpiError) as error:
         return _complain(error, FAILED)
 
 
@@ -288,7 +291,7 @@ def _make_driver(options: Options, root: RootDirectory) -> "Driver":
         return SimulatedDriver(timedelta(seconds=options.task_seconds))
     from localbatch.driver.process import ProcessDriver
 
-    return ProcessDriver(inherited=(root.lock,))
+    return ProcessDriver(inherited=(root.lock,), image=node_image(options.mpi))
 
 
 def _announce(root: RootDirectory, endpoints: Endpoints) -> None:

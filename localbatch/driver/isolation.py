@@ -1,7 +1,7 @@
 """What makes a process see a node instead of this machine: namespaces of Linux. The standard library alone.
 
-A node has a host name, an ``/etc/hosts`` and, as on Azure, its directory tree at the path where every other node has
-its own. Nothing of it is seen outside, and nothing of the machine is changed.
+A node has a host name, an ``/etc/hosts``, a ``/dev/shm`` and, as on Azure, its directory tree at the path where every
+other node has its own. Nothing of it is seen outside, and nothing of the machine is changed.
 """
 
 import ctypes
@@ -11,9 +11,13 @@ from typing import TypedDict
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUTS = 0x04000000
 _CLONE_NEWUSER = 0x10000000
+_MS_NOSUID = 2
+_MS_NODEV = 4
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_SLAVE = 1 << 19
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - one of our own is put over it
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,6 +68,10 @@ def isolate(place: Place) -> None:
     _bind(place["hosts"], "/etc/hosts")
     if place["mount"]:
         _bind(place["root"], place["mount"])
+    # Memory that programs share by name is the node's own, and goes with its last process.
+    if os.path.isdir(_SHARED_MEMORY):
+        flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
+        _call("mount", b"tmpfs", os.fsencode(_SHARED_MEMORY), b"tmpfs", flags, b"mode=1777")
     name = os.fsencode(place["hostname"])
     _call("sethostname", name, ctypes.c_size_t(len(name)))
 

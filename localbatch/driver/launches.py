@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from localbatch.driver.mpi.variables import NODE_VARIABLES
+from localbatch.driver.mpi.variables import NODE_VARIABLES, OPEN_MPI_MEMORY
 from localbatch.driver.process_tree import send_signal
 from localbatch.driver.spawning import spawn
 
+# Of a node besides those of Batch.
+_OWN = ("HOME", "TMPDIR", OPEN_MPI_MEMORY)
 _PIECE = 65536
 _LONGEST = 16 << 20
 _STREAMS = 3
@@ -143,7 +145,7 @@ class Launches:
 
     def _own_variables(self) -> Iterator[tuple[str, str]]:
         for name, value in self.environment.items():
-            if name.startswith("AZ_BATCH_") or name == "HOME":
+            if name.startswith("AZ_BATCH_") or name in _OWN:
                 yield name, value
 
     def _answer(self, caller: _Caller, code: int) -> None:

@@ -62,7 +62,7 @@ class NodeTools:
         installed = await self._packages(run.node).install(run.packages)
         image = self._image
         if launch is not None:
-            image = NodeImage((launch.programs, *image.programs), {**image.variables, **launch.variables()})
+            image = NodeImage((launch.programs, *image.programs), {**image.variables, **launch.variables(run.node)})
         environment = command_environment(run.node, directory, installed, run.environment, run.variables, image)
         return PreparedCommand(run.node, directory, environment)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from localbatch.clock import Clock
-from localbatch.driver.interface import Failure, NodePlace, Outcome, Package, Run
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
 from localbatch.records import JobRecord, TaskRecord
@@ -35,6 +35,7 @@ class ToldDriver:
         self.cancelled: list[str] = []
         self.cleared: list[str] = []
         self.removed: list[str] = []
+        self.together: list[list[str]] = []
         self.node_failure: Failure | None = None
         self.ends: Callable[[Run], asyncio.Future[Outcome] | Outcome | Exception] = lambda run: outcome(0)
 
@@ -57,6 +58,19 @@ class ToldDriver:
             raise
         finally:
             self.running[node] -= 1
+
+    async def execute_together(
+        self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
+    ) -> Outcome:
+        self.together.append([each.node.node_id for each in run.runs])
+        subtasks = range(1, len(run.runs))
+        for number in subtasks:
+            on_subtask(number, None)
+        try:
+            return await self.execute(run.runs[0], lambda: None)
+        finally:
+            for number in subtasks:
+                on_subtask(number, outcome(0))
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         self.cleared.append(directory)
@@ -86,10 +100,10 @@ class Bench:
         self.engine = Engine(context)
         self.pools, self.jobs, self.tasks = Pools(self.engine), Jobs(self.engine), Tasks(self.engine)
 
-    def make_pool(self, nodes: int = 1, slots: int = 1) -> None:
+    def make_pool(self, nodes: int = 1, slots: int = 1, **more: JsonValue) -> None:
         machine: JsonObject = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
         document: JsonObject = {"id": "pool", "vmSize": "x", "virtualMachineConfiguration": machine}
-        document |= {"targetDedicatedNodes": nodes, "taskSlotsPerNode": slots}
+        document |= {"targetDedicatedNodes": nodes, "taskSlotsPerNode": slots, **more}
         self.pools.create("a", "http://127.0.0.1", document)
 
     def make_job(self, job_id: str = "job", **more: JsonValue) -> JobRecord:
@@ -300,3 +314,50 @@ async def test_a_preparation_that_fails_on_one_node_leaves_the_task_to_another(t
         work.add(10)
         await work.until(lambda: work.count("success") == 10)
         assert {task.node_id for task in work.store.tasks.where("1")} == {*driver.most_at_once} - {bad[0]}
+
+
+TOGETHER: JsonObject = {"numberOfInstances": 3, "coordinationCommandLine": "x"}
+
+
+async def test_a_multi_instance_task_has_its_nodes_for_itself_and_gives_them_all_back(tmp_path: Path) -> None:
+    async with bench(tmp_path) as work:
+        work.make_pool(nodes=7, enableInterNodeCommunication=True)
+        work.make_job()
+        work.add(20, multiInstanceSettings=TOGETHER)
+        await work.until(lambda: work.count("success") == 20)
+        assert [len(set(nodes)) for nodes in work.driver.together] == [3] * 20
+        assert max(work.driver.most_at_once.values()) == 1
+        await work.until(lambda: len(work.engine.context.fleet.with_room(1)) == 7)
+        assert [subtask.state for subtask in work.store.list_subtasks(work.task().seq)] == ["completed"] * 2
+
+
+async def test_a_multi_instance_task_that_fails_runs_again_on_all_its_nodes(tmp_path: Path) -> None:
+    driver = ToldDriver()
+    driver.ends = lambda run: outcome(0) if len(driver.together) == 3 else outcome(1, EXIT)
+    async with bench(tmp_path, driver) as work:
+        work.make_pool(nodes=3, enableInterNodeCommunication=True)
+        work.make_job(constraints={"maxTaskRetryCount": 5})
+        work.add(1, multiInstanceSettings=TOGETHER)
+        await work.until(lambda: work.count("success") == 1)
+        assert work.task().retries == 2
+        assert len(driver.together) == 3
+
+
+async def test_a_failing_preparation_on_one_node_keeps_a_multi_instance_task_waiting(tmp_path: Path) -> None:
+    driver = ToldDriver()
+    bad: set[str] = set()
+
+    def ends(run: Run) -> Outcome:
+        if run.directory.endswith("jobpreparation") and not bad - {run.node.node_id}:
+            bad.add(run.node.node_id)
+            return outcome(1, EXIT)
+        return outcome(0)
+
+    driver.ends = ends
+    async with bench(tmp_path, driver) as work:
+        work.make_pool(nodes=3, enableInterNodeCommunication=True)
+        work.make_job(jobPreparationTask={"commandLine": "x"})
+        work.add(1, multiInstanceSettings=TOGETHER)
+        await work.until(lambda: bool(bad) and work.task().state == "active")
+        await work.until(lambda: len(work.engine.context.fleet.with_room(1)) == 3)
+        assert driver.together == []

@@ -17,7 +17,8 @@ from typing import NoReturn
 from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY, NODE_VARIABLES, RANK_CODES
 
 _NOT_FOUND = 127
-_KILLED = 255
+# What Hydra ends with when a rank was killed: one of its own, or the number of SIGKILL, as it happens.
+_KILLED = (255, 9, 137)
 _SIGNAL_BASE = 128
 
 # Options of MPICH's mpirun by the number of values that follow; as `mpirun --help` of MPICH 3.4 to 5.0 lists them.
@@ -104,4 +105,4 @@ def _run(program: Path, arguments: Sequence[str], directory: Path) -> int:
         failed = Path(codes).read_text().split()
     finally:
         Path(codes).unlink(missing_ok=True)
-    return int(failed[0]) if code == _KILLED and failed else code
+    return int(failed[0]) if code in _KILLED and failed else code

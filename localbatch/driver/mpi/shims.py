@@ -2,6 +2,7 @@
 
 <directory>
 ├── bin          ssh, rsh, scp, mpirun, mpiexec, mpiexec.hydra: first on the PATH of the task's commands
+├── tmp-127.1.0.4   temporary files of that node
 ├── 127.1.0.4    socket of a node, by its address
 └── name         the same by its host name
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
 from localbatch.driver.layout import remove_tree
-from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY
+from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY, OPEN_MPI_MEMORY
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _MODULES = {
@@ -54,6 +55,7 @@ class LaunchDirectory:
         self._write("rank", _interpreter("rank"))
         self._write("scp", f"/usr/bin/scp -O -S {shlex.quote(str(self.programs / 'ssh'))}")
         for node in nodes:
+            self._temporary(node).mkdir()
             (self.path / node.hostname).symlink_to(node.address)
 
     def remove(self) -> None:
@@ -64,7 +66,7 @@ class LaunchDirectory:
         """Returns the place of a node's socket."""
         return self.path / node.address
 
-    def variables(self) -> dict[str, str]:
+    def variables(self, node: NodePlace) -> dict[str, str]:
         """Returns the variables that lead the launchers of MPICH, Intel MPI and Open MPI to these programs."""
         agent, rank = str(self.programs / "ssh"), str(self.programs / "rank")
         return {
@@ -89,14 +91,20 @@ class LaunchDirectory:
             "OMPI_MCA_orte_fork_agent": rank,
             "PRTE_MCA_odls_base_exec_agent": rank,
             "OMPI_MCA_btl_tcp_if_include": _INTERFACE,
-            "OMPI_MCA_orte_tmpdir_base": str(self.path),
-            "PRTE_MCA_prte_tmpdir_base": str(self.path),
+            # Open MPI names its files by host, and all nodes are one where there are no namespaces.
+            "TMPDIR": str(self._temporary(node)),
+            OPEN_MPI_MEMORY: str(self._temporary(node)),
+            # It takes nodes of equal host names for one, and they are equal where there are no namespaces.
+            "OMPI_MCA_coll": "^han",
             "OMPI_MCA_mpi_yield_when_idle": "1",
             "OMPI_MCA_hwloc_base_binding_policy": "none",
             "PRTE_MCA_hwloc_default_binding_policy": "none",
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         }
+
+    def _temporary(self, node: NodePlace) -> Path:
+        return self.path / f"tmp-{node.address}"
 
     def _write(self, name: str, command: str) -> None:
         program = self.programs / name
