@@ -1,7 +1,7 @@
 """What makes a process see a node instead of this machine: namespaces of Linux. The standard library alone.
 
-A node has a host name, an ``/etc/hosts``, a ``/dev/shm`` and, as on Azure, its directory tree at the path where every
-other node has its own. Nothing of it is seen outside, and nothing of the machine is changed.
+A node has a host name, an ``/etc/hosts`` and, as on Azure, its directory tree at the path where every other node has
+its own; in a task on several nodes a ``/dev/shm`` too. Nothing of it is seen outside, and nothing of the machine is changed.
 """
 
 import ctypes
@@ -68,8 +68,8 @@ def isolate(place: Place) -> None:
     _bind(place["hosts"], "/etc/hosts")
     if place["mount"]:
         _bind(place["root"], place["mount"])
-    # Memory that programs share by name is the node's own, and goes with its last process.
-    if os.path.isdir(_SHARED_MEMORY):
+    # Ranks that are killed leave what they share by name; here it goes with the last process of the task on its node.
+    if place["listen"] and os.path.isdir(_SHARED_MEMORY):
         flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
         _call("mount", b"tmpfs", os.fsencode(_SHARED_MEMORY), b"tmpfs", flags, b"mode=1777")
     name = os.fsencode(place["hostname"])

@@ -53,6 +53,7 @@ class Session:
     def __init__(self, open_channel: Callable[[], socket.socket], place: Place) -> None:
         self._writer: asyncio.StreamWriter | None = None
         self._unsent = _line(place)
+        self._is_last = False
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self._life = asyncio.ensure_future(self._live(open_channel))
 
@@ -62,6 +63,7 @@ class Session:
         Raises:
             LaunchError: it could not be started.
         """
+        self._is_last = order["last"]
         self._send(_line(order))
         try:
             report = await self._next_report()
@@ -79,6 +81,8 @@ class Session:
             The exit code; for a command ended by a signal the signal's negative number.
         """
         report = await self._next_report()
+        if self._is_last:
+            await self.ended()
         return report.get("code", -signal.SIGKILL)
 
     async def ended(self) -> None:
