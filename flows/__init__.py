@@ -1,15 +1,24 @@
 """Flows, each runnable by ``python -m flows.<name>``.
 
-map_flow      one program over many inputs
-map_run       the stages of a map run, in order, with the cleanup that follows whatever happens
-main          command line in, report and exit status out
-preflight     what can be seen to be wrong before anything starts
-parameters    what a map run can be asked for: the form in the Prefect UI
-results       what a run gives back: JSON and text
-account       the account a run talks to: a block, or a local Azure for the life of the run
-arguments     the command line
-progress      a progress display on a terminal
-recording     makes sure that Prefect's ephemeral server has recorded every task run
-environment   Prefect's settings for a run from the command line
-examples      where the bundled examples lie
+map_flow        one program over many inputs
+map_run         the stages of a map run, in order
+mpi_flow        one MPI program over several nodes at once
+mpi_run         the stages of an MPI run, in order
+main            command line in, report and exit status out
+entries         the flows that the command line knows
+arguments       the command line of a flow, made from its parameters
+parameters      what a run, and a map run, can be asked for: the form in the Prefect UI
+mpi_parameters  what an MPI run can be asked for
+preflight       what can be seen to be wrong before anything starts
+results         what a run gives back: JSON and text
+outcomes        how ended tasks read in a result
+artifacts       results in the Prefect UI
+account         the account a run talks to: a block, or a local Azure for the life of the run
+shipping        the program of a run, and the pool that gets it
+lifetime        the cleanup that follows whatever happens
+progress        what is shown on a terminal while a run waits
+recording       makes sure that Prefect's ephemeral server has recorded every task run
+prefect_server  a Prefect server for a run from the command line
+environment     Prefect's settings for a run from the command line
+examples        where the bundled examples lie
 """

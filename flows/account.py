@@ -11,15 +11,17 @@ from blocks.azure_storage import AzureStorageCredentials
 from blocks.credentials import BatchSharedKey, StorageAccountKey
 from localbatch.launcher import LocalAzure
 from tasks.errors import BadInput
+from tasks.launcher import DEFAULT_MPI, Mpi
 
 
 @contextmanager
-def open_account(name: str | None) -> Iterator[AzureBatchAccount]:
+def open_account(name: str | None, mpi: Mpi = DEFAULT_MPI) -> Iterator[AzureBatchAccount]:
     """The Batch account of a run.
 
     Args:
         name: of an Azure Batch account block; None starts a local Azure, which ends with the context, or attaches to
             one that the environment names.
+        mpi: the MPI on the nodes of a local Azure.
 
     Raises:
         BadInput: there is no such block.
@@ -28,7 +30,7 @@ def open_account(name: str | None) -> Iterator[AzureBatchAccount]:
     if name is not None:
         yield _load(name)
         return
-    with LocalAzure() as azure:
+    with LocalAzure(options=() if mpi == DEFAULT_MPI else (f"--mpi={mpi}",)) as azure:
         yield local_account(azure)
 
 

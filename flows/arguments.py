@@ -1,38 +1,41 @@
-"""The command line of the map flow."""
+"""The command line of a flow: an option for each of its parameters."""
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from flows.parameters import MapParameters
+from flows.entries import Entry
+from flows.parameters import RunParameters
 from tasks.errors import BadInput
+
+_METAVARS = {"inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
 
 
 @dataclass(frozen=True)
-class MapArguments:
+class Arguments:
     """What the command line asks for: the run, and whether its result is printed as JSON."""
 
-    run: MapParameters
+    run: RunParameters
     as_json: bool
 
 
-def parse_map_arguments(arguments: Sequence[str] | None = None) -> MapArguments:
-    """Reads the command line.
+def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arguments:
+    """Reads the command line of a flow.
 
     Raises:
         BadInput: the options cannot be read, or make no run.
     """
-    options = vars(_parser().parse_args(arguments))
+    options = vars(_parser(entry).parse_args(arguments))
     as_json = bool(options.pop("json"))
     try:
-        return MapArguments(
-            MapParameters(**{name: value for name, value in options.items() if value is not None}), as_json
-        )
+        run = entry.parameters(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         raise BadInput(_one_line(error)) from None
+    return Arguments(run, as_json)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,36 +43,27 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} (--help lists the options)")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m flows.map_flow",
-        description="Runs one program over many inputs on Azure Batch or a local Azure. Default: the bundled example.",
-    )
-    described = {name: field.description for name, field in MapParameters.model_fields.items()}
-
-    def add(option: str, **settings: object) -> None:
-        name = option.removeprefix("--").replace("-", "_")
-        parser.add_argument(option, help=(described[name] or "").replace("%", "%%"), **settings)  # type: ignore[arg-type]
-
-    add("--inputs", nargs="+", metavar="INPUT")
-    add("--command")
-    add("--app")
-    add("--outputs", nargs="+", metavar="PATTERN")
-    add("--results", metavar="DIRECTORY")
-    add("--nodes", type=int)
-    add("--slots", type=int)
-    add("--vm-size")
-    add("--pool")
-    add("--account")
-    add("--task-minutes", type=float)
-    add("--hours", type=float)
-    add("--retries", type=int)
+def _parser(entry: Entry) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"python -m flows.{entry.name}", description=entry.description)
+    for name, field in entry.parameters.model_fields.items():
+        help_text = (field.description or "").replace("%", "%%")
+        parser.add_argument(_option(name), help=help_text, metavar=_METAVARS.get(name), **_reading(field))
     parser.add_argument("--json", action="store_true", help="Print the result as one JSON document on standard output.")
     return parser
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _reading(field: FieldInfo) -> dict[str, Any]:
+    if get_origin(field.annotation) is list:
+        return {"nargs": "+"}
+    numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])
+    return {"type": numbers.pop()} if numbers else {}
+
+
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
-    return f"--{where.partition('.')[0].replace('_', '-')}: {message}" if where else message
+    return f"{_option(str(first['loc'][0]))}: {message}" if first["loc"] else message

@@ -2,21 +2,22 @@
 
 from prefect.artifacts import create_table_artifact
 
-from flows.results import MapResult
+from flows.results import MpiResult, RunResult
 
 _MOST_ROWS = 1000
 
 
-def publish_results(result: MapResult) -> None:
-    """Makes a table artifact of a run: one row for each input, failed ones first, at most 1,000.
+def publish_results(result: RunResult, key: str) -> None:
+    """Makes a table artifact of a run: one row for each task, failed ones first, at most 1,000.
 
     Args:
         result: the result of the run.
+        key: names the artifact: lower-case letters, digits and hyphens.
     """
     ordered = sorted(result.tasks, key=lambda task: task.state != "failed")
     rows = [
         {
-            "input": task.input,
+            result.made_for.lower(): task.input,
             "state": task.state,
             "exit code": task.exit_code,
             "seconds": round((task.ended - task.started).total_seconds(), 1) if task.ended and task.started else None,
@@ -25,4 +26,28 @@ def publish_results(result: MapResult) -> None:
         }
         for task in ordered[:_MOST_ROWS]
     ]
-    create_table_artifact(rows, key="batch-map-results", description=f"{result.counts}; job {result.job_id}")
+    create_table_artifact(rows, key=key, description=f"{result.counts}; job {result.job_id}")
+
+
+def publish_subtasks(result: MpiResult, key: str) -> None:
+    """Makes a table artifact of an MPI run's nodes: the first node, then a row for each subtask.
+
+    Args:
+        result: the result of the run.
+        key: names the artifact: lower-case letters, digits and hyphens.
+    """
+    rows: list[dict[str, object]] = [
+        {"subtask": "primary", "node": task.node_id, "state": "completed", "exit code": task.exit_code, "error": None}
+        for task in result.tasks
+    ]
+    rows += [
+        {
+            "subtask": subtask.id,
+            "node": subtask.node_id,
+            "state": subtask.state,
+            "exit code": subtask.exit_code,
+            "error": subtask.error,
+        }
+        for subtask in result.subtasks
+    ]
+    create_table_artifact(rows, key=key, description=f"{len(rows)} nodes; job {result.job_id}")

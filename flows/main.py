@@ -1,12 +1,13 @@
-"""``python -m flows.map_flow``: command line in, report and exit status out."""
+"""``python -m flows.<name>``: command line in, report and exit status out."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
-from flows.arguments import MapArguments, parse_map_arguments
+from flows.arguments import Arguments, parse_arguments
+from flows.entries import Entry
 from flows.environment import prepare
-from flows.preflight import check_locally
-from flows.results import MapResult, TasksFailed, text_report
+from flows.results import RunResult, TasksFailed
 from localbatch.launcher import LocalAzureError
 from tasks.errors import BadInput, BatchFlowError
 
@@ -14,48 +15,49 @@ SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
 INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the map flow from the command line.
+def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
+    """Runs a flow from the command line.
 
     Returns:
         0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input, 130 after Ctrl-C.
     """
     try:
-        asked = parse_map_arguments(arguments)
-        check_locally(asked.run)
-        return _run(asked)
+        asked = parse_arguments(entry, arguments)
+        entry.check(asked.run)
+        return _run(entry, asked)
     except BadInput as error:
-        return _complain(error, BAD_INPUT)
+        return _complain(entry, error, BAD_INPUT)
     except (BatchFlowError, LocalAzureError) as error:
-        return _complain(error, FAILED)
+        return _complain(entry, error, FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; what the run had made has been deleted.", INTERRUPTED)
+        return _complain(entry, "interrupted; what the run had made has been deleted.", INTERRUPTED)
 
 
-def _run(asked: MapArguments) -> int:
+def _run(entry: Entry, asked: Arguments) -> int:
     prepare()
     if sys.stderr.isatty():
         sys.stderr.write("Starting Prefect ...\n")
-    from flows.map_flow import map_flow  # Prefect takes seconds to import, and reads its settings then
+    # Prefect takes seconds to import, and reads its settings then.
+    flow = getattr(importlib.import_module(f"flows.{entry.name}"), entry.name)
     from flows.prefect_server import prefect_server
 
     try:
         with prefect_server():
-            result = map_flow(asked.run)
+            result = flow(asked.run)
         _report(result, asked.as_json)
     except TasksFailed as error:
         _report(error.result, asked.as_json)
-        return _complain(error, FAILED)
+        return _complain(entry, error, FAILED)
     return SUCCEEDED
 
 
-def _report(result: MapResult, as_json: bool) -> None:
-    lines = [result.model_dump_json(indent=2)] if as_json else text_report(result)
+def _report(result: RunResult, as_json: bool) -> None:
+    lines = [result.model_dump_json(indent=2)] if as_json else result.text()
     for line in lines:
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def _complain(error: Exception | str, status: int) -> int:
-    sys.stderr.write(f"map_flow: {error}\n")
+def _complain(entry: Entry, error: Exception | str, status: int) -> int:
+    sys.stderr.write(f"{entry.name}: {error}\n")
     return status

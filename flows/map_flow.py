@@ -7,9 +7,10 @@ python -m flows.map_flow --inputs DIR --command 'wc -c < {input}'   your own
 import sys
 
 if __name__ == "__main__":  # first of all, so that bad arguments are told before the seconds Prefect takes to import
+    from flows.entries import MAP
     from flows.main import main
 
-    sys.exit(main())
+    sys.exit(main(MAP))
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -40,7 +41,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     check_locally(run)
     with open_account(run.account) as account:
         result = run_map(account, run, f"map-{flow_run.id}")
-    publish_results(result)
+    publish_results(result, "batch-map-results")
     wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)

@@ -1,33 +1,36 @@
-"""What a map run can be asked for. Prefect makes a form of it."""
+"""What a run can be asked for. Prefect makes a form of it, and the command line its options."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.command import Template, parse_template
 from tasks.errors import BadInput
+from tasks.patterns import parse_pattern
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
 
-class MapParameters(BaseModel):
-    """One program over many inputs on Azure Batch: a task for each input."""
+@contextmanager
+def complaining(option: str = "") -> Iterator[None]:
+    """Turns ``BadInput`` raised inside into the error that a validator raises, with the option it is about."""
+    try:
+        yield
+    except BadInput as error:
+        raise ValueError(f"--{option}: {error}" if option else str(error)) from None
 
-    model_config = ConfigDict(extra="forbid", title="Map run")
 
-    inputs: list[str] = Field(
-        default_factory=list,
-        title="Inputs",
-        description="Local files, globs or directories, or blobs as az://container/prefix. Empty: the bundled example.",
-    )
-    command: str = Field(
-        default="",
-        title="Command",
-        description=(
-            "What runs for one input, through /bin/bash, in the task's working directory. "
-            "Placeholders: {input}, {stem}, {index}, {app}; write {{ and }} for braces."
-        ),
-    )
+class RunParameters(BaseModel):
+    """What every kind of run on Azure Batch can be asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: list[str] = Field(default_factory=list)
+    command: str = Field(default="")
     app: str | None = Field(
         default=None,
         min_length=1,
@@ -71,13 +74,47 @@ class MapParameters(BaseModel):
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
 
+    @property
+    def time_limit(self) -> timedelta:
+        """Longest life of the run."""
+        return timedelta(hours=self.hours)
+
+    @property
+    def task_limit(self) -> timedelta | None:
+        """Longest life of one task; None for no limit of its own."""
+        return timedelta(minutes=self.task_minutes) if self.task_minutes else None
+
+    def results_directory(self, run_id: str) -> Path:
+        """Where the run's logs and outputs are collected."""
+        return Path(self.results or f"results/{run_id}").absolute()
+
     @field_validator("outputs")
     @classmethod
     def _outputs_stay_below(cls, patterns: list[str]) -> list[str]:
         for pattern in patterns:
-            if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
-                raise ValueError(f"the pattern {pattern!r} must be relative to the working directory and stay below it")
+            with complaining():
+                parse_pattern(pattern)
         return patterns
+
+
+class MapParameters(RunParameters):
+    """One program over many inputs on Azure Batch: a task for each input."""
+
+    model_config = ConfigDict(title="Map run")
+
+    inputs: list[str] = Field(
+        default_factory=list,
+        title="Inputs",
+        description="Local files, globs or directories, or blobs as az://container/prefix. Empty: the bundled example.",
+    )
+    command: str = Field(
+        default="",
+        title="Command",
+        description=(
+            "What runs for one input, through /bin/bash, in the task's working directory. "
+            "Placeholders: {input}, {stem}, {index}, {app}; write {{ and }} for braces."
+        ),
+    )
 
     @model_validator(mode="after")
     def _inputs_and_command_go_together(self) -> Self:
@@ -85,13 +122,14 @@ class MapParameters(BaseModel):
             missing = "command" if self.inputs else "inputs"
             raise ValueError(f"--inputs and --command go together: --{missing} is missing")
         if self.command:
-            try:
-                template = parse_template(self.command)
-            except BadInput as error:
-                raise ValueError(str(error)) from None
-            if "app" in template.placeholders and not self.app:
-                raise ValueError("the command uses {app}, but no program was given: name one with --app")
+            with complaining():
+                parse_template(self.command, has_program=self.app is not None)
         return self
+
+    @property
+    def is_example(self) -> bool:
+        """Whether nothing was said of what to run."""
+        return not self.command
 
     @property
     def template(self) -> Template:

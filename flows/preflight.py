@@ -3,22 +3,23 @@
 import os
 from pathlib import Path
 
-from flows.parameters import MapParameters
+from flows.mpi_parameters import MpiParameters
+from flows.parameters import RunParameters
 from localbatch.launcher import CONNECTION_VARIABLE
+from tasks.common_files import check_common_names
 from tasks.errors import BadInput
 from tasks.inputs import BLOB_SCHEME, find_inputs
 from tasks.program import check_program
+from tasks.records import InputItem
 
 
-def check_locally(run: MapParameters) -> None:
+def check_locally(run: RunParameters) -> None:
     """Refuses what can be seen to be wrong without an account.
 
     Raises:
         BadInput: says what is wrong.
     """
-    files = [pattern for pattern in run.inputs if not pattern.startswith(BLOB_SCHEME)]
-    if files:
-        find_inputs(files, lambda container, prefix: [])
+    _local_inputs(run)
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
     if run.results:
@@ -28,6 +29,25 @@ def check_locally(run: MapParameters) -> None:
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."
         )
+
+
+def check_mpi_locally(run: MpiParameters) -> None:
+    """Refuses what can be seen to be wrong with an MPI run without an account.
+
+    Raises:
+        BadInput: says what is wrong.
+    """
+    check_locally(run)
+    check_common_names(item.name for item in _local_inputs(run))
+    if run.account is None and run.mpi == "mvapich":
+        raise BadInput("The local Azure has no mvapich: try the program with --mpi mpich, whose line is the same.")
+    if run.account is None and run.fabric == "infiniband":
+        raise BadInput("The local Azure has no InfiniBand: leave --fabric out, or name an account with --account.")
+
+
+def _local_inputs(run: RunParameters) -> list[InputItem]:
+    files = [pattern for pattern in run.inputs if not pattern.startswith(BLOB_SCHEME)]
+    return find_inputs(files, lambda container, prefix: []) if files else []
 
 
 def check_directory(path: Path, what: str, advice: str) -> None:

@@ -1,7 +1,7 @@
-"""A progress display on a terminal, fed by a job's poller; silent where standard error is none."""
+"""What is shown on a terminal while a run waits; silent where standard error is none."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -42,3 +42,18 @@ def show_progress(poller: JobPoller, total: int) -> Iterator[None]:
         finally:
             done.set()
             thread.join()
+
+
+@contextmanager
+def show_status(text: str) -> Iterator[Callable[[str], None]]:
+    """Shows one line that says what is being waited for, until the context is left.
+
+    Yields:
+        A function that changes the line.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status(text) as status:
+        yield status.update

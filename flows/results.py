@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel
 
@@ -48,8 +48,8 @@ class ResultCounts(BaseModel):
         return f"{self.succeeded} succeeded, {self.failed} failed, {self.skipped} skipped"
 
 
-class MapResult(BaseModel):
-    """The result of a map run; tasks stand in the order of the inputs."""
+class RunResult(BaseModel):
+    """The result of a run; tasks stand in the order of what they were made for."""
 
     run_id: str
     job_id: str
@@ -57,11 +57,76 @@ class MapResult(BaseModel):
     counts: ResultCounts
     tasks: list[TaskResult]
 
+    made_for: ClassVar[str] = "Input"
+
+    def text(self) -> Iterator[str]:
+        """What a person reads at the end: each task, its node and its standard output; long runs are cut."""
+        for task in self.tasks[:_SHOWN_OUTPUTS]:
+            yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {task.input}", f"Node: {task.node_id or '-'}")
+            if task.stdout:
+                yield "Standard output:"
+                with open(task.stdout, encoding="utf-8", errors="replace") as file:
+                    yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
+            if task.error:
+                yield f"Failed: {_printable(task.error)}"
+        if len(self.tasks) > _SHOWN_OUTPUTS:
+            yield f"\n... and {len(self.tasks) - _SHOWN_OUTPUTS} more tasks"
+        yield from self._details()
+        yield f"\n{self.counts}"
+
+    def _details(self) -> Iterator[str]:
+        return iter(())
+
+
+class MapResult(RunResult):
+    """The result of a map run: a task for each input."""
+
+
+class SubtaskResult(BaseModel):
+    """How one node other than the first fared in an MPI run.
+
+    Attributes:
+        id: from 1.
+        state: ``preparing``, ``running`` or ``completed``.
+        exit_code: of the coordination command there; None if it did not come to its end.
+        stdout: local path of the subtask's standard output, or None.
+        outputs: local paths of the files collected from its node.
+        error: what went wrong, with the end of its standard error, or why there are no files; None if nothing did.
+    """
+
+    id: int
+    node_id: str | None
+    state: str
+    exit_code: int | None
+    stdout: str | None = None
+    outputs: list[str] = []
+    error: str | None = None
+
+
+class MpiResult(RunResult):
+    """The result of an MPI run: one task, and a subtask on each further node.
+
+    Attributes:
+        exit_code: of the application command, which is the MPI program's; None if it did not come to its end.
+    """
+
+    exit_code: int | None
+    subtasks: list[SubtaskResult]
+
+    made_for: ClassVar[str] = "Command"
+
+    def _details(self) -> Iterator[str]:
+        if self.subtasks:
+            yield f"\n{'Subtask':<9}{'State':<11}{'Exit code':<11}Node"
+        for subtask in self.subtasks:
+            code = "-" if subtask.exit_code is None else subtask.exit_code
+            yield f"{subtask.id:<9}{subtask.state:<11}{code:<11}{subtask.node_id or '-'}"
+
 
 class TasksFailed(BatchFlowError):
     """Some tasks failed. ``result`` is the whole result of the run, as the flow would have returned it."""
 
-    def __init__(self, result: MapResult) -> None:
+    def __init__(self, result: RunResult) -> None:
         super().__init__(failure_message(result))
         self.result = result
 
@@ -74,7 +139,7 @@ def count_results(tasks: Iterable[TaskResult]) -> ResultCounts:
     return counts
 
 
-def failure_message(result: MapResult) -> str:
+def failure_message(result: RunResult) -> str:
     """Names the failed tasks of a run, the first few with their reasons."""
     failed = [task for task in result.tasks if task.state == "failed"]
     lines = [f"{len(failed)} of {len(result.tasks)} tasks of job {result.job_id!r} failed:"]
@@ -82,21 +147,6 @@ def failure_message(result: MapResult) -> str:
     if len(failed) > _SHOWN_FAILURES:
         lines.append(f"  and {len(failed) - _SHOWN_FAILURES} more")
     return "\n".join(lines)
-
-
-def text_report(result: MapResult) -> Iterator[str]:
-    """What a person reads at the end: each input, its node and its standard output; long runs are cut."""
-    for task in result.tasks[:_SHOWN_OUTPUTS]:
-        yield from ("", f"Task: {task.task_id}", f"Input: {task.input}", f"Node: {task.node_id or '-'}")
-        if task.stdout:
-            yield "Standard output:"
-            with open(task.stdout, encoding="utf-8", errors="replace") as file:
-                yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
-        if task.error:
-            yield f"Failed: {_printable(task.error)}"
-    if len(result.tasks) > _SHOWN_OUTPUTS:
-        yield f"\n... and {len(result.tasks) - _SHOWN_OUTPUTS} more tasks"
-    yield f"\n{result.counts}"
 
 
 def _printable(text: str) -> str:

@@ -1,25 +1,39 @@
 """The stages of work on Azure Batch, each a plain function and its Prefect task.
 
 Stages, in the order a run goes through them:
-    upload        inputs to blobs, named by their content, so that nothing is sent twice
-    application   a program: shipped with the job, or published as an application package
-    pool          create a pool, or check one that exists
-    job           create a job; end it when all its tasks have ended
-    submit        add tasks in bulk
-    wait          one poller per job
-    collect       stdout, stderr and outputs, streamed to disk
-    cleanup       delete what a run has made
+    upload          inputs to blobs, named by their content, so that nothing is sent twice
+    application     a program: shipped with the job, or published as an application package
+    pool            create a pool, or check one that exists
+    nodes           wait until the nodes of a pool are idle
+    job             create a job; end it when all its tasks have ended
+    submit          add tasks in bulk
+    multi_instance  add one task that runs on several nodes at once
+    wait            one poller per job
+    subtasks        wait for a multi-instance task with its subtasks; fetch their files from the nodes
+    outputs         outputs of tasks as inputs of further tasks
+    collect         stdout, stderr and outputs, streamed to disk
+    cleanup         delete what a run has made
 
 What they share, none of which imports Prefect:
-    errors        the error tree
-    records       what passes between stages: ids, names and counts
-    inputs        finding inputs: files, globs, directories, blobs
-    program       a program checked and packed
-    links         links that nodes read and write blobs by
-    command       command templates and shell quoting
-    names         ids made from what is run
-    images        choice of a VM image
-    poller        the one poller of a job
-    transfer      blobs to and from files
-    stage         how a function becomes a Prefect task
+    errors          the error tree
+    records         what passes between stages: ids, names and counts
+    inputs          finding inputs: files, globs, directories, blobs
+    common_files    names of the files that every node of a multi-instance task gets
+    program         a program checked and packed
+    links           links that nodes read and write blobs by
+    command         command templates and shell quoting
+    launcher        launcher lines of the MPIs
+    patterns        patterns of output files
+    output_files    what a task uploads, and where it goes
+    task_directory  what Batch itself puts into a task's directory
+    names           ids made from what is run
+    images          choice of a VM image
+    adding          adding tasks in bulk, each answer looked at
+    poller          the one poller of a job
+    intervals       growing pauses between looks
+    diagnosis       why tasks do not start
+    node_files      files on nodes
+    logs            the last lines of logs
+    transfer        blobs to and from files
+    stage           how a function becomes a Prefect task
 """

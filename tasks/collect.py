@@ -9,15 +9,10 @@ from azure.storage.blob import BlobProperties, ContainerClient
 from blocks.azure_storage import AzureStorageCredentials
 from tasks import transfer
 from tasks.errors import ServiceFailure, translated
+from tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from tasks.records import AddedTask, Collected
 from tasks.stage import stage
-from tasks.submit import FILE_FOLDER, LOG_FOLDER
-
-STDOUT = "stdout.txt"
-STDERR = "stderr.txt"
-
-_TAIL_BYTES = 4000
-_TAIL_LINES = 10
+from tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
 
 def collect_outputs(
@@ -69,24 +64,16 @@ def _target(blob: str, wanted: dict[str, Path]) -> Path | None:
         raise ServiceFailure(f"The blob {blob!r} would be written outside {str(directory)!r}: it is refused.")
     name = Path(*rest)
     if kind == FILE_FOLDER and str(name) in (STDOUT, STDERR):
-        return directory / "wd" / name  # the program's own file of that name
-    return directory / name if kind in (FILE_FOLDER, LOG_FOLDER) else None
+        return directory / WORKING_DIRECTORY / name  # the program's own file of that name
+    if kind == SHARED_FOLDER and str(name) in BATCH_FILES:
+        return None  # a pattern of outputs matches them, for ranks work beside the logs
+    return directory / name if kind in (FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER) else None
 
 
 def _collected(directory: Path, paths: list[Path]) -> Collected:
     logs = {name: directory / name if directory / name in paths else None for name in (STDOUT, STDERR)}
     outputs = tuple(path for path in paths if path not in logs.values())
     return Collected(logs[STDOUT], logs[STDERR], outputs)
-
-
-def tail(path: Path | None) -> str:
-    """The last lines of a log, at most 10 lines and 4,000 bytes; empty if there is none."""
-    if path is None:
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        text = file.read().decode(errors="replace")
-    return "\n".join(text.rstrip().splitlines()[-_TAIL_LINES:])
 
 
 collect_outputs_task = stage(collect_outputs, name="Collect outputs")

@@ -4,7 +4,9 @@ A placeholder turns into a reference to an environment variable of the task, and
 value. Outside quotes the reference is quoted; inside double quotes it stands bare, which is right there.
 """
 
+import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,7 +16,13 @@ INPUT_VARIABLE = "BATCH_MAP_INPUT"
 STEM_VARIABLE = "BATCH_MAP_STEM"
 INDEX_VARIABLE = "BATCH_MAP_INDEX"
 
-_INPUT_VARIABLES = {"input": INPUT_VARIABLE, "stem": STEM_VARIABLE, "index": INDEX_VARIABLE}
+MAP_VARIABLES = {"input": INPUT_VARIABLE, "stem": STEM_VARIABLE, "index": INDEX_VARIABLE}
+"""The placeholders of a map's command besides ``{app}``, and the variables they become."""
+
+_APP = "app"
+_NO_PROGRAM = "The command uses {app}, but no program was given: name one with --app."
+# What ends a command outside quotes; "2>&1" and "&>" do not.
+_SEPARATOR = re.compile(r"[;|\n]|(?<![<>])&(?!>)")
 
 
 class _Quotes(Enum):
@@ -30,15 +38,24 @@ class Template:
     Attributes:
         text: what the user wrote.
         pieces: literal shell text and placeholders, alternating as they stand: ``(text, None)`` or ``(name, quotes)``.
+        variables: placeholders that may be used besides ``{app}``, and the variables they become.
+        bare: the literal text that stands outside quotes and parentheses.
     """
 
     text: str
     pieces: tuple[tuple[str, _Quotes | None], ...]
+    variables: Mapping[str, str]
+    bare: str
 
     @property
     def placeholders(self) -> set[str]:
         """Names of the placeholders used."""
         return {text for text, quotes in self.pieces if quotes is not None}
+
+    @property
+    def is_one_command(self) -> bool:
+        """Whether it is a single command with its arguments and redirections, such as can follow a launcher."""
+        return _SEPARATOR.search(self.bare.strip()) is None
 
     def script(self, app_variable: str | None) -> str:
         """The shell script to run on the node.
@@ -49,43 +66,48 @@ class Template:
         Raises:
             BadInput: ``{app}`` is used and there is no program.
         """
-        variables = dict(_INPUT_VARIABLES)
-        if app_variable:
-            variables["app"] = app_variable
-        elif "app" in self.placeholders:
-            raise BadInput("The command uses {app}, but no program was given: name one with --app.")
+        if _APP in self.placeholders and not app_variable:
+            raise BadInput(_NO_PROGRAM)
+        variables = {**self.variables, _APP: app_variable or ""}
         return "".join(text if quotes is None else _reference(variables[text], quotes) for text, quotes in self.pieces)
 
 
-def parse_template(text: str) -> Template:
+def parse_template(text: str, variables: Mapping[str, str] = MAP_VARIABLES, *, has_program: bool = True) -> Template:
     """Takes a command apart.
 
     Args:
-        text: shell text with ``{input}``, ``{stem}``, ``{index}``, ``{app}``; ``{{`` and ``}}`` stand for braces.
+        text: shell text with placeholders such as ``{app}``; ``{{`` and ``}}`` stand for braces.
+        variables: the placeholders it may hold besides ``{app}``, and the variables they become.
+        has_program: whether there is a program whose directory ``{app}`` can stand for.
 
     Raises:
-        BadInput: an unknown placeholder, a single brace, a placeholder in single quotes, an empty command.
+        BadInput: an unknown placeholder, a single brace, a placeholder in single quotes, an empty command, ``{app}``
+            without a program.
     """
     if not text.strip():
-        raise BadInput("The command is empty: say what to run for one input, such as --command 'wc -c < {input}'.")
+        raise BadInput("The command is empty: say what to run.")
     if "\0" in text:
         raise BadInput("The command holds a NUL character, which no shell accepts.")
     pieces: list[tuple[str, _Quotes | None]] = []
     contexts: list[str] = []
-    literal, position = "", 0
+    literal, bare, position = "", "", 0
     while position < len(text):
         quotes = _quotes(contexts)
         lexeme = _lexeme(text, position, quotes)
         position += len(lexeme)
+        bare += "" if contexts or lexeme[0] in "\\{" else lexeme
         if lexeme in ("{{", "}}"):
             literal += lexeme[0]
         elif lexeme[0] == "{":
-            pieces += [(literal, None), (_placeholder(lexeme, quotes), quotes)]
+            pieces += [(literal, None), (_placeholder(lexeme, quotes, variables), quotes)]
             literal = ""
         else:
             literal += lexeme
             _step(contexts, lexeme)
-    return Template(text, tuple(piece for piece in [*pieces, (literal, None)] if piece[0]))
+    template = Template(text, tuple(piece for piece in [*pieces, (literal, None)] if piece[0]), variables, bare)
+    if _APP in template.placeholders and not has_program:
+        raise BadInput(_NO_PROGRAM)
+    return template
 
 
 def _lexeme(text: str, position: int, quotes: _Quotes) -> str:
@@ -104,10 +126,10 @@ def _lexeme(text: str, position: int, quotes: _Quotes) -> str:
     return text[position : end + 1]
 
 
-def _placeholder(lexeme: str, quotes: _Quotes) -> str:
+def _placeholder(lexeme: str, quotes: _Quotes, variables: Mapping[str, str]) -> str:
     name = lexeme[1:-1]
-    if name != "app" and name not in _INPUT_VARIABLES:
-        known = ", ".join(f"{{{known}}}" for known in [*_INPUT_VARIABLES, "app"])
+    if name != _APP and name not in variables:
+        known = ", ".join(f"{{{known}}}" for known in [*variables, _APP])
         raise BadInput(
             f"The command has an unknown placeholder {lexeme!r}: there are {known}; write {{{{ and }}}} for braces."
         )

@@ -7,27 +7,33 @@ from azure.batch.models import BatchSupportedImage
 
 from tasks.errors import BadInput
 
-_PREFERRED = (
+_PLAIN = (
     ("canonical", "ubuntu-24_04-lts", "server"),
     ("canonical", "0001-com-ubuntu-server-jammy", "22_04-lts"),
+)
+# These bring MPI: "Azure HPC VM images", Microsoft Learn.
+_HPC = (
     ("microsoft-dsvm", "ubuntu-hpc", "2404"),
     ("microsoft-dsvm", "ubuntu-hpc", "2204"),
 )
 
 
-def choose_image(images: Iterable[BatchSupportedImage], now: datetime | None = None) -> BatchSupportedImage:
+def choose_image(
+    images: Iterable[BatchSupportedImage], now: datetime | None = None, *, mpi: bool = False
+) -> BatchSupportedImage:
     """The image a pool gets: the first of the preferred ones that is offered, else the newest Ubuntu.
 
     Args:
         images: what the account offers (``BatchClient.list_supported_images``).
         now: the time images must outlive.
+        mpi: prefer images that bring MPI.
 
     Raises:
         BadInput: the account offers no verified Linux image that Batch still supports.
     """
     moment = now or datetime.now(UTC)
     usable = [image for image in images if _is_usable(image, moment)]
-    for publisher, offer, sku in _PREFERRED:
+    for publisher, offer, sku in (*_HPC, *_PLAIN) if mpi else (*_PLAIN, *_HPC):
         for image in usable:
             reference = image.image_reference
             if (str(reference.publisher).lower(), reference.offer, reference.sku) == (publisher, offer, sku):

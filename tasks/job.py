@@ -1,5 +1,7 @@
 """Stage: a job, and the guards that end it whatever becomes of us."""
 
+import shlex
+
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError
 
@@ -8,6 +10,8 @@ from tasks.application import ARCHIVE_NAME
 from tasks.command import shell_command
 from tasks.errors import PoolUnusable, translated
 from tasks.links import read_link
+from tasks.logs import with_stderr
+from tasks.node_files import read_stderr
 from tasks.pool import RUN_METADATA
 from tasks.records import JobPlan
 from tasks.stage import stage
@@ -16,7 +20,7 @@ _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
 
 def create_job(account: AzureBatchAccount, plan: JobPlan) -> str:
-    """Creates a job. Where a program is shipped with it, each node unpacks the program before its first task.
+    """Creates a job. Each node unpacks the program shipped with it, and runs its setup, before its first task.
 
     A repeated call finds its own job.
 
@@ -53,16 +57,26 @@ def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCr
 
 
 def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPreparationTask | None:
-    program = plan.program
-    if program is None or program.container is None or program.blob is None:
+    files, script = [], preparation_script(plan)
+    if script is None:
         return None
-    link = read_link(account.storage, program.container, program.blob, plan.time_limit)
+    if plan.program and plan.program.container and plan.program.blob:
+        link = read_link(account.storage, plan.program.container, plan.program.blob, plan.time_limit)
+        files.append(models.ResourceFile(http_url=link, file_path=ARCHIVE_NAME))
     return models.BatchJobPreparationTask(
-        command_line=shell_command(_UNPACK),
-        resource_files=[models.ResourceFile(http_url=link, file_path=ARCHIVE_NAME)],
+        command_line=shell_command(script),
+        resource_files=files,
         wait_for_success=True,
         rerun_on_node_reboot_after_success=True,
     )
+
+
+def preparation_script(plan: JobPlan) -> str | None:
+    """What a job's preparation task does: unpacks the program and runs the setup; None if there is nothing to do."""
+    steps = [_UNPACK] if plan.program and plan.program.blob else []
+    if plan.setup is not None:
+        steps.append(f"/bin/bash -e -c {shlex.quote(plan.setup)}")  # a shell of its own, whatever it consists of
+    return " && ".join(steps) or None
 
 
 def _is_own(client: BatchClient, plan: JobPlan) -> bool:
@@ -85,9 +99,9 @@ def diagnose_preparation(client: BatchClient, job_id: str) -> None:
     """Says that a job's tasks cannot start because its preparation failed, if that is so.
 
     Raises:
-        PoolUnusable: the program could not be put on a node.
+        PoolUnusable: the program could not be put on a node, or the setup failed there.
     """
-    select = ["nodeId,jobPreparationTaskExecutionInfo"]
+    select = ["poolId,nodeId,jobPreparationTaskExecutionInfo"]
     try:
         statuses = list(client.list_job_preparation_and_release_task_status(job_id, select=select))
     except ResourceExistsError:
@@ -95,9 +109,20 @@ def diagnose_preparation(client: BatchClient, job_id: str) -> None:
     for status in statuses:
         info = status.job_preparation_task_execution_info
         if info and str.lower(info.result or "") == "failure":
-            failure = info.failure_info
-            reason = f"{failure.code}: {failure.message}" if failure else f"exit code {info.exit_code}"
-            raise PoolUnusable(f"The program could not be unpacked on node {status.node_id} ({reason}).")
+            raise PoolUnusable(_describe_preparation(client, status, info))
+
+
+def _describe_preparation(
+    client: BatchClient,
+    status: models.BatchJobPreparationAndReleaseTaskStatus,
+    info: models.BatchJobPreparationTaskExecutionInfo,
+) -> str:
+    failure = info.failure_info
+    reasons = ["no exit code" if info.exit_code is None else f"exit code {info.exit_code}"]
+    reasons += [f"{failure.code}: {failure.message}"] if failure else []
+    message = f"Node {status.node_id} could not be prepared: the program or the setup failed ({', '.join(reasons)})"
+    directory = info.task_root_directory or ""
+    return with_stderr(message, read_stderr(client, status.pool_id or "", status.node_id or "", directory))
 
 
 create_job_task = stage(create_job, name="Create job")

@@ -49,9 +49,22 @@ def task_id(program: str, command: str, outputs: tuple[str, ...], label: str, ve
     Returns:
         ``<name>-<12 hexadecimal digits>``, at most 64 characters.
     """
-    ending = digest(program, command, *outputs, label, version)[:_DIGEST_LENGTH]
-    name = slug(Path(label).stem, ID_LENGTH - _DIGEST_LENGTH - 1)
-    return f"{name or 'task'}-{ending}"
+    return _named(Path(label).stem or "task", program, command, *outputs, label, version)
+
+
+def multi_instance_id(program: str, *parts: str) -> str:
+    """Id of the task that runs one command on several nodes: ``mpi-<12 hexadecimal digits>``.
+
+    Args:
+        program: the program's digest; empty for none.
+        parts: whatever else makes it another task.
+    """
+    return _named("mpi", program, *parts)
+
+
+def _named(name: str, *parts: str) -> str:
+    ending = digest(*parts)[:_DIGEST_LENGTH]
+    return f"{slug(name, ID_LENGTH - _DIGEST_LENGTH - 1) or 'task'}-{ending}"
 
 
 def blob_name(folder: str, content_digest: str, name: str) -> str:

@@ -13,16 +13,14 @@ from datetime import datetime, timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
+from tasks.diagnosis import diagnose_instances, diagnose_pool
 from tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
+from tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from tasks.job import diagnose_preparation
-from tasks.pool import diagnose_pool
 from tasks.records import Counts, TaskEnd
 
-FIRST_INTERVAL = 0.25
-LONGEST_INTERVAL = 15.0
-
-_GROWTH = 1.5
-_CHECK_INTERVAL = 10.0
+_FIRST_CHECK = 2.0
+_LONGEST_CHECK = 10.0
 _FAILURES_IN_A_ROW = 5
 _OVERLAP = timedelta(seconds=2)
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
@@ -40,6 +38,7 @@ class JobPoller:
         job_id: str,
         pool_id: str,
         deadline: timedelta,
+        instances: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Makes a poller; ``start`` starts it.
@@ -49,11 +48,12 @@ class JobPoller:
             job_id: the job.
             pool_id: its pool, which is looked at when no task moves.
             deadline: how long the tasks may take from now on.
+            instances: nodes that a multi-instance task of the job needs; None if there is none.
             clock: seconds on a clock that only goes forward.
         """
         self._client, self._job_id, self._pool_id = client, job_id, pool_id
         self._clock, self._deadline = clock, clock() + deadline.total_seconds()
-        self._allowed = deadline
+        self._allowed, self._instances = deadline, instances
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -62,7 +62,7 @@ class JobPoller:
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
-        self._last_check = clock()
+        self._last_check, self._check_interval = clock(), _FIRST_CHECK
         self._thread = threading.Thread(target=self._run, name=f"poller-{job_id}", daemon=True)
 
     def start(self) -> None:
@@ -121,7 +121,7 @@ class JobPoller:
             self._stop.wait(FIRST_INTERVAL)
             self._wake.wait(self._interval - FIRST_INTERVAL)
             self._wake.clear()
-            self._interval = min(self._interval * _GROWTH, LONGEST_INTERVAL)
+            self._interval = min(self._interval * GROWTH, LONGEST_INTERVAL)
 
     def _fail(self, error: BatchFlowError) -> None:
         with self._changed:
@@ -137,12 +137,15 @@ class JobPoller:
         self._counts = counts
         if counts.completed > len(self._ends):
             self._read_ends()
-        elif self._clock() - self._last_check > _CHECK_INTERVAL:
+        elif self._clock() - self._last_check > self._check_interval:
             self._last_check = self._clock()
+            self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
             self._check_job()
             if counts.active and not counts.running:
                 diagnose_pool(self._client, self._pool_id)
                 diagnose_preparation(self._client, self._job_id)
+                if self._instances is not None:
+                    diagnose_instances(self._client, self._pool_id, self._instances)
 
     def _read_counts(self) -> Counts:
         try:

@@ -6,7 +6,8 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from blocks.azure_batch import AzureBatchAccount
-from tasks.errors import BadInput, PoolUnusable, translated
+from tasks.diagnosis import POOL_PROPERTIES, complaint_about_shape, current_nodes, target_nodes
+from tasks.errors import BadInput, translated
 from tasks.images import choose_image
 from tasks.records import PoolPlan
 from tasks.stage import stage
@@ -15,11 +16,9 @@ RUN_METADATA = "prefect-azure-batch-run"
 MAX_SLOTS = 256
 
 _RESIZE_TIMEOUT = timedelta(minutes=15)
-_DEAD_NODE_STATES = {"starttaskfailed", "unusable"}
-_PASSING_RESIZE_ERRORS = {"allocationfailed", "allocationtimedout"}
 
 
-def check_sizes(nodes: int, slots: int) -> None:
+def check_sizes(nodes: int, slots: int, *, inter_node: bool = False) -> None:
     """Refuses sizes that no pool can have.
 
     Raises:
@@ -29,6 +28,8 @@ def check_sizes(nodes: int, slots: int) -> None:
         raise BadInput(f"A pool needs at least 1 node, not {nodes}.")
     if not 1 <= slots <= MAX_SLOTS:
         raise BadInput(f"A node has 1 to {MAX_SLOTS} task slots, not {slots}.")
+    if inter_node and slots > 1:
+        raise BadInput(f"A node of a pool for MPI has 1 task slot, not {slots}: Batch starts no MPI task otherwise.")
 
 
 def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
@@ -47,10 +48,10 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
         BadInput: impossible sizes, or no usable image.
         ServiceFailure: Batch refused or failed the request, or the id belongs to another run.
     """
-    check_sizes(plan.nodes, plan.slots)
+    check_sizes(plan.nodes, plan.slots, inter_node=plan.inter_node)
     client = account.get_client()
     with translated(f"create pool {plan.pool_id!r}"):
-        image = choose_image(client.list_supported_images())
+        image = choose_image(client.list_supported_images(), mpi=plan.inter_node)
         try:
             client.create_pool(_pool_options(plan, image))
         except ResourceExistsError as error:
@@ -70,6 +71,7 @@ def _pool_options(plan: PoolPlan, image: models.BatchSupportedImage) -> models.B
         target_dedicated_nodes=0 if plan.spot else plan.nodes,
         target_low_priority_nodes=plan.nodes if plan.spot else 0,
         task_slots_per_node=plan.slots,
+        enable_inter_node_communication=plan.inter_node,
         application_package_references=[
             models.BatchApplicationPackageReference(application_id=application_id, version=version)
             for application_id, version in plan.packages
@@ -83,16 +85,21 @@ def _is_own(client: BatchClient, plan: PoolPlan) -> bool:
     return any(item.name == RUN_METADATA and item.value == plan.run_id for item in metadata)
 
 
-def check_pool(account: AzureBatchAccount, pool_id: str) -> str:
+def check_pool(account: AzureBatchAccount, pool_id: str, instances: int | None = None) -> str:
     """Makes sure that an existing pool can take a job.
 
+    Args:
+        account: the Batch account.
+        pool_id: the pool.
+        instances: nodes that the job's multi-instance task needs; None for a job of tasks of one node each.
+
     Raises:
-        BadInput: there is no such pool, or it is being deleted.
+        BadInput: there is no such pool, it is being deleted, or it has another shape than the job needs.
         ServiceFailure: Batch refused or failed the request.
     """
     with translated(f"look up pool {pool_id!r}"):
         try:
-            pool = account.get_client().get_pool(pool_id, select=["id,state"])
+            pool = account.get_client().get_pool(pool_id, select=POOL_PROPERTIES)
         except ResourceNotFoundError:
             raise BadInput(f"The Batch account has no pool {pool_id!r}: leave --pool out to have one made.") from None
         except HttpResponseError as error:
@@ -101,48 +108,25 @@ def check_pool(account: AzureBatchAccount, pool_id: str) -> str:
             raise
     if pool.state != "active":
         raise BadInput(f"The pool {pool_id!r} is {pool.state}: wait until it is gone, or name another.")
+    if complaint := _complaint_of_map(pool) if instances is None else _complaint_of_instances(pool, instances):
+        raise BadInput(f"The pool {pool_id!r} cannot be used: {complaint}")
     return pool_id
 
 
-def diagnose_pool(client: BatchClient, pool_id: str) -> None:
-    """Says why no task can run on a pool, if that is so.
-
-    Raises:
-        PoolUnusable: the pool is gone, could not get its nodes, or has only nodes that failed to start.
-    """
-    try:
-        pool = client.get_pool(
-            pool_id, select=["id,state,allocationState,resizeErrors,currentDedicatedNodes,currentLowPriorityNodes"]
-        )
-    except ResourceNotFoundError:
-        raise PoolUnusable(f"The pool {pool_id!r} is gone, and tasks wait for it.") from None
-    nodes = (pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0)
-    errors = pool.resize_errors or []
-    if pool.allocation_state == "steady" and nodes == 0 and errors:
-        reasons = "; ".join(f"{error.code}: {error.message}" for error in errors)
-        hint = (
-            " Try again later or with another --vm-size." if _passes(errors) else " Ask for fewer nodes or more quota."
-        )
-        raise PoolUnusable(f"The pool {pool_id!r} got no node: {reasons}.{hint}")
-    if nodes and pool.allocation_state == "steady":
-        _diagnose_nodes(client, pool_id)
+def _complaint_of_map(pool: models.BatchPool) -> str | None:
+    if not pool.enable_inter_node_communication:
+        return None
+    return (
+        "it is made for MPI tasks, which need many of its nodes idle at a time and would wait for ever behind a map's "
+        "tasks. Name another pool, or leave --pool out."
+    )
 
 
-def _passes(errors: list[models.ResizeError]) -> bool:
-    return all((error.code or "").lower() in _PASSING_RESIZE_ERRORS for error in errors)
-
-
-def _diagnose_nodes(client: BatchClient, pool_id: str) -> None:
-    nodes = list(client.list_nodes(pool_id, select=["id,state,startTaskInfo,errors"]))
-    if not nodes or any(str.lower(node.state or "") not in _DEAD_NODE_STATES for node in nodes):
-        return
-    first = nodes[0]
-    reason = f"it is {str.lower(first.state or '')}"
-    if first.start_task_info and first.start_task_info.failure_info:
-        reason = f"its start task failed ({first.start_task_info.failure_info.message})"
-    elif first.errors:
-        reason = "; ".join(f"{error.code}: {error.message}" for error in first.errors)
-    raise PoolUnusable(f"No node of pool {pool_id!r} can run a task. Node {first.id}: {reason}.")
+def _complaint_of_instances(pool: models.BatchPool, instances: int) -> str | None:
+    nodes = max(current_nodes(pool), target_nodes(pool))
+    if nodes < instances:  # also where the pool scales itself: it does not do so for one task of many instances
+        return f"it has {nodes} nodes, and {instances} are needed at a time. Resize it, or ask for fewer --instances."
+    return complaint_about_shape(pool)
 
 
 create_pool_task = stage(create_pool, name="Create pool")

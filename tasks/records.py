@@ -65,7 +65,12 @@ class Program:
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """A pool to be created. ``slots`` is how many tasks a node runs at a time."""
+    """A pool to be created.
+
+    Attributes:
+        slots: how many tasks a node runs at a time.
+        inter_node: nodes can talk to each other, as multi-instance tasks need; then ``slots`` must be 1.
+    """
 
     pool_id: str
     nodes: int
@@ -74,6 +79,7 @@ class PoolPlan:
     spot: bool = False
     packages: tuple[tuple[str, str], ...] = ()
     run_id: str = ""
+    inter_node: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,8 @@ class JobPlan:
     Attributes:
         time_limit: longest life of the job; the service ends it then, whatever became of us.
         task_retries: how often the service repeats a task that exits with another code than 0.
+        setup: script for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
+            that is shipped; it ends at its first command that fails. None for no setup.
     """
 
     job_id: str
@@ -91,6 +99,7 @@ class JobPlan:
     program: Program | None = None
     time_limit: timedelta = timedelta(hours=24)
     task_retries: int = 0
+    setup: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,32 @@ class TaskPlan:
 
     command: str
     output_container: str
+    outputs: tuple[str, ...] = ()
+    time_limit: timedelta | None = None
+    link_lifetime: timedelta = timedelta(hours=25)
+
+
+@dataclass(frozen=True)
+class MultiInstancePlan:
+    """A task that runs on several nodes at once, such as an MPI program.
+
+    Attributes:
+        label: what the user would call it: the command as it was written.
+        instances: number of nodes.
+        application: script for ``/bin/bash -c`` that runs on one of the nodes, the primary, and starts the work on
+            all of them. Its exit code is the task's.
+        coordination: script for ``/bin/bash -c`` that runs on every node before that.
+        output_container: container that takes the primary's logs and outputs.
+        outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
+        time_limit: longest life of the task, or None.
+        link_lifetime: life of the links it reads and writes by.
+    """
+
+    label: str
+    instances: int
+    application: str
+    output_container: str
+    coordination: str = "hostname"
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
     link_lifetime: timedelta = timedelta(hours=25)
@@ -148,12 +183,48 @@ class EndedTask(AddedTask):
 
 
 @dataclass(frozen=True)
+class Subtask:
+    """One instance of a multi-instance task, other than the primary.
+
+    Attributes:
+        id: from 1.
+        state: ``preparing``, ``running`` or ``completed``.
+        exit_code: of its coordination command; None if none ran to its end.
+        failure: what the service says of the failure; empty for none.
+        directory: its own directory, relative to the node's root, with forward slashes; empty if it never had one.
+    """
+
+    id: int
+    node_id: str
+    state: str
+    exit_code: int | None
+    failure: str = ""
+    directory: str = ""
+
+
+@dataclass(frozen=True)
+class EndedMultiInstanceTask(EndedTask):
+    """A multi-instance task that has ended, and its subtasks in the order of their ids."""
+
+    subtasks: tuple[Subtask, ...]
+
+
+@dataclass(frozen=True)
 class Collected:
     """The files of one task on this machine: paths of stdout, stderr (None if there are none) and outputs."""
 
     stdout: Path | None
     stderr: Path | None
     outputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class CollectedSubtask:
+    """The files of one subtask on this machine; ``missing`` says why there are none, and is empty otherwise."""
+
+    id: int
+    files: Collected
+    missing: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
@@ -77,11 +77,20 @@ def send_file(blob: BlobClient, path: Path) -> int:
 
 def fetch_blob(blob: BlobClient, size: int, path: Path) -> Path:
     """Downloads a blob to a file, which appears under its name only when it is whole."""
+
+    def download(file: IO[bytes]) -> None:
+        if size:
+            blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(file)
+
+    return write_whole(path, download)
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
+    """Writes a file, which appears under its name only when it is whole; its directory is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{digest(path.name)[:16]}.part")
     with partial.open("wb") as file:
-        if size:
-            blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(file)
+        write(file)
     partial.replace(path)
     return path
 

@@ -11,7 +11,7 @@ from tasks.poller import JobPoller
 from tasks.records import AddedTask, EndedTask
 from tasks.stage import stage
 
-_DEADLINE = timedelta(hours=24)
+DEADLINE = timedelta(hours=24)
 
 
 @dataclass
@@ -26,7 +26,11 @@ _pollers: dict[tuple[str, str], _Shared] = {}
 
 @contextmanager
 def job_poller(
-    account: AzureBatchAccount, job_id: str, pool_id: str, deadline: timedelta = _DEADLINE
+    account: AzureBatchAccount,
+    job_id: str,
+    pool_id: str,
+    deadline: timedelta = DEADLINE,
+    instances: int | None = None,
 ) -> Iterator[JobPoller]:
     """The poller of a job, shared by all in this process who ask for it while it lives.
 
@@ -35,13 +39,15 @@ def job_poller(
         job_id: the job.
         pool_id: the job's pool.
         deadline: how long the tasks may take from now on; the first who asks decides.
+        instances: nodes that a multi-instance task of the job needs; None if there is none.
     """
     key = (account.endpoint, job_id)
     with _lock:
         shared = _pollers.get(key)
         if shared is None or shared.poller.stopped:
-            shared = _pollers[key] = _Shared(JobPoller(account.get_client(), job_id, pool_id, deadline))
-            shared.poller.start()
+            poller = JobPoller(account.get_client(), job_id, pool_id, deadline, instances)
+            shared = _pollers[key] = _Shared(poller)
+            poller.start()
         shared.users += 1
     try:
         yield shared.poller
@@ -60,7 +66,8 @@ def wait_for_tasks(
     job_id: str,
     pool_id: str,
     tasks: Sequence[AddedTask],
-    deadline: timedelta = _DEADLINE,
+    deadline: timedelta = DEADLINE,
+    instances: int | None = None,
 ) -> list[EndedTask]:
     """Waits until tasks have ended and says how: a failed task is a result, not an error.
 
@@ -70,6 +77,7 @@ def wait_for_tasks(
         pool_id: the job's pool, looked at when no task moves.
         tasks: the tasks to wait for.
         deadline: how long they may take from now on.
+        instances: nodes that a multi-instance task among them needs at a time; None if there is none.
 
     Returns:
         One record for each task, in the same order.
@@ -80,7 +88,7 @@ def wait_for_tasks(
         DeadlineExceeded: the tasks took too long.
         ServiceFailure: Batch refused or failed a request, again and again.
     """
-    with job_poller(account, job_id, pool_id, deadline) as poller:
+    with job_poller(account, job_id, pool_id, deadline, instances) as poller:
         ends = poller.wait([task.task_id for task in tasks])
     return [EndedTask(**vars(task), end=end) for task, end in zip(tasks, ends, strict=True)]
 

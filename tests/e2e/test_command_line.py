@@ -1,7 +1,8 @@
-"""``python -m flows.map_flow``, as a user runs it."""
+"""``python -m flows.map_flow`` and ``python -m flows.mpi_flow``, as a user runs them."""
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,27 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from flows.examples import example
+from tests.e2e.conftest import environment, run_flow
 from tests.processes import descendants, wait_until
-
-LIMIT = 240
-
-
-def environment(**changes: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LOCALBATCH_"))}
-    return kept | {"PREFECT_HOME": os.environ["PREFECT_HOME"]} | changes
-
-
-def map_flow(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.map_flow", *arguments]
-    return subprocess.run(
-        command, env=environment(**variables), capture_output=True, text=True, timeout=LIMIT, check=False
-    )
 
 
 def test_json_is_the_last_thing_on_standard_output(two_files: Path, tmp_path: Path, prefect_server: str) -> None:
-    done = map_flow(
-        "--inputs", str(two_files), "--command", "wc -c < {input}", "--results", str(tmp_path / "out"), "--json",
-        PREFECT_API_URL=prefect_server,
+    done = run_flow(
+        "map_flow", "--inputs", str(two_files), "--command", "wc -c < {input}", "--results", str(tmp_path / "out"),
+        "--json", PREFECT_API_URL=prefect_server,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -39,40 +28,74 @@ def test_json_is_the_last_thing_on_standard_output(two_files: Path, tmp_path: Pa
     assert [int(Path(task["stdout"]).read_text()) for task in result["tasks"]] == [5, 10]
 
 
+def test_json_of_an_mpi_run_has_the_exit_code_and_every_subtask(tmp_path: Path, prefect_server: str) -> None:
+    done = run_flow(
+        "mpi_flow", "--nodes", "2", "--results", str(tmp_path), "--json", PREFECT_API_URL=prefect_server
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["counts"] == {"succeeded": 1, "failed": 0, "skipped": 0}
+    assert (result["exit_code"], result["tasks"][0]["exit_code"]) == (0, 0)
+    (subtask,) = result["subtasks"]
+    assert (subtask["id"], subtask["state"], subtask["exit_code"]) == (1, "completed", 0)
+    assert subtask["node_id"] not in (None, result["tasks"][0]["node_id"])
+    assert "Total sum = 23" in Path(result["tasks"][0]["stdout"]).read_text()
+    assert Path(subtask["stdout"]).parent == tmp_path / result["tasks"][0]["task_id"] / "subtask-1"
+
+
 def test_a_failed_task_gives_status_1_and_its_exit_code(two_files: Path, tmp_path: Path, prefect_server: str) -> None:
-    done = map_flow(
-        "--inputs", str(two_files), "--command", "grep alpha {input} || exit 3", "--results", str(tmp_path), "--json",
-        PREFECT_API_URL=prefect_server,
+    done = run_flow(
+        "map_flow", "--inputs", str(two_files), "--command", "grep alpha {input} || exit 3", "--results", str(tmp_path),
+        "--json", PREFECT_API_URL=prefect_server,
     )  # fmt: skip
     assert done.returncode == 1
     assert [task["exit_code"] for task in json.loads(done.stdout)["tasks"]] == [0, 3]
     assert "exit code 3" in done.stderr
 
 
+def test_a_rank_that_fails_gives_status_1_and_its_exit_code(tmp_path: Path, prefect_server: str) -> None:
+    done = run_flow(
+        "mpi_flow", "--app", str(example("mpi") / "app"), "--nodes", "2", "--results", str(tmp_path), "--json",
+        "--command", "python3 -m mpi4py {app}/ring.py --fail-rank 1 --exit-code 7", PREFECT_API_URL=prefect_server,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["exit_code"] == 7
+    assert "exit code 7" in done.stderr
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("flow", "arguments"),
     [
-        ("--inputs", "/no/such/*.csv", "--command", "cat {input}"),
-        ("--inputs", "README.md", "README.md", "--command", "cat {input}"),
-        ("--inputs", "README.md", "--command", "cat {inptu}"),
-        ("--inputs", "README.md", "--command", "{app}/x", "--app", "/no/such/program"),
-        ("--inputs", "README.md", "--command", "cat", "--nodes", "0"),
-        ("--inputs", "README.md", "--command", "cat", "--slots", "-1"),
-        ("--inputs", "README.md", "--command", "cat", "--outputs", "../x"),
-        ("--inputs", "README.md"),
-        ("--inputs", "", "--command", "cat {input}"),
-        ("--inputs", "README.md", "--command", "cat {input}", "--app", ""),
-        ("--inputs", "README.md", "--command", "cat {input}", "--results", "README.md/below"),
+        ("map_flow", ("--inputs", "/no/such/*.csv", "--command", "cat {input}")),
+        ("map_flow", ("--inputs", "README.md", "README.md", "--command", "cat {input}")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat {inptu}")),
+        ("map_flow", ("--inputs", "README.md", "--command", "{app}/x", "--app", "/no/such/program")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat", "--nodes", "0")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat", "--slots", "-1")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat", "--outputs", "../x")),
+        ("map_flow", ("--inputs", "README.md")),
+        ("map_flow", ("--inputs", "", "--command", "cat {input}")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat {input}", "--app", "")),
+        ("map_flow", ("--inputs", "README.md", "--command", "cat {input}", "--results", "README.md/below")),
+        ("mpi_flow", ("--nodes", "2", "--instances", "3")),
+        ("mpi_flow", ("--nodes", "0")),
+        ("mpi_flow", ("--ranks-per-node", "-1")),
+        ("mpi_flow", ("--mpi", "lam")),
+        ("mpi_flow", ("--slots", "2")),
+        ("mpi_flow", ("--command", "./solve", "--inputs", "no/such/mesh.txt")),
+        ("mpi_flow", ("--command", "./solve {input}")),
+        ("mpi_flow", ("--command", "./solve", "--application-command", "mpirun ./solve")),
     ],
 )
-def test_bad_input_gives_status_2_and_one_line(arguments: tuple[str, ...]) -> None:
-    done = map_flow(*arguments)
+def test_bad_input_gives_status_2_and_one_line(flow: str, arguments: tuple[str, ...]) -> None:
+    done = run_flow(flow, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{flow}: ")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> None:
-    done = map_flow("--results", str(tmp_path), PREFECT_HOME=str(tmp_path / "prefect"))
+    done = run_flow("map_flow", "--results", str(tmp_path), PREFECT_HOME=str(tmp_path / "prefect"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Input: ") == done.stdout.count("Node: ") == done.stdout.count("Host IP: ") == 4
     assert "The first reading" in done.stdout
@@ -86,24 +109,56 @@ def recorded_task_runs(home: Path) -> dict[str, int]:
         return dict(database.execute("SELECT state_type, count(*) FROM task_run GROUP BY state_type"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_process_is_left_when_the_flow_is_killed(how: signal.Signals, two_files: Path, tmp_path: Path) -> None:
+def test_the_default_mpi_run_prints_the_sum_and_a_table_of_subtasks(tmp_path: Path, prefect_server: str) -> None:
+    done = run_flow("mpi_flow", "--results", str(tmp_path), PREFECT_API_URL=prefect_server)
+    assert done.returncode == 0, done.stderr
+    assert "Total sum = 36" in done.stdout
+    table = done.stdout.partition("Subtask ")[2].splitlines()
+    assert [line.split()[:3] for line in table[1:3]] == [["1", "completed", "0"], ["2", "completed", "0"]]
+    assert done.stdout.endswith("1 succeeded, 0 failed, 0 skipped\n")
+
+
+def test_the_example_of_a_flow_of_ones_own_maps_solves_and_maps_again(tmp_path: Path, prefect_server: str) -> None:
+    command = [sys.executable, str(example("pipeline") / "flow.py"), "--results", str(tmp_path)]
+    variables = environment(PREFECT_API_URL=prefect_server)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    pictures = [Path(line) for line in done.stdout.splitlines()]
+    assert [picture.name for picture in pictures] == ["autumn.svg", "spring.svg", "summer.svg", "winter.svg"]
+    days = [re.search(r">\w+: (\d+) days<", picture.read_text()) for picture in pictures]
+    readings = (path.read_text() for path in (example("pipeline") / "inputs").iterdir())
+    assert sum(int(found[1]) for found in days if found) == sum(len(text.splitlines()) for text in readings)
+
+
+@pytest.mark.parametrize(
+    ("flow", "how"),
+    [
+        ("map_flow", signal.SIGKILL),
+        ("map_flow", signal.SIGTERM),
+        ("map_flow", signal.SIGINT),
+        ("mpi_flow", signal.SIGKILL),
+    ],
+)
+def test_no_process_is_left_when_the_flow_is_killed(
+    flow: str, how: signal.Signals, two_files: Path, tmp_path: Path
+) -> None:
     marker = tmp_path / "started"
+    script = f"touch {marker}; sleep 300"
     command = [
-        sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
-        "--command", f"touch {marker}; sleep 300",
+        sys.executable, "-m", f"flows.{flow}", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
+        "--command", script if flow == "map_flow" else f"/bin/bash -c '{script}'",
     ]  # fmt: skip
     variables = environment(PREFECT_HOME=str(tmp_path / "prefect"))
-    flow = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         wait_until(marker.exists, 120)
-        ours = descendants(flow.pid)
+        ours = descendants(process.pid)
         assert len(ours) > 4
-        os.killpg(flow.pid, how)  # as Ctrl-C in a terminal does
-        said = flow.communicate(timeout=30)[1]
-        wait_until(lambda: not any(process.alive() for process in ours), 10)
+        os.killpg(process.pid, how)  # as Ctrl-C in a terminal does
+        said = process.communicate(timeout=30)[1]
+        wait_until(lambda: not any(one.alive() for one in ours), 10)
         if how == signal.SIGINT:
-            assert flow.returncode == 130
+            assert process.returncode == 130
             assert said.splitlines()[-1] == "map_flow: interrupted; what the run had made has been deleted."
     finally:
-        flow.kill()
+        process.kill()

@@ -1,4 +1,4 @@
-"""The deployment of the map flow: deployed to a Prefect server, picked up by a worker, finished."""
+"""The deployments of the flows: deployed to a Prefect server, picked up by a worker, finished."""
 
 import json
 import os
@@ -65,16 +65,19 @@ def prefect(tmp_path: Path) -> Iterator[Prefect]:
         server.wait(30)
 
 
-def test_the_deployed_flow_is_run_by_a_worker_and_finishes(prefect: Prefect, tmp_path: Path) -> None:
+def test_the_deployed_flows_are_run_by_a_worker_and_finish(prefect: Prefect, tmp_path: Path) -> None:
     prefect.run("work-pool", "create", "azure-batch", "--type", "process")
     prefect.run("deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
     listed = json.loads(prefect.run("deployment", "inspect", "azure-batch-map/nightly-map", "--output", "json"))
     assert [schedule["schedule"]["cron"] for schedule in listed["schedules"]] == ["15 2 * * *"]
     worker = prefect.start("worker", "start", "--pool", "azure-batch")
     try:
-        run = json.dumps({"results": str(tmp_path / "results"), "nodes": 2, "slots": 1})
-        prefect.run("deployment", "run", "azure-batch-map/nightly-map", "--param", f"run={run}", "--watch")
+        for name in ("azure-batch-map/nightly-map", "azure-batch-mpi/mpi"):
+            run = json.dumps({"results": str(tmp_path / name)})
+            prefect.run("deployment", "run", name, "--param", f"run={run}", "--watch")
     finally:
         worker.terminate()
         worker.wait(60)
-    assert len(list((tmp_path / "results").glob("*/stdout.txt"))) == 4
+    assert len(list((tmp_path / "azure-batch-map" / "nightly-map").glob("*/stdout.txt"))) == 4
+    (stdout,) = (tmp_path / "azure-batch-mpi" / "mpi").glob("mpi-*/stdout.txt")
+    assert "Total sum = 36" in stdout.read_text()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.arguments import parse_map_arguments
+from flows.arguments import parse_arguments
+from flows.entries import MAP, MPI, Entry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -29,12 +30,16 @@ def test_every_example_is_python(code: str) -> None:
     compile(code, "README.md", "exec")
 
 
-def test_every_option_of_the_table_exists(capsys: pytest.CaptureFixture[str]) -> None:
+def options(entry: Entry, capsys: pytest.CaptureFixture[str]) -> set[str]:
     with pytest.raises(SystemExit):
-        parse_map_arguments(["--help"])
-    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    table = [line for line in README.splitlines() if line.startswith("| `--")]
-    assert set(re.findall(r"`(--[a-z-]+)`", "\n".join(table))) == options
+        parse_arguments(entry, ["--help"])
+    return set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+
+
+def test_every_option_of_the_tables_exists_and_none_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    tables = [line for line in README.splitlines() if line.startswith("| `--")]
+    named = set(re.findall(r"`(--[a-z-]+)`", "\n".join(tables)))
+    assert named == options(MAP, capsys) | options(MPI, capsys)
 
 
 def test_the_example_with_localbatch_alone_runs(tmp_path: Path) -> None:

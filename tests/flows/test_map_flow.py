@@ -13,6 +13,7 @@ from tasks.cleanup import delete_created
 from tasks.errors import BadInput
 from tasks.pool import create_pool
 from tasks.records import Created, PoolPlan
+from tests.flows.conftest import left_behind
 from tests.hostile import HOSTILE_NAMES
 
 Run = Callable[..., MapResult]
@@ -27,14 +28,6 @@ def run(account_name: str | None, tmp_path: Path) -> Run:
         return map_flow(MapParameters.model_validate(given))
 
     return run
-
-
-def left_behind(account: AzureBatchAccount) -> list[str]:
-    client, storage = account.get_client(), account.storage.get_client()
-    left = [job.id or "" for job in client.list_jobs() if job.state != "deleting"]
-    left += [pool.id or "" for pool in client.list_pools() if pool.state != "deleting"]
-    left += [container.name for container in storage.list_containers()]
-    return [name for name in left if name.startswith("map-")]
 
 
 def texts(result: MapResult) -> list[str]:
@@ -135,6 +128,13 @@ def test_a_pool_that_exists_is_used_and_kept(account: AzureBatchAccount, two_fil
     assert (result.pool_id, result.counts.succeeded) == ("kept-pool", 2)
     assert account.get_client().get_pool("kept-pool").state == "active"
     delete_created(account, Created(pool_id="kept-pool"))
+
+
+def test_a_pool_for_mpi_is_refused(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
+    create_pool(account, PoolPlan("for-mpi", 1, 1, "standard_d2s_v3", inter_node=True))
+    with pytest.raises(BadInput, match="made for MPI tasks"):
+        run(pool="for-mpi", inputs=[str(two_files)], command="cat {input}")
+    delete_created(account, Created(pool_id="for-mpi"))
 
 
 def test_a_pile_of_outputs_and_a_file_named_like_a_log_are_kept(two_files: Path, run: Run) -> None:

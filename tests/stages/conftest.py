@@ -41,8 +41,8 @@ class Bench:
         self.account, self.pool_id = account, pool_id
         self.job_id = f"job-{uuid.uuid4()}"
 
-    def create_job(self, program: Program | None = None) -> None:
-        create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program))
+    def create_job(self, program: Program | None = None, setup: str | None = None) -> None:
+        create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program, setup=setup))
 
     def plan(self, command: str, outputs: tuple[str, ...] = ()) -> TaskPlan:
         return TaskPlan(command, output_container=self.job_id, outputs=outputs)

@@ -8,8 +8,9 @@ from azure.batch import models
 
 from blocks.azure_batch import AzureBatchAccount
 from tasks.cleanup import delete_created
+from tasks.diagnosis import diagnose_pool
 from tasks.errors import BadInput, PoolUnusable, ServiceFailure
-from tasks.pool import check_pool, create_pool, diagnose_pool
+from tasks.pool import check_pool, create_pool
 from tasks.records import Created, PoolPlan
 from tests.processes import wait_until
 

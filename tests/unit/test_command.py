@@ -68,3 +68,39 @@ def test_a_command_that_cannot_be_right_is_refused_in_one_line(command: str, com
 def test_app_without_a_program_is_refused() -> None:
     with pytest.raises(BadInput, match="--app"):
         parse_template("{app}/run").script(None)
+
+
+def test_app_without_a_program_can_be_refused_before_there_is_one() -> None:
+    with pytest.raises(BadInput, match="--app"):
+        parse_template("{app}/run", has_program=False)
+    assert parse_template("run", has_program=False).script(None) == "run"
+
+
+def test_a_command_has_the_placeholders_it_is_given() -> None:
+    template = parse_template("{app}/run {shared}/a '{{}}'", {"shared": "SHARED"})
+    assert template.script("APP") == '"${APP}"/run "${SHARED}"/a \'{}\''
+    with pytest.raises(BadInput, match=r"there are \{shared\}, \{app\}"):
+        parse_template("cat {input}", {"shared": "SHARED"})
+
+
+@pytest.mark.parametrize(
+    ("command", "is_one"),
+    [
+        ("run a b", True),
+        ("run > out.txt 2>&1", True),
+        ("run &> out.txt", True),
+        ("run 'a;b' \"c|d\" e\\;f", True),
+        ("run $(list; of) <(things)", True),
+        ("run \\\n  --long", True),
+        ("run\n", True),
+        ("run; run", False),
+        ("run && run", False),
+        ("run || run", False),
+        ("run | sort", False),
+        ("run &", False),
+        ("run\nrun", False),
+        ("run {app}; run", False),
+    ],
+)
+def test_it_is_known_whether_a_command_is_one(command: str, is_one: bool) -> None:
+    assert parse_template(command).is_one_command is is_one

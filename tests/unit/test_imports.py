@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -63,6 +64,11 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
 def test_localbatch_is_met_only_through_its_launcher(path: Path) -> None:
     inside = {imported for imported in imports(path) if imported.partition(".")[0] == "localbatch"}
     assert inside <= {LOCALBATCH_DOOR}
+
+
+def test_bad_arguments_are_told_without_importing_prefect() -> None:
+    code = "import sys, flows.main, flows.entries; sys.exit('prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("path", [param for param in ALL if str(param.id).endswith("__init__.py")])

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.names import blob_name, digest, package_variable, task_id
+from tasks.names import blob_name, digest, multi_instance_id, package_variable, task_id
 
 
 @given(st.text(), st.text())
@@ -31,6 +31,12 @@ def test_other_work_has_another_id() -> None:
 
 def test_an_id_begins_with_the_name_of_the_input() -> None:
     assert task_id("", "cat", (), "data/sample 7.txt", "v").startswith("sample-7-")
+
+
+def test_an_mpi_task_has_an_id_of_its_work() -> None:
+    assert re.fullmatch(r"mpi-[0-9a-f]{12}", multi_instance_id("p", "3", "run"))
+    assert multi_instance_id("p", "3", "run") == multi_instance_id("p", "3", "run")
+    assert len({multi_instance_id(*parts) for parts in (("p", "3"), ("q", "3"), ("p", "4"), ("p", "3", ""))}) == 4
 
 
 def test_texts_in_a_digest_are_kept_apart() -> None:

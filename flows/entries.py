@@ -1,0 +1,40 @@
+"""The flows that the command line knows. Nothing here imports Prefect, which takes seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flows.mpi_parameters import MpiParameters
+from flows.parameters import MapParameters, RunParameters
+from flows.preflight import check_locally, check_mpi_locally
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A flow as ``python -m flows.<name>`` runs it.
+
+    Attributes:
+        name: of the flow's module, and of the flow in it.
+        description: what ``--help`` says.
+        parameters: what it can be asked for.
+        check: refuses what can be seen to be wrong before Prefect is imported.
+    """
+
+    name: str
+    description: str
+    parameters: type[RunParameters]
+    check: Callable[[Any], None]
+
+
+MAP = Entry(
+    "map_flow",
+    "Runs one program over many inputs on Azure Batch or a local Azure. Default: the bundled example.",
+    MapParameters,
+    check_locally,
+)
+MPI = Entry(
+    "mpi_flow",
+    "Runs one MPI program over several nodes of Azure Batch or a local Azure. Default: the bundled example.",
+    MpiParameters,
+    check_mpi_locally,
+)

@@ -1,0 +1,49 @@
+"""The MPI flow: one program over several nodes at once, as a multi-instance task.
+
+python -m flows.mpi_flow                                                    the bundled example, on a local Azure
+python -m flows.mpi_flow --app DIR --command '{app}/solver --steps 100'     your own
+"""
+
+import sys
+
+if __name__ == "__main__":  # first of all, so that bad arguments are told before the seconds Prefect takes to import
+    from flows.entries import MPI
+    from flows.main import main
+
+    sys.exit(main(MPI))
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.account import open_account
+from flows.artifacts import publish_results, publish_subtasks
+from flows.mpi_parameters import MpiParameters
+from flows.mpi_run import run_mpi
+from flows.preflight import check_mpi_locally
+from flows.recording import wait_until_recorded
+from flows.results import MpiResult, TasksFailed
+
+
+@flow(name="azure-batch-mpi", flow_run_name="mpi", persist_result=False)
+def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 - Prefect shows the default in its form
+    """Runs one MPI program over several nodes of Azure Batch at once.
+
+    Args:
+        run: what to run, with how many ranks, and where.
+
+    Returns:
+        How the program fared, and each node.
+
+    Raises:
+        BadInput: what was asked for cannot be run; nothing has been created.
+        TasksFailed: the program failed; the error holds the whole result.
+    """
+    check_mpi_locally(run)
+    with open_account(run.account, run.mpi) as account:
+        result = run_mpi(account, run, f"mpi-{flow_run.id}")
+    publish_results(result, "batch-mpi-results")
+    publish_subtasks(result, "batch-mpi-subtasks")
+    wait_until_recorded()
+    if result.counts.failed:
+        raise TasksFailed(result)
+    return result

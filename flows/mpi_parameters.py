@@ -1,0 +1,133 @@
+"""What an MPI run can be asked for."""
+
+from typing import Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from flows.parameters import RunParameters, complaining
+from tasks.command import parse_template
+from tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi, application_script
+from tasks.records import Program
+
+EXAMPLE_COMMAND = "python3 -m mpi4py {app}/ring.py numbers.txt numbers2.txt"
+
+_SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
+
+
+class MpiParameters(RunParameters):
+    """One MPI program over several nodes of Azure Batch at once: a single multi-instance task."""
+
+    model_config = ConfigDict(title="MPI run")
+
+    inputs: list[str] = Field(
+        default_factory=list,
+        title="Common files",
+        description=(
+            "Files that every node gets, in the ranks' working directory: local files, globs or directories, or blobs "
+            "as az://container/prefix."
+        ),
+    )
+    command: str = Field(
+        default="",
+        title="Command",
+        description=(
+            "The MPI program and its arguments, for which the launcher line is made. Not given: the bundled example. "
+            "Placeholders in all commands: {app}, {shared}; write {{ and }} for braces."
+        ),
+    )
+    nodes: int = Field(
+        default=3, ge=1, title="Nodes", description="Number of VMs in the pool that is made for the run."
+    )
+    slots: int = Field(default=1, ge=1, title="Slots", description="Task slots of a node: 1, as Batch asks for MPI.")
+    application_command: str = Field(
+        default="",
+        title="Application command",
+        description="Instead of a command: the whole line that runs on the first node, launcher included.",
+    )
+    coordination_command: str = Field(
+        default="hostname",
+        min_length=1,
+        title="Coordination command",
+        description="What runs on every node before the program.",
+    )
+    setup: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Setup",
+        description="What prepares each node once, in the directory of the program, such as a compiler's call.",
+    )
+    mpi: Mpi = Field(
+        default=DEFAULT_MPI, title="MPI", description="The MPI on the nodes: mpich, mvapich, openmpi, intel."
+    )
+    ranks_per_node: int = Field(default=1, ge=1, title="Ranks per node", description="Ranks that run on each node.")
+    instances: int | None = Field(
+        default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: all nodes."
+    )
+    fabric: Fabric = Field(
+        default="tcp", title="Fabric", description="The network between the nodes: tcp or infiniband."
+    )
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        if self.slots > 1:
+            raise ValueError(f"--slots: an MPI task needs nodes of 1 slot, not {self.slots}: leave the option out")
+        if self.instances and self.instances > self.nodes and not self.pool:
+            raise ValueError(f"--instances: {self.instances} are more than the {self.nodes} nodes of --nodes")
+        return self
+
+    @model_validator(mode="after")
+    def _commands_can_run(self) -> Self:
+        if self.command and self.application_command:
+            raise ValueError("--command and --application-command exclude each other: give one of them")
+        if (self.inputs or self.app or self.setup) and self.is_example:
+            raise ValueError("--command is missing: say what runs on the nodes, or leave all out for the example")
+        for option, text, variables in (
+            ("command", self.command, MPI_VARIABLES),
+            ("application-command", self.application_command, MPI_VARIABLES),
+            ("coordination-command", self.coordination_command, MPI_VARIABLES),
+            ("setup", self.setup, {}),
+        ):
+            if text:
+                with complaining(option):
+                    parse_template(text, variables, has_program=self.app is not None or self.is_example)
+        if self.command and not parse_template(self.command, MPI_VARIABLES).is_one_command:
+            raise ValueError(
+                "--command: mpirun starts one program with its arguments; put more into a script, or give the whole "
+                "line with --application-command"
+            )
+        return self
+
+    @property
+    def is_example(self) -> bool:
+        """Whether nothing was said of what to run."""
+        return not self.command and not self.application_command
+
+    @property
+    def label(self) -> str:
+        """What runs, as it was written."""
+        return self.application_command or self.command or EXAMPLE_COMMAND
+
+    @property
+    def task_instances(self) -> int:
+        """Nodes that the program runs on."""
+        return self.instances or self.nodes
+
+    def application_script(self, program: Program | None) -> str:
+        """The script of the primary: the line as it was given, or the launcher's made for the command."""
+        script = parse_template(self.label, MPI_VARIABLES).script(program.variable if program else None)
+        if self.application_command:
+            return script
+        return application_script(Launch(self.mpi, self.task_instances, self.ranks_per_node, self.fabric), script)
+
+    def coordination_script(self, program: Program | None) -> str:
+        """The script that runs on every node before the program."""
+        return parse_template(self.coordination_command, MPI_VARIABLES).script(program.variable if program else None)
+
+    def setup_script(self, program: Program | None) -> str | None:
+        """The script that prepares each node; None if there is nothing to do."""
+        if self.setup is None:
+            return None
+        # A preparation task is not told its directory by the variable that other tasks find it by.
+        shipped = program is not None and program.package is None
+        variable = _SETUP_DIRECTORY_VARIABLE if shipped else program.variable if program else None
+        return parse_template(self.setup, {}).script(variable)

@@ -1,0 +1,67 @@
+"""Adding tasks to a job: up to 100 in a request, each answer looked at."""
+
+from collections.abc import Sequence
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError
+
+from tasks.errors import ServiceFailure
+
+MAX_TASKS_PER_REQUEST = 100
+
+_ATTEMPTS = 3
+
+
+def add_all(client: BatchClient, job_id: str, options: Sequence[models.BatchTaskCreateOptions]) -> None:
+    """Adds tasks to a job; those that are there already with the same command line are taken for added.
+
+    Raises:
+        ServiceFailure: the service refused a task, or failed again and again.
+        HttpResponseError: it refused a whole request.
+    """
+    # Not BatchClient.create_tasks: it repeats a failing request for ever and takes some refused tasks for added ones.
+    pending, attempts = list(options), _ATTEMPTS
+    while pending and attempts:
+        groups = [
+            pending[start : start + MAX_TASKS_PER_REQUEST] for start in range(0, len(pending), MAX_TASKS_PER_REQUEST)
+        ]
+        pending = [refused for group in groups for refused in _add_group(client, job_id, group)]
+        attempts -= 1
+    if pending:
+        message = f"Could not add {len(pending)} tasks to job {job_id!r}: the service failed."
+        raise ServiceFailure(message, retryable=True)
+
+
+def _add_group(
+    client: BatchClient, job_id: str, group: list[models.BatchTaskCreateOptions]
+) -> list[models.BatchTaskCreateOptions]:
+    """Adds up to 100 tasks, by halves where the request is too large; returns those the service failed to add."""
+    try:
+        answer = client.create_task_collection(job_id, models.BatchTaskGroup(task_values=group))
+    except HttpResponseError as error:
+        if error.status_code != 413 or len(group) == 1:
+            raise
+        middle = len(group) // 2
+        return _add_group(client, job_id, group[:middle]) + _add_group(client, job_id, group[middle:])
+    failed = {result.task_id for result in answer.result_values or [] if _failed(client, job_id, result, group)}
+    return [options for options in group if options.id in failed]
+
+
+def _failed(
+    client: BatchClient,
+    job_id: str,
+    result: models.BatchTaskCreateResult,
+    group: list[models.BatchTaskCreateOptions],
+) -> bool:
+    status = str.lower(result.status)  # the service's casing is not the SDK's
+    if status == "success":
+        return False
+    if status == "servererror":
+        return True
+    code = result.error.code if result.error else ""
+    if code == "TaskExists":
+        wanted = next(options for options in group if options.id == result.task_id)
+        if client.get_task(job_id, result.task_id, select=["id,commandLine"]).command_line == wanted.command_line:
+            return False
+    message = result.error.message.value if result.error and result.error.message else "no reason given"
+    raise ServiceFailure(f"Batch refused task {result.task_id!r} of job {job_id!r}: {code}: {message}", code=code or "")

@@ -1,0 +1,118 @@
+"""Why tasks do not start: what is wrong with a pool or its nodes, in a sentence that says what to do."""
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceNotFoundError
+
+from tasks.errors import PoolUnusable
+from tasks.logs import with_stderr
+from tasks.node_files import read_stderr
+
+DEAD_NODE_STATES = {"starttaskfailed", "unusable"}
+START_TASK_DIRECTORY = "startup"
+
+_PASSING_RESIZE_ERRORS = {"allocationfailed", "allocationtimedout"}
+_NODE_PROPERTIES = ["id,state,schedulingState,startTaskInfo,errors"]
+POOL_PROPERTIES = [
+    "id,state,allocationState,resizeErrors,enableAutoScale,enableInterNodeCommunication,taskSlotsPerNode,"
+    "currentDedicatedNodes,currentLowPriorityNodes,targetDedicatedNodes,targetLowPriorityNodes"
+]
+
+
+def read_pool(client: BatchClient, pool_id: str) -> models.BatchPool:
+    """A pool that tasks wait for, with what a diagnosis needs.
+
+    Raises:
+        PoolUnusable: it is gone, or going.
+    """
+    try:
+        pool = client.get_pool(pool_id, select=POOL_PROPERTIES)
+    except ResourceNotFoundError:
+        raise PoolUnusable(f"The pool {pool_id!r} is gone, and tasks wait for it.") from None
+    if str.lower(pool.state or "") == "deleting":
+        raise PoolUnusable(f"The pool {pool_id!r} is being deleted, and tasks wait for it.")
+    return pool
+
+
+def read_nodes(client: BatchClient, pool_id: str) -> list[models.BatchNode]:
+    """The nodes of a pool, with what a diagnosis needs."""
+    return list(client.list_nodes(pool_id, select=_NODE_PROPERTIES))
+
+
+def is_steady(pool: models.BatchPool) -> bool:
+    """Whether the pool gets no more nodes by itself, for now."""
+    return str.lower(pool.allocation_state or "") == "steady"
+
+
+def current_nodes(pool: models.BatchPool) -> int:
+    """Nodes that a pool has, dedicated and spot."""
+    return (pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0)
+
+
+def target_nodes(pool: models.BatchPool) -> int:
+    """Nodes that a pool shall have, dedicated and spot."""
+    return (pool.target_dedicated_nodes or 0) + (pool.target_low_priority_nodes or 0)
+
+
+def diagnose_pool(client: BatchClient, pool_id: str) -> None:
+    """Says why no task can run on a pool, if that is so.
+
+    Raises:
+        PoolUnusable: the pool is gone, could not get its nodes, or has only nodes that failed to start.
+    """
+    pool = read_pool(client, pool_id)
+    if not is_steady(pool):
+        return
+    if current_nodes(pool) == 0 and pool.resize_errors:
+        raise PoolUnusable(f"The pool {pool_id!r} got no node: {describe_resize(pool.resize_errors)}")
+    nodes = read_nodes(client, pool_id)
+    if nodes and all(str.lower(node.state or "") in DEAD_NODE_STATES for node in nodes):
+        raise PoolUnusable(f"No node of pool {pool_id!r} can run a task. {describe_node(client, pool_id, nodes[0])}")
+
+
+def diagnose_instances(client: BatchClient, pool_id: str, instances: int) -> None:
+    """Says why a task of several instances cannot start on a pool, if that is so: Batch lets it wait for ever.
+
+    Raises:
+        PoolUnusable: the pool has not the shape that such a task needs, or too few nodes.
+    """
+    pool = read_pool(client, pool_id)
+    if complaint := complaint_about_shape(pool):
+        raise PoolUnusable(f"The task would wait for ever: {complaint}")
+    if is_steady(pool) and not pool.enable_auto_scale and current_nodes(pool) < instances:
+        raise PoolUnusable(
+            f"The task would wait for ever: it needs {instances} nodes at a time, and pool {pool_id!r} has "
+            f"{current_nodes(pool)}. Resize the pool."
+        )
+
+
+def complaint_about_shape(pool: models.BatchPool) -> str | None:
+    """Why no task of several instances runs on a pool, however many nodes it has; None if it can.
+
+    Source: "Use multi-instance tasks to run MPI applications in Batch", Microsoft Learn.
+    """
+    if not pool.enable_inter_node_communication:
+        return (
+            f"the nodes of pool {pool.id!r} cannot talk to each other: use a pool made with inter-node communication."
+        )
+    if (pool.task_slots_per_node or 1) > 1:
+        return f"the nodes of pool {pool.id!r} have {pool.task_slots_per_node} task slots: use a pool with one slot."
+    return None
+
+
+def describe_resize(errors: list[models.ResizeError]) -> str:
+    """Why a pool did not get the nodes it was to have, and what to do."""
+    reasons = "; ".join(f"{error.code}: {error.message}" for error in errors)
+    passing = all((error.code or "").lower() in _PASSING_RESIZE_ERRORS for error in errors)
+    hint = "Try again later or with another --vm-size." if passing else "Ask for fewer nodes or more quota."
+    return f"{reasons.rstrip('.')}. {hint}"
+
+
+def describe_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
+    """Why a node runs no tasks, with the end of its start task's standard error if that is the reason."""
+    name, info = f"Node {node.id}", node.start_task_info
+    if info and info.failure_info:
+        code = "no exit code" if info.exit_code is None else f"exit code {info.exit_code}"
+        reason = f"{name}: its start task failed ({code}, {info.failure_info.code}: {info.failure_info.message})"
+        return with_stderr(reason, read_stderr(client, pool_id, node.id or "", START_TASK_DIRECTORY))
+    errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
+    return f"{name}: it is {str.lower(node.state or '')}" + (f" ({errors})" if errors else "")

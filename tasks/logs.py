@@ -1,0 +1,27 @@
+"""The last lines of a task's logs."""
+
+from pathlib import Path
+
+TAIL_BYTES = 4000
+
+_TAIL_LINES = 10
+
+
+def tail(path: Path | None) -> str:
+    """The last lines of a log, at most 10 lines and 4,000 bytes; empty if there is none."""
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return last_lines(file.read())
+
+
+def last_lines(content: bytes) -> str:
+    """The last lines of a piece of a log, at most 10."""
+    return "\n".join(content.decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:])
+
+
+def with_stderr(message: str, stderr: str) -> str:
+    """A message, and on the same line the last lines of a standard error; the message alone if there are none."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return f"{message}; stderr ends: {' / '.join(lines)}" if lines else message

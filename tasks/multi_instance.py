@@ -1,0 +1,94 @@
+"""Stage: one task that runs on several nodes at once, such as an MPI program."""
+
+from collections.abc import Sequence
+
+from azure.batch import models
+
+from blocks.azure_batch import AzureBatchAccount
+from tasks import transfer
+from tasks.adding import add_all
+from tasks.command import shell_command
+from tasks.common_files import check_common_names
+from tasks.errors import BadInput, translated
+from tasks.links import read_link, write_link
+from tasks.names import multi_instance_id
+from tasks.output_files import shared_output_files
+from tasks.patterns import parse_pattern
+from tasks.records import AddedTask, MultiInstancePlan, Program, StoredInput
+from tasks.stage import stage
+
+_FOLDER = "0000000"
+
+
+def submit_multi_instance(
+    account: AzureBatchAccount,
+    job_id: str,
+    common_files: Sequence[StoredInput],
+    plan: MultiInstancePlan,
+    program: Program | None = None,
+) -> AddedTask:
+    """Adds one task that runs on several nodes at once. A repeated call finds the task that is there.
+
+    The coordination command runs on every node, then the application command on one of them, the primary. On each
+    node the common files lie in ``AZ_BATCH_TASK_SHARED_DIR``, one above the working directory of the two commands.
+
+    Args:
+        account: the Batch account and its storage.
+        job_id: the job; its pool must have inter-node communication and one task slot per node.
+        common_files: files that every node gets, under their own names.
+        plan: the task.
+        program: the program that the commands use.
+
+    Raises:
+        BadInput: impossible numbers, names of common files or patterns; nothing has been created.
+        ServiceFailure: Batch refused or failed the request, or the id belongs to another task.
+    """
+    if plan.instances < 1:
+        raise BadInput(f"A multi-instance task needs at least 1 instance, not {plan.instances}.")
+    check_common_names(item.name for item in common_files)
+    for pattern in plan.outputs:
+        parse_pattern(pattern)
+    name = _task_id(common_files, plan, program)
+    added = AddedTask(0, plan.label, name, f"{_FOLDER}/{name}")
+    with translated(f"add task {name!r} to job {job_id!r}"):
+        transfer.ensure_container(account.storage.get_client(), plan.output_container)
+        add_all(account.get_client(), job_id, [_options(account, added, common_files, plan)])
+    return added
+
+
+def _task_id(common_files: Sequence[StoredInput], plan: MultiInstancePlan, program: Program | None) -> str:
+    files = [text for item in common_files for text in (item.name, item.version)]
+    work = (str(plan.instances), plan.coordination, plan.application, *plan.outputs)
+    return multi_instance_id(program.digest if program else "", *work, "files", *files)
+
+
+def _options(
+    account: AzureBatchAccount, task: AddedTask, common_files: Sequence[StoredInput], plan: MultiInstancePlan
+) -> models.BatchTaskCreateOptions:
+    link = write_link(account.storage, plan.output_container, plan.link_lifetime)
+    return models.BatchTaskCreateOptions(
+        id=task.task_id,
+        command_line=shell_command(plan.application),
+        multi_instance_settings=models.MultiInstanceSettings(
+            number_of_instances=plan.instances,
+            coordination_command_line=shell_command(plan.coordination),
+            common_resource_files=[
+                models.ResourceFile(
+                    http_url=read_link(account.storage, item.container, item.blob, plan.link_lifetime),
+                    file_path=item.name,
+                )
+                for item in common_files
+            ],
+        ),
+        # Between the nodes of a pool only this user can log in without a password, as launchers do.
+        user_identity=models.UserIdentity(
+            auto_user=models.AutoUserSpecification(
+                scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.NON_ADMIN
+            )
+        ),
+        output_files=shared_output_files(task.folder, plan.outputs, link),
+        constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),
+    )
+
+
+submit_multi_instance_task = stage(submit_multi_instance, name="Submit MPI task")

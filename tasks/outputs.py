@@ -1,0 +1,52 @@
+"""Stage: outputs of tasks as inputs of further tasks, from blob to node with no detour over this machine."""
+
+from collections.abc import Sequence
+
+from azure.storage.blob import BlobProperties
+
+from blocks.azure_storage import AzureStorageCredentials
+from tasks.errors import translated
+from tasks.inputs import BLOB_SCHEME
+from tasks.output_files import FILE_FOLDER, SHARED_FOLDER
+from tasks.records import AddedTask, StoredInput
+from tasks.stage import stage
+from tasks.task_directory import BATCH_FILES
+
+
+def list_outputs(storage: AzureStorageCredentials, container: str, tasks: Sequence[AddedTask]) -> list[StoredInput]:
+    """Names the outputs of tasks that have ended, as inputs for ``add_tasks`` or ``submit_multi_instance``.
+
+    Logs are left out. Of a multi-instance task these are the outputs of its primary, which Batch uploads alone.
+
+    Args:
+        storage: the storage account.
+        container: the container that the tasks uploaded to.
+        tasks: the tasks.
+
+    Returns:
+        One record for each file, in the order of the tasks, then by name.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request.
+    """
+    client = storage.get_client().get_container_client(container)
+    blobs: list[BlobProperties] = []
+    with translated(f"list the outputs in container {container!r}"):
+        for task in tasks:
+            for kind in (FILE_FOLDER, SHARED_FOLDER):
+                prefix = f"{task.folder}/{kind}/"
+                blobs += [blob for blob in client.list_blobs(prefix) if _is_output(kind, blob.name[len(prefix) :])]
+    return [_input(index, container, blob) for index, blob in enumerate(blobs)]
+
+
+def _is_output(kind: str, name: str) -> bool:
+    return kind == FILE_FOLDER or name not in BATCH_FILES  # ranks work beside the logs, which a pattern may match
+
+
+def _input(index: int, container: str, blob: BlobProperties) -> StoredInput:
+    label = f"{BLOB_SCHEME}{container}/{blob.name}"
+    version = (blob.etag or "").strip('"')
+    return StoredInput(index, label, blob.name.rpartition("/")[2], container, blob.name, version)
+
+
+list_outputs_task = stage(list_outputs, name="List outputs")

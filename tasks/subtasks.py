@@ -1,0 +1,165 @@
+"""Stages: wait for a multi-instance task and its subtasks; fetch the subtasks' files while their nodes are there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from blocks.azure_batch import AzureBatchAccount
+from tasks import node_files, transfer
+from tasks.errors import ServiceFailure, translated
+from tasks.intervals import growing_pauses
+from tasks.patterns import Pattern, parse_pattern
+from tasks.poller import describe_failure
+from tasks.records import (
+    AddedTask,
+    Collected,
+    CollectedSubtask,
+    EndedMultiInstanceTask,
+    Subtask,
+)
+from tasks.stage import stage
+from tasks.task_directory import BATCH_FILES, STDERR, STDOUT
+from tasks.wait import DEADLINE, wait_for_tasks
+
+_SELECT = ["id,state,exitCode,failureInfo,nodeInfo"]
+# The service ends subtasks after their task has ended, not together with it.
+_SETTLING = timedelta(seconds=30)
+
+
+def wait_for_multi_instance(
+    account: AzureBatchAccount,
+    job_id: str,
+    pool_id: str,
+    task: AddedTask,
+    instances: int,
+    deadline: timedelta = DEADLINE,
+    settling: timedelta = _SETTLING,
+) -> EndedMultiInstanceTask:
+    """Waits until a multi-instance task and its subtasks have ended: a failed task is a result, not an error.
+
+    Args:
+        account: the Batch account.
+        job_id: the job.
+        pool_id: the job's pool, looked at when the task does not start.
+        task: the task.
+        instances: nodes that it needs at a time.
+        deadline: how long it may take from now on.
+        settling: how long to wait for subtasks after the task has ended.
+
+    Raises:
+        PoolUnusable: the task cannot start on that pool.
+        JobEnded: the job ended before the task did.
+        DeadlineExceeded: the task took too long.
+        ServiceFailure: Batch refused or failed a request, again and again.
+    """
+    (ended,) = wait_for_tasks(account, job_id, pool_id, [task], deadline, instances)
+    with translated(f"list the subtasks of task {task.task_id!r}"):
+        subtasks = _settled(account.get_client(), job_id, task.task_id, settling)
+    return EndedMultiInstanceTask(**vars(ended), subtasks=subtasks)
+
+
+def list_subtasks(client: BatchClient, job_id: str, task_id: str) -> tuple[Subtask, ...]:
+    """The subtasks of a multi-instance task by id; none if the task is gone."""
+    try:
+        found = list(client.list_subtasks(job_id, task_id, select=_SELECT))
+    except ResourceNotFoundError:
+        return ()
+    return tuple(sorted((_subtask(item) for item in found), key=lambda subtask: subtask.id))
+
+
+def _settled(client: BatchClient, job_id: str, task_id: str, settling: timedelta) -> tuple[Subtask, ...]:
+    subtasks: tuple[Subtask, ...] = ()
+    for _ in growing_pauses(settling.total_seconds()):
+        subtasks = list_subtasks(client, job_id, task_id) or subtasks
+        if all(subtask.state == "completed" for subtask in subtasks):
+            break
+    return subtasks
+
+
+def _subtask(item: models.BatchSubtask) -> Subtask:
+    node = item.node_info
+    return Subtask(
+        id=item.id or 0,
+        node_id=(node.node_id or "") if node else "",
+        state=str.lower(item.state or ""),
+        exit_code=item.exit_code,
+        failure=describe_failure(item.failure_info) if item.failure_info else "",
+        directory=node_files.normal((node.task_root_directory or "") if node else ""),
+    )
+
+
+def collect_subtasks(
+    account: AzureBatchAccount, pool_id: str, task: EndedMultiInstanceTask, outputs: Sequence[str], results: Path
+) -> list[CollectedSubtask]:
+    """Downloads logs and outputs of subtasks from their nodes, several nodes at a time.
+
+    Batch uploads the primary's files alone. A node that is gone has taken its subtask's files along: that is no error.
+
+    Args:
+        account: the Batch account.
+        pool_id: the pool.
+        task: the task.
+        outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
+        results: the files of subtask n go to ``<results>/<task id>/subtask-<n>/``.
+
+    Returns:
+        One record for each subtask, in the same order.
+
+    Raises:
+        BadInput: a pattern leads out of the shared directory.
+        ServiceFailure: Batch refused or failed a request, or a file's name leaves its directory.
+    """
+    patterns = [parse_pattern(pattern) for pattern in outputs]
+    collect = partial(_collect, account.get_client(), pool_id, patterns, results / task.task_id)
+    with translated(f"collect the files of the subtasks of task {task.task_id!r}"):
+        return transfer.each(collect, task.subtasks)
+
+
+def _collect(
+    client: BatchClient, pool_id: str, patterns: Sequence[Pattern], target: Path, subtask: Subtask
+) -> CollectedSubtask:
+    if not subtask.node_id or not subtask.directory:
+        return CollectedSubtask(subtask.id, Collected(None, None), "it never came to a node")
+    shared, own = PurePosixPath(subtask.directory).parent, PurePosixPath(subtask.directory).name
+    directory = target / f"subtask-{subtask.id}"
+    fetched: dict[str, Path] = {}
+    try:
+        names = node_files.list_files(client, pool_id, subtask.node_id, str(shared))
+        for name, place in _wanted(names, own, patterns):
+            path = _below(directory, place)
+            fetched[place] = node_files.fetch_file(client, pool_id, subtask.node_id, f"{shared}/{name}", path)
+    except HttpResponseError as error:
+        if error.status_code not in node_files.GONE:
+            raise
+        missing = f"its node {subtask.node_id} is gone" if not fetched else "some of its files are gone"
+        return CollectedSubtask(subtask.id, _collected(fetched), missing)
+    return CollectedSubtask(subtask.id, _collected(fetched))
+
+
+def _wanted(names: Iterable[str], own: str, patterns: Sequence[Pattern]) -> Iterator[tuple[str, str]]:
+    """Files to fetch, and their places in the results, the logs first."""
+    available = set(names)
+    yield from ((f"{own}/{log}", log) for log in (STDOUT, STDERR) if f"{own}/{log}" in available)
+    for name in sorted(available):
+        is_output = any(pattern.matches(name) for pattern in patterns)
+        if is_output and name not in BATCH_FILES and not name.startswith(f"{own}/"):
+            yield name, name
+
+
+def _below(directory: Path, name: str) -> Path:
+    if ".." in name.split("/"):
+        raise ServiceFailure(f"The file {name!r} would be written outside {str(directory)!r}: it is refused.")
+    return directory / name
+
+
+def _collected(fetched: dict[str, Path]) -> Collected:
+    outputs = tuple(path for place, path in fetched.items() if place not in (STDOUT, STDERR))
+    return Collected(fetched.get(STDOUT), fetched.get(STDERR), outputs)
+
+
+wait_for_multi_instance_task = stage(wait_for_multi_instance, name="Wait for MPI task")
+collect_subtasks_task = stage(collect_subtasks, name="Collect subtasks")

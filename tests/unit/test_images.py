@@ -1,0 +1,51 @@
+"""Choice of a VM image."""
+
+from datetime import UTC, datetime
+
+import pytest
+from azure.batch.models import BatchSupportedImage
+
+from tasks.errors import BadInput
+from tasks.images import choose_image
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def image(
+    publisher: str, offer: str, sku: str, agent: str = "batch.node.ubuntu 24.04", **more: str
+) -> BatchSupportedImage:
+    reference = {"publisher": publisher, "offer": offer, "sku": sku}
+    fields = {"nodeAgentSKUId": agent, "imageReference": reference, "osType": "linux", "verificationType": "verified"}
+    return BatchSupportedImage(fields | more)
+
+
+PLAIN = image("canonical", "ubuntu-24_04-lts", "server")
+HPC = image("microsoft-dsvm", "ubuntu-hpc", "2404")
+OLDER_HPC = image("microsoft-dsvm", "ubuntu-hpc", "2204")
+OTHER = image("somebody", "ubuntu", "1", "batch.node.ubuntu 22.04")
+
+
+@pytest.mark.parametrize(
+    ("mpi", "offered", "chosen"),
+    [
+        (False, [HPC, PLAIN], PLAIN),
+        (True, [PLAIN, OLDER_HPC, HPC], HPC),
+        (True, [PLAIN, OLDER_HPC], OLDER_HPC),
+        (True, [PLAIN], PLAIN),
+        (True, [OTHER], OTHER),
+    ],
+)
+def test_a_pool_for_mpi_gets_an_image_that_brings_it(
+    mpi: bool, offered: list[BatchSupportedImage], chosen: BatchSupportedImage
+) -> None:
+    assert choose_image(offered, NOW, mpi=mpi) is chosen
+
+
+def test_an_image_near_its_end_is_not_taken() -> None:
+    ended = image("microsoft-dsvm", "ubuntu-hpc", "2404", batchSupportEndOfLife="2025-12-31T00:00:00Z")
+    assert choose_image([ended, PLAIN], NOW, mpi=True) is PLAIN
+
+
+def test_an_account_without_a_usable_image_is_told() -> None:
+    with pytest.raises(BadInput, match="name an existing pool"):
+        choose_image([image("a", "b", "c", osType="windows")], NOW)
