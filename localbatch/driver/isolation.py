@@ -1,7 +1,8 @@
 """What makes a process see a node instead of this machine: namespaces of Linux. The standard library alone.
 
 A node has a host name, an ``/etc/hosts`` and, as on Azure, its directory tree at the path where every other node has
-its own; in a task on several nodes a ``/dev/shm`` too. Nothing of it is seen outside, and nothing of the machine is changed.
+its own; in a task on several nodes a ``/dev/shm`` too. Nothing of it is seen outside, and nothing of the machine is
+changed.
 """
 
 import ctypes
