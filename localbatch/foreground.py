@@ -6,8 +6,10 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import secrets
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -36,6 +38,9 @@ DEFAULT_ACCOUNT = "localbatch"
 FAILED = 1
 BAD_OPTION = 2
 _KEY_BYTES = 64
+# Launchers of MPI put paths into lines of shell as they are: on a node, there must be nothing to quote in them.
+_PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
+_MOUNT = Path("mnt", "batch", "tasks")
 # Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
 _KEEP_ALIVE_SECONDS = 600
 _LONGEST_REQUEST_HEAD = 256 * 1024
@@ -171,7 +176,8 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         identity = replace(identity, batch_port=port, blob_port=azurite.port if azurite else identity.blob_port)
         root.write_identity(identity)
         endpoints = _describe(options, root, identity, azurite)
-        config = _configure(options, root, identity, azurite)
+        plain = root if _PLAIN.fullmatch(str(root.path)) else stack.enter_context(open_root(None))
+        config = _configure(options, root, plain.path / _MOUNT, identity, azurite)
         server = _Server(config, azurite, lambda: _announce(root, endpoints))
         signals.hand_over(server)
         asyncio.run(server.serve(sockets=[listener]))
@@ -257,11 +263,16 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
     )
 
 
-def _configure(options: Options, root: RootDirectory, identity: Identity, azurite: Azurite | None) -> uvicorn.Config:
+def _configure(
+    options: Options, root: RootDirectory, mount: Path, identity: Identity, azurite: Azurite | None
+) -> uvicorn.Config:
     from localbatch.server import Settings, create_app
 
+    # What a service that was killed has left there; nothing of it runs any more, or the root would not be ours.
+    shutil.rmtree(mount.parent, ignore_errors=True)
     settings = Settings(
         root=root.path,
+        mount=mount,
         key=base64.b64decode(identity.key),
         storage_connection_string=azurite.connection_string if azurite else None,
         allocation_seconds=options.allocation_seconds,

@@ -33,6 +33,7 @@ class Settings:
 
     Attributes:
         root: directory of state and nodes; it exists, and no other service uses it.
+        mount: where commands see the directory tree of their node.
         key: the key of all accounts, decoded.
         storage_connection_string: of the linked storage account; None where there is no Blob service.
         allocation_seconds: how long a pool takes to get its nodes.
@@ -41,6 +42,7 @@ class Settings:
     """
 
     root: Path
+    mount: Path
     key: bytes = field(repr=False)
     storage_connection_string: str | None = field(repr=False)
     allocation_seconds: float
@@ -59,6 +61,7 @@ def create_app(settings: Settings) -> Starlette:
         clock=clock,
         storage=storage,
         nodes_root=settings.root / NODES_DIRECTORY,
+        mount=settings.mount,
         allocation_seconds=settings.allocation_seconds,
         start_seconds=settings.start_seconds,
     )

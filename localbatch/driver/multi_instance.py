@@ -20,6 +20,9 @@ from localbatch.driver.prepared import PreparedCommand, exit_code, start
 from localbatch.driver.starter import Session
 from localbatch.driver.tools import NodeTools
 
+# Names in the task's directory that belong to Batch; a file cannot take the place of a directory anyway.
+_TAKEN = frozenset({"stdout.txt", "stderr.txt"})
+
 OnSubtask = Callable[[int, Outcome | None], None]
 
 
@@ -55,8 +58,9 @@ class MultiInstance:
         self._tools, self._run, self._on_subtask = tools, run, on_subtask
         self._instances = [_Instance(each, number) for number, each in enumerate(run.runs)]
         self._primary = self._instances[0]
-        volatile = self._primary.run.node.root.absolute() / "volatile"
-        self._launch = LaunchDirectory(volatile / f"launch-{secrets.token_hex(4)}")
+        node = self._primary.run.node
+        parent = node.mount.parent if node.mount else node.root.absolute() / "volatile"
+        self._launch = LaunchDirectory(parent / f"launch-{secrets.token_hex(4)}")
 
     async def execute(self) -> Outcome:
         """Runs the task to its end; nothing of it is left on any node, however it ends."""
@@ -93,7 +97,7 @@ class MultiInstance:
 
     async def _prepare(self, instance: _Instance) -> None:
         command = instance.command = await self._tools.prepare(instance.run, instance.number, self._launch)
-        await self._tools.fetch(self._run.common_files, command.directory.path)
+        await self._tools.fetch(self._run.common_files, command.directory.path, taken=_TAKEN)
         if instance is self._primary:
             await self._tools.fetch(instance.run.resource_files, command.directory.working)
             try:
@@ -127,6 +131,9 @@ class MultiInstance:
         try:
             await asyncio.wait([end, *lost], return_when=asyncio.FIRST_COMPLETED)
             if not end.done():
+                for instance, loss in zip(self._instances[1:], lost, strict=True):
+                    if loss.done():
+                        instance.code, instance.failure = None, node_lost_failure()
                 raise CommandFailed(node_lost_failure())
             return exit_code(end.result())
         finally:

@@ -35,9 +35,20 @@ class Placement:
 
 
 async def fetch_resource_files(
-    files: Iterable[ResourceFile], working: Path, downloader: Downloader, threads: Threads
+    files: Iterable[ResourceFile],
+    working: Path,
+    downloader: Downloader,
+    threads: Threads,
+    taken: frozenset[str] = frozenset(),
 ) -> None:
     """Fetches all resource files of a command, several at a time. Of two for the same place the later one wins.
+
+    Args:
+        files: what to fetch.
+        working: the directory they go to.
+        downloader: what fetches links.
+        threads: what it runs in.
+        taken: names in that directory that no file may have.
 
     Raises:
         CommandFailed: one of them could not be fetched or written, or would leave the working directory.
@@ -46,6 +57,8 @@ async def fetch_resource_files(
     for file in files:
         found = placements(file) if file.storage_container_url is None else await threads.call(placements, file)
         wanted |= _by_place(found)
+    for name in sorted(taken & wanted.keys()):
+        raise CommandFailed(resource_file_failure(name, "The name belongs to a file of Batch's own."))
 
     def fetch(placement: Placement, given_up: threading.Event) -> None:
         _fetch(placement, working, downloader, given_up)

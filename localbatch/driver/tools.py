@@ -1,5 +1,6 @@
 """What the driver does for one command on one node, whether it runs alone or together with others."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,19 +61,23 @@ class NodeTools:
         except (OSError, ValueError) as error:
             raise CommandFailed(directory_failure(str(error))) from error
         installed = await self._packages(run.node).install(run.packages)
-        image = self._image
+        image, user = self._image, run.environment
         if launch is not None:
             image = NodeImage((launch.programs, *image.programs), {**image.variables, **launch.variables(run.node)})
-        environment = command_environment(run.node, directory, installed, run.environment, run.variables, image)
+            if "PATH" in user:
+                user = {**user, "PATH": f"{launch.programs}{os.pathsep}{user['PATH']}"}
+        environment = command_environment(run.node, directory, installed, user, run.variables, image)
         return PreparedCommand(run.node, directory, environment)
 
-    async def fetch(self, files: Sequence[ResourceFile], directory: Path) -> None:
-        """Fetches files into a directory.
+    async def fetch(
+        self, files: Sequence[ResourceFile], directory: Path, *, taken: frozenset[str] = frozenset()
+    ) -> None:
+        """Fetches files into a directory, in which some names are taken.
 
         Raises:
             CommandFailed: one of them could not be fetched or written.
         """
-        await fetch_resource_files(files, directory, self._downloader, self._threads)
+        await fetch_resource_files(files, directory, self._downloader, self._threads, taken)
 
     def open(self, command: PreparedCommand, listen: str = "") -> Session:
         """Opens a session for a command.

@@ -26,6 +26,7 @@ class Context:
     Attributes:
         storage: the linked storage account; None where there is no Blob service.
         nodes_root: directory of all nodes.
+        mount: where commands see the directory tree of their node, as on Azure at the same path on all nodes.
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         woken: set when some pool is to be looked at by the dispatcher.
@@ -39,6 +40,7 @@ class Context:
     clock: Clock
     storage: AutoStorage | None
     nodes_root: Path
+    mount: Path
     allocation_seconds: float
     start_seconds: float
     fleet: Fleet = field(default_factory=Fleet)

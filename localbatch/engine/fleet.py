@@ -33,12 +33,7 @@ def node_root(nodes: Path, account: str, pool_id: str, node_id: str) -> Path:
     return nodes / account / pool_id / node_id
 
 
-def node_mount(nodes: Path) -> Path:
-    """Tells where commands see the directory tree of their node, as on Azure at the same path on all nodes."""
-    return nodes.parent / "mnt" / "batch" / "tasks"
-
-
-def make_place(nodes: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
+def make_place(nodes: Path, mount: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
     """Describes a node to the driver."""
     return NodePlace(
         account=pool.account,
@@ -49,7 +44,7 @@ def make_place(nodes: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
         hostname=node.hostname,
         is_dedicated=node.dedicated,
         root=node_root(nodes, pool.account, pool.id, node.id),
-        mount=node_mount(nodes),
+        mount=mount,
     )
 
 

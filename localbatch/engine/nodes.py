@@ -36,7 +36,7 @@ class NodeLife:
         """Takes a node into the fleet and brings it up, from the beginning or, if it was up before, once more."""
         slots = pool.body["taskSlotsPerNode"]
         assert isinstance(slots, int)
-        node = Node(record, make_place(self._context.nodes_root, pool, record), slots)
+        node = Node(record, make_place(self._context.nodes_root, self._context.mount, pool, record), slots)
         self._context.fleet.add(node)
         node.life = self._context.background.start(self._bring_up(node))
         return node

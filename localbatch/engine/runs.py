@@ -112,6 +112,7 @@ class TaskRuns:
             for node, is_ready in zip(run.nodes, done, strict=True):
                 if not is_ready:
                     node.barred.add(run.job)
+            self._context.store.forget_subtasks(task.seq)
             self._context.store.tasks.change(task, **moved(TASK, task, "active", now), **fresh_execution())
         return ready
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.engine.fleet import node_mount, node_root
+from localbatch.engine.fleet import node_root
 from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.filters import compile_filter
 from localbatch.node_paths import NodePaths
@@ -81,7 +81,7 @@ class FileRoutes:
         return tree, task_url(call.base_url, job.id, task.id)
 
     def _paths(self, root: Path) -> NodePaths:
-        return NodePaths(root, node_mount(self._context.nodes_root))
+        return NodePaths(root, self._context.mount)
 
     def _root(self, account: str, pool_id: str, node_id: str) -> Path:
         return node_root(self._context.nodes_root, account, pool_id, node_id)

@@ -142,7 +142,7 @@ def test_a_failing_coordination_command_fails_the_task_with_its_code(mpi: Accoun
 
 
 def test_a_failing_coordination_command_is_run_again_on_all_nodes(mpi: Account) -> None:
-    fails = "echo run; test $AZ_BATCH_IS_CURRENT_NODE_MASTER = true || test -e ran || { touch ran; exit 9; }"
+    fails = "echo run; test $AZ_BATCH_IS_CURRENT_NODE_MASTER = false || test -e ran || { touch ran; exit 9; }"
     task = run(mpi, "echo done", fails, constraints=models.BatchTaskConstraints(max_task_retry_count=2))
     assert exit_code(task) == 0
     assert task.execution_info is not None
@@ -242,6 +242,28 @@ def test_settings_are_shown_with_their_default_and_checked(batch: Account) -> No
         answer = batch.send("POST", "/jobs/job/tasks", json=body)
         assert answer.status_code == 400
         assert name in answer.text()
+
+
+@pytest.mark.parametrize("name", ["stdout.txt", "stderr.txt", "./stdout.txt", "../up", "wd", "certs"])
+def test_a_common_file_takes_no_place_of_batchs_own(mpi: Account, name: str) -> None:
+    file = models.ResourceFile(http_url="http://127.0.0.1:1/x", file_path=name)
+    mpi.add_task("true", multi_instance_settings=settings(files=[file]))
+    assert failure_code(mpi.await_task()) == "ResourceFileCreateFailed"
+
+
+def test_a_node_whose_preparation_failed_has_no_subtask(batch: Account) -> None:
+    batch.make_pool(nodes=2, enable_inter_node_communication=True)
+    batch.make_job(job_preparation_task=models.BatchJobPreparationTask(command_line=shell("exit 1")))
+    add(batch, "true", instances=2)
+
+    def failed() -> bool:
+        statuses = batch.client.list_job_preparation_and_release_task_status("job")
+        infos = [status.job_preparation_task_execution_info for status in statuses]
+        return len(infos) == 2 and all(info is not None and info.result == "failure" for info in infos)
+
+    batch.wait_until(failed)
+    batch.await_task(state="active")
+    assert list(batch.client.list_subtasks("job", "task")) == []
 
 
 def test_a_node_shows_of_which_subtask_it_ran(mpi: Account) -> None:

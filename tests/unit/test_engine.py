@@ -96,7 +96,7 @@ class Bench:
 
     def __init__(self, root: Path, driver: ToldDriver) -> None:
         self.store, self.driver = Store(root / "state.db"), driver
-        context = Context(self.store, driver, Clock(), None, root, allocation_seconds=0, start_seconds=0)
+        context = Context(self.store, driver, Clock(), None, root, root / "mnt", allocation_seconds=0, start_seconds=0)
         self.engine = Engine(context)
         self.pools, self.jobs, self.tasks = Pools(self.engine), Jobs(self.engine), Tasks(self.engine)
 

@@ -1,5 +1,6 @@
 """``ssh`` between the nodes of one task: the command goes to the supervisor of the node it names."""
 
+import contextlib
 import json
 import os
 import socket
@@ -13,6 +14,8 @@ from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY
 REFUSED = 255
 """The exit code of ssh for everything that is not the command's own end."""
 
+# Without a command, what comes by standard input is run.
+_SHELL = "exec /bin/sh"
 _WITH_VALUE = set("BbcDEeFIiJLlmOoPpQRSWw")
 
 
@@ -51,7 +54,7 @@ def parse(arguments: Sequence[str]) -> Call:
 def main() -> NoReturn:
     """Runs one command on another node and ends with its exit code."""
     call = parse(sys.argv[2:])
-    if not call.command:
+    if not call.command and os.isatty(0):
         _refuse("only commands can be run on another node, no sessions")
     # No name of a host leads out of the directory.
     if not call.host or "/" in call.host or call.host.startswith("."):
@@ -80,11 +83,14 @@ def _connect(host: str) -> socket.socket:
 
 
 def _ask(connection: socket.socket, call: Call) -> None:
-    line = json.dumps({"command": call.command, "environment": dict(os.environ)}).encode() + b"\n"
+    line = json.dumps({"command": call.command or _SHELL, "environment": dict(os.environ)}).encode() + b"\n"
     null = os.open(os.devnull, os.O_RDWR)
     streams = [null if call.no_input else _open_or(0, null), _open_or(1, null), _open_or(2, null)]
-    sent = socket.send_fds(connection, [line], streams)
-    connection.sendall(line[sent:])
+    # The answer to a short command may be there, and the other end closed, before all of this has returned.
+    with contextlib.suppress(BrokenPipeError):
+        sent = socket.send_fds(connection, [line], streams)
+        while sent < len(line):
+            sent += connection.send(line[sent:])
     os.close(null)
 
 

@@ -7,6 +7,7 @@
    for ever. Death by a signal it does notice: so that is what becomes of an exit code, which is written down before.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -61,6 +62,11 @@ def _become(words: list[str]) -> NoReturn:
         os._exit(_NOT_STARTED)
 
 
+def _pass_on(child: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(child, number)
+
+
 def _run_watched(words: list[str]) -> NoReturn:
     codes, rank = os.environ[RANK_CODES], os.environ["PMI_RANK"]
     child = os.fork()
@@ -69,8 +75,10 @@ def _run_watched(words: list[str]) -> NoReturn:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _become(words)
     for number in _PASSED_ON:
-        signal.signal(number, lambda number, _: os.kill(child, number))
+        signal.signal(number, lambda number, _: _pass_on(child, number))
     _, status = os.waitpid(child, 0)
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
         os._exit(0)
