@@ -14,6 +14,7 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ _KEY_BYTES = 64
 # Launchers of MPI put paths into lines of shell as they are: on a node, there must be nothing to quote in them.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _MOUNT = Path("mnt", "batch", "tasks")
+_USUAL_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - a directory that nobody else can enter is made there
 # Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
 _KEEP_ALIVE_SECONDS = 600
 _LONGEST_REQUEST_HEAD = 256 * 1024
@@ -176,12 +178,22 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         identity = replace(identity, batch_port=port, blob_port=azurite.port if azurite else identity.blob_port)
         root.write_identity(identity)
         endpoints = _describe(options, root, identity, azurite)
-        plain = root if _PLAIN.fullmatch(str(root.path)) else stack.enter_context(open_root(None))
-        config = _configure(options, root, plain.path / _MOUNT, identity, azurite)
+        config = _configure(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
         server = _Server(config, azurite, lambda: _announce(root, endpoints))
         signals.hand_over(server)
         asyncio.run(server.serve(sockets=[listener]))
         return server.exit_status
+
+
+def _plain_directory(root: RootDirectory, stack: contextlib.ExitStack) -> Path:
+    """Returns a directory whose path holds nothing to quote: the root, or a temporary one beside it."""
+    if _PLAIN.fullmatch(str(root.path)):
+        return root.path
+    for parent in (tempfile.gettempdir(), *_USUAL_PLACES):
+        if _PLAIN.fullmatch(str(Path(parent).resolve())) and os.access(parent, os.W_OK | os.X_OK):
+            return stack.enter_context(open_root(None, parent)).path
+    logger.warning("There is no directory for temporary files without blanks in its path; MPI may not find its way")
+    return root.path
 
 
 def _check_certificate(options: Options) -> None:

@@ -86,16 +86,17 @@ class RootDirectory:
 
 
 @contextlib.contextmanager
-def open_root(path: Path | None) -> Iterator[RootDirectory]:
+def open_root(path: Path | None, parent: str | None = None) -> Iterator[RootDirectory]:
     """Takes a root directory for this process alone.
 
     Args:
         path: made if it is not there, and kept; None makes a temporary one that is removed at the end.
+        parent: where a temporary one is made; None is the usual place.
 
     Raises:
         RootError: another process has it, or it cannot be made.
     """
-    directory = _make_directory(path)
+    directory = _make_directory(path, parent or tempfile.gettempdir())
     try:
         with _held(directory) as lock:
             root = RootDirectory(directory, lock)
@@ -108,15 +109,15 @@ def open_root(path: Path | None) -> Iterator[RootDirectory]:
             remove_tree(directory)
 
 
-def _make_directory(path: Path | None) -> Path:
+def _make_directory(path: Path | None, parent: str) -> Path:
     try:
         if path is None:
-            _remove_orphans(Path(tempfile.gettempdir()))
-            return Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX)).resolve()
+            _remove_orphans(Path(parent))
+            return Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=parent)).resolve()
         path.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
         return path.resolve()
     except OSError as error:
-        raise RootError(f"cannot make the root directory {path or tempfile.gettempdir()}: {error.strerror}") from error
+        raise RootError(f"cannot make the root directory {path or parent}: {error.strerror}") from error
 
 
 def _remove_orphans(parent: Path) -> None:
