@@ -15,22 +15,27 @@ from tasks.launcher import DEFAULT_MPI, Mpi
 
 
 @contextmanager
-def open_account(name: str | None, mpi: Mpi = DEFAULT_MPI) -> Iterator[AzureBatchAccount]:
+def open_account(name: str | None, mpi: Mpi | None = None) -> Iterator[AzureBatchAccount]:
     """The Batch account of a run.
 
     Args:
         name: of an Azure Batch account block; None starts a local Azure, which ends with the context, or attaches to
             one that the environment names.
-        mpi: the MPI on the nodes of a local Azure.
+        mpi: the MPI that the nodes of a local Azure must have; None if it does not matter.
 
     Raises:
-        BadInput: there is no such block.
+        BadInput: there is no such block, or the local Azure that runs already has another MPI.
         LocalAzureError: the local Azure could not start.
     """
     if name is not None:
         yield _load(name)
         return
-    with LocalAzure(options=() if mpi == DEFAULT_MPI else (f"--mpi={mpi}",)) as azure:
+    with LocalAzure(options=(f"--mpi={mpi or DEFAULT_MPI}",)) as azure:
+        if mpi not in (None, azure.endpoints.mpi):
+            raise BadInput(
+                f"The local Azure that runs has {azure.endpoints.mpi} on its nodes: start it by `python -m localbatch "
+                f"--mpi {mpi}`, or ask for --mpi {azure.endpoints.mpi}."
+            )
         yield local_account(azure)
 
 

@@ -12,6 +12,8 @@ from flows.entries import Entry
 from flows.parameters import RunParameters
 from tasks.errors import BadInput
 
+# An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
+_COMMANDS = {"command", "application_command", "coordination_command"}
 _METAVARS = {"inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
 
 
@@ -31,6 +33,9 @@ def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arg
     """
     options = vars(_parser(entry).parse_args(arguments))
     as_json = bool(options.pop("json"))
+    for name in _COMMANDS & options.keys():
+        if options[name] == "":
+            raise BadInput(f"{_option(name)}: it is empty: say what to run, or leave it out.")
     try:
         run = entry.parameters(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:

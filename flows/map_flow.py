@@ -18,6 +18,7 @@ from prefect.runtime import flow_run
 from flows.account import open_account
 from flows.artifacts import publish_results
 from flows.map_run import run_map
+from flows.outcomes import tell_unmatched
 from flows.parameters import MapParameters
 from flows.preflight import check_locally
 from flows.recording import wait_until_recorded
@@ -42,6 +43,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     with open_account(run.account) as account:
         result = run_map(account, run, f"map-{flow_run.id}")
     publish_results(result, "batch-map-results")
+    tell_unmatched(run, result)
     wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)

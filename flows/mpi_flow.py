@@ -19,6 +19,7 @@ from flows.account import open_account
 from flows.artifacts import publish_results, publish_subtasks
 from flows.mpi_parameters import MpiParameters
 from flows.mpi_run import run_mpi
+from flows.outcomes import tell_unmatched
 from flows.preflight import check_mpi_locally
 from flows.recording import wait_until_recorded
 from flows.results import MpiResult, TasksFailed
@@ -43,6 +44,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         result = run_mpi(account, run, f"mpi-{flow_run.id}")
     publish_results(result, "batch-mpi-results")
     publish_subtasks(result, "batch-mpi-subtasks")
+    tell_unmatched(run, result)
     wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)

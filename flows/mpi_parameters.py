@@ -36,7 +36,11 @@ class MpiParameters(RunParameters):
         ),
     )
     nodes: int = Field(
-        default=3, ge=1, title="Nodes", description="Number of VMs in the pool that is made for the run."
+        default=3,
+        ge=1,
+        le=100,  # a pool with inter-node communication has no more
+        title="Nodes",
+        description="Number of VMs in the pool that is made for the run, or of those of --pool that take part.",
     )
     slots: int = Field(default=1, ge=1, title="Slots", description="Task slots of a node: 1, as Batch asks for MPI.")
     application_command: str = Field(
@@ -45,7 +49,7 @@ class MpiParameters(RunParameters):
         description="Instead of a command: the whole line that runs on the first node, launcher included.",
     )
     coordination_command: str = Field(
-        default="hostname",
+        default="true",
         min_length=1,
         title="Coordination command",
         description="What runs on every node before the program.",
@@ -61,7 +65,7 @@ class MpiParameters(RunParameters):
     )
     ranks_per_node: int = Field(default=1, ge=1, title="Ranks per node", description="Ranks that run on each node.")
     instances: int | None = Field(
-        default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: all nodes."
+        default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: --nodes."
     )
     fabric: Fabric = Field(
         default="tcp", title="Fabric", description="The network between the nodes: tcp or infiniband."

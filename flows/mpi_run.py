@@ -69,7 +69,7 @@ def _run_stages(
     stored = upload_inputs_task(account.storage, common_files)
     program = package or ship(account, run, example("mpi") / "app" if run.is_example else None)
     _await_nodes(account, run, pool_id)
-    job = JobPlan(run_id, pool_id, run_id, program, limit, run.retries, run.setup_script(program))
+    job = JobPlan(run_id, pool_id, run_id, program, limit, run.retries, run.setup_script(program), run.task_limit)
     job_id = create_job_task(account, job)
     plan = _plan(run, run_id, program)
     with job_poller(account, job_id, pool_id, limit, plan.instances) as poller, show_progress(poller, 1):

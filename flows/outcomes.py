@@ -1,12 +1,47 @@
 """How ended tasks read in a run's result."""
 
+import logging
+import re
 import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from flows.results import SubtaskResult, TaskResult
+from flows.parameters import RunParameters
+from flows.results import RunResult, SubtaskResult, TaskResult
 from tasks.logs import tail, with_stderr
+from tasks.patterns import parse_pattern
 from tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
 
 _SIGNAL_BASE = 128
+# Below a task's directory of results: files of another node, or beside a log of the same name.
+_FOLDER = re.compile(r"subtask-\d+|wd")
+
+_logger = logging.getLogger(__name__)
+
+
+def tell_unmatched(run: RunParameters, result: RunResult) -> None:
+    """Warns of patterns of outputs that have matched no file: the nodes, and what was meant, are gone by then."""
+    for pattern in unmatched(run.outputs, run.results_directory(result.run_id), result.all_outputs()):
+        _logger.warning(
+            "The pattern %r of --outputs has matched no file. All files below a directory are %r.", pattern, "name/**/*"
+        )
+
+
+def unmatched(patterns: Sequence[str], results: Path, outputs: Iterable[str]) -> list[str]:
+    """Returns those patterns that no output fits.
+
+    Args:
+        patterns: relative to the directory that a program worked in.
+        results: the run's directory of results.
+        outputs: paths of collected files, below ``<results>/<task id>``.
+    """
+    names: set[str] = set()
+    for path in outputs:
+        parts = Path(path).relative_to(results).parts[1:]
+        names.add("/".join(parts))
+        if _FOLDER.fullmatch(parts[0]):
+            names.add("/".join(parts[1:]))
+    return [pattern for pattern in patterns if not any(map(parse_pattern(pattern).matches, names))]
 
 
 def task_result(task: EndedTask, collected: Collected) -> TaskResult:

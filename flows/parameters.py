@@ -65,10 +65,18 @@ class RunParameters(BaseModel):
         description="Name of an Azure Batch account block. Not given: a local Azure.",
     )
     task_minutes: float | None = Field(
-        default=None, gt=0, title="Task limit", description="Longest life of one task, in minutes."
+        default=None,
+        ge=0.01,
+        le=60 * 24 * 6,
+        title="Task limit",
+        description="Longest life of one task, in minutes. Not given: as long as the run may take.",
     )
     hours: float = Field(
-        default=24, gt=0, le=24 * 6, title="Run limit", description="Longest life of the whole run, in hours."
+        default=24,
+        ge=0.01,
+        le=24 * 6,
+        title="Run limit",
+        description="Longest life of the whole run, in hours. Default: 24.",
     )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."

@@ -1,6 +1,7 @@
 """What can be seen to be wrong with a run before an account is opened or Prefect imported."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from flows.mpi_parameters import MpiParameters
@@ -57,12 +58,15 @@ def check_directory(path: Path, what: str, advice: str) -> None:
         BadInput: says what is wrong.
     """
     nearest = path.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise BadInput(f"{what} {str(path)!r} cannot be made, for {str(nearest)!r} is no directory: {advice}")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise BadInput(f"{what} {str(path)!r} cannot be written to: {advice}")
+    try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise BadInput(f"{what} {str(path)!r} cannot be made, for {str(nearest)!r} is no directory: {advice}")
+        # Permissions do not say all: there are read-only and special file systems.
+        tempfile.TemporaryDirectory(dir=nearest).cleanup()
+    except OSError as error:
+        raise BadInput(f"{what} {str(path)!r} cannot be written to ({error.strerror}): {advice}") from None
 
 
 def package_of(app: str) -> tuple[str, str] | None:

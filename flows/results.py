@@ -74,6 +74,11 @@ class RunResult(BaseModel):
         yield from self._details()
         yield f"\n{self.counts}"
 
+    def all_outputs(self) -> Iterator[str]:
+        """Local paths of all files that were collected besides the logs."""
+        for task in self.tasks:
+            yield from task.outputs
+
     def _details(self) -> Iterator[str]:
         return iter(())
 
@@ -115,12 +120,21 @@ class MpiResult(RunResult):
 
     made_for: ClassVar[str] = "Command"
 
+    def all_outputs(self) -> Iterator[str]:
+        """Local paths of all files that were collected besides the logs, from all nodes."""
+        yield from super().all_outputs()
+        for subtask in self.subtasks:
+            yield from subtask.outputs
+
     def _details(self) -> Iterator[str]:
         if self.subtasks:
             yield f"\n{'Subtask':<9}{'State':<11}{'Exit code':<11}Node"
         for subtask in self.subtasks:
             code = "-" if subtask.exit_code is None else subtask.exit_code
             yield f"{subtask.id:<9}{subtask.state:<11}{code:<11}{subtask.node_id or '-'}"
+        for subtask in self.subtasks:
+            if subtask.error:
+                yield f"Subtask {subtask.id}: {_printable(subtask.error)}"
 
 
 class TasksFailed(BatchFlowError):

@@ -18,6 +18,7 @@ class Endpoints:
             empty where it runs without a Blob service.
         root: directory of state and nodes.
         pid: process id of the service.
+        mpi: the MPI that its nodes have.
     """
 
     batch_endpoint: str
@@ -29,6 +30,7 @@ class Endpoints:
     storage_connection_string: str = field(repr=False)
     root: str
     pid: int
+    mpi: str = "mpich"
 
     def to_line(self) -> str:
         """Returns the JSON line, without a line end; storage fields are null where there is no Blob service."""
@@ -47,7 +49,7 @@ class Endpoints:
             strings = {
                 name: str(document[name]) for name in ("batch_endpoint", "batch_account", "batch_key", "root")
             } | {name: str(document[name] or "") for name in _STORAGE_FIELDS}
-            return cls(**strings, pid=int(document["pid"]))
+            return cls(**strings, pid=int(document["pid"]), mpi=str(document.get("mpi", cls.mpi)))
         except (KeyError, TypeError, ValueError):
             # From None: the cause would carry the line.
             raise ValueError("this is not the line that `python -m localbatch` prints when it is ready") from None

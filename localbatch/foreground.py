@@ -272,6 +272,7 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
         storage_connection_string=azurite.connection_string if azurite else "",
         root=str(root.path),
         pid=os.getpid(),
+        mpi=options.mpi,
     )
 
 

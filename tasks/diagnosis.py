@@ -116,3 +116,11 @@ def describe_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> 
         return with_stderr(reason, read_stderr(client, pool_id, node.id or "", START_TASK_DIRECTORY))
     errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
     return f"{name}: it is {str.lower(node.state or '')}" + (f" ({errors})" if errors else "")
+
+
+def describe_failure(info: models.BatchTaskFailureInfo | None) -> str:
+    """What the service says of a failure: code, message and details on one line."""
+    if info is None:
+        return "failed without a reason from the service"
+    details = "; ".join(str(detail.value) for detail in info.details or [] if detail.name == "Message")
+    return f"{info.code}: {info.message}" + (f" ({details})" if details else "")

@@ -8,6 +8,7 @@ from azure.core.exceptions import ResourceExistsError
 from blocks.azure_batch import AzureBatchAccount
 from tasks.application import ARCHIVE_NAME
 from tasks.command import shell_command
+from tasks.diagnosis import describe_failure
 from tasks.errors import PoolUnusable, translated
 from tasks.links import read_link
 from tasks.logs import with_stderr
@@ -66,6 +67,7 @@ def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPr
     return models.BatchJobPreparationTask(
         command_line=shell_command(script),
         resource_files=files,
+        constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.setup_limit),
         wait_for_success=True,
         rerun_on_node_reboot_after_success=True,
     )
@@ -119,7 +121,7 @@ def _describe_preparation(
 ) -> str:
     failure = info.failure_info
     reasons = ["no exit code" if info.exit_code is None else f"exit code {info.exit_code}"]
-    reasons += [f"{failure.code}: {failure.message}"] if failure else []
+    reasons += [describe_failure(failure)] if failure else []
     message = f"Node {status.node_id} could not be prepared: the program or the setup failed ({', '.join(reasons)})"
     directory = info.task_root_directory or ""
     return with_stderr(message, read_stderr(client, status.pool_id or "", status.node_id or "", directory))

@@ -1,10 +1,13 @@
 """The last lines of a task's logs."""
 
+import re
 from pathlib import Path
 
 TAIL_BYTES = 4000
 
 _TAIL_LINES = 10
+# Hydra's processes tell how each of them heard that a rank has failed, which would push out why it has.
+_LAUNCHER = re.compile(r"\[(mpiexec|proxy)[:@]")
 
 
 def tail(path: Path | None) -> str:
@@ -17,8 +20,10 @@ def tail(path: Path | None) -> str:
 
 
 def last_lines(content: bytes) -> str:
-    """The last lines of a piece of a log, at most 10."""
-    return "\n".join(content.decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:])
+    """The last lines of a piece of a log, at most 10, without what a launcher of MPI says of its own inside."""
+    lines = content.decode(errors="replace").rstrip().splitlines()
+    own = [line for line in lines if not _LAUNCHER.match(line)]
+    return "\n".join((own or lines)[-_TAIL_LINES:])
 
 
 def with_stderr(message: str, stderr: str) -> str:

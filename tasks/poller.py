@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tasks.diagnosis import diagnose_instances, diagnose_pool
+from tasks.diagnosis import describe_failure, diagnose_instances, diagnose_pool
 from tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
 from tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from tasks.job import diagnose_preparation
@@ -112,7 +112,8 @@ class JobPoller:
                 failures += 1
                 if not error.retryable or failures == _FAILURES_IN_A_ROW:
                     self._fail(error)
-                _logger.warning("%s", error)
+                else:
+                    _logger.warning("%s", error)
             except Exception as error:  # the outermost loop of a thread: who waits must hear of it
                 _logger.exception("The poller of job %s failed", self._job_id)
                 self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
@@ -189,11 +190,3 @@ def _task_end(batch_task: models.BatchTask) -> TaskEnd:
         started=info.start_time,
         ended=info.end_time,
     )
-
-
-def describe_failure(info: models.BatchTaskFailureInfo | None) -> str:
-    """What the service says of a failure: code, message and details on one line."""
-    if info is None:
-        return "failed without a reason from the service"
-    details = "; ".join(str(detail.value) for detail in info.details or [] if detail.name == "Message")
-    return f"{info.code}: {info.message}" + (f" ({details})" if details else "")

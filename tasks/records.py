@@ -91,6 +91,7 @@ class JobPlan:
         task_retries: how often the service repeats a task that exits with another code than 0.
         setup: script for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
             that is shipped; it ends at its first command that fails. None for no setup.
+        setup_limit: longest life of that on one node, or None.
     """
 
     job_id: str
@@ -100,6 +101,7 @@ class JobPlan:
     time_limit: timedelta = timedelta(hours=24)
     task_retries: int = 0
     setup: str | None = None
+    setup_limit: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class MultiInstancePlan:
     instances: int
     application: str
     output_container: str
-    coordination: str = "hostname"
+    coordination: str = "true"
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
     link_lifetime: timedelta = timedelta(hours=25)

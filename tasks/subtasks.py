@@ -10,10 +10,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from blocks.azure_batch import AzureBatchAccount
 from tasks import node_files, transfer
+from tasks.diagnosis import describe_failure
 from tasks.errors import ServiceFailure, translated
 from tasks.intervals import growing_pauses
 from tasks.patterns import Pattern, parse_pattern
-from tasks.poller import describe_failure
 from tasks.records import (
     AddedTask,
     Collected,

@@ -20,6 +20,7 @@ from tasks.cleanup import delete_created
 from tasks.errors import BadInput, PoolUnusable
 from tasks.pool import create_pool
 from tasks.records import Created, PoolPlan
+from tests.conftest import is_live
 from tests.flows.conftest import left_behind
 from tests.hostile import HOSTILE_NAMES
 
@@ -168,11 +169,24 @@ def test_a_setup_that_fails_is_told_with_its_standard_error(account: AzureBatchA
     assert left_behind(account) == []
 
 
+def test_a_setup_that_hangs_ends_with_the_limit_of_a_task(account: AzureBatchAccount, run: Run) -> None:
+    with pytest.raises(PoolUnusable, match=r"could not be prepared: .*maximum execution time"):
+        run(setup="sleep 600", command="x", nodes=1, task_minutes=0.02)
+    assert left_behind(account) == []
+
+
+@pytest.mark.skipif(is_live(), reason="a real account has no MPI of its own")
+def test_a_local_azure_with_another_mpi_is_told_at_once(account: AzureBatchAccount, run: Run) -> None:
+    with pytest.raises(BadInput, match=r"has mpich on its nodes: start it by .*--mpi openmpi"):
+        run(mpi="openmpi")
+    assert left_behind(account) == []
+
+
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
         ({"pool": "no-such-pool"}, "no pool"),
-        ({"pool": "small", "instances": 2}, "has 1 nodes, and 2 are needed at a time"),
+        ({"pool": "small", "instances": 2}, "has 1 of the 2 nodes that are needed at a time"),
         ({"pool": "mapping", "instances": 1}, "cannot talk to each other"),
         ({"app": "nothing:1.0", "command": "x"}, "no application"),
         ({"account": "no-such-block"}, "no Azure Batch account block"),

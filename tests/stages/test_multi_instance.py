@@ -179,7 +179,7 @@ def test_a_pool_is_for_a_map_or_for_mpi_and_never_for_both(
     for refused, instances, complaint in (
         (mpi_pool_id, None, "made for MPI tasks"),
         (pool_id, 2, "cannot talk to each other"),
-        (mpi_pool_id, 4, "it has 3 nodes, and 4 are needed"),
+        (mpi_pool_id, 4, "it has 3 of the 4 nodes"),
     ):
         with pytest.raises(BadInput, match=complaint):
             check_pool(account, refused, instances)

@@ -182,7 +182,6 @@ def batch_variables(mpi: Mpi) -> dict[str, str]:
         "AZ_BATCH_HOST_LIST": "localhost",
         "AZ_BATCH_NODE_ID": "node-1",
         "AZ_BATCH_TASK_SHARED_DIR": str(shared),
-        "AZ_BATCH_JOB_PREP_WORKING_DIR": str(EXAMPLES / "app"),
     }
 
 
