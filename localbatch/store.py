@@ -19,6 +19,7 @@ from localbatch.records import (
     TaskCount,
     TaskRecord,
 )
+from localbatch.root import RootError
 from localbatch.store_applications import Applications
 from localbatch.table import SqlValue, Table, to_sql
 
@@ -50,15 +51,23 @@ _WAITING_JOBS = (
 )
 
 
+# Changes with every table or column that does.
+_VERSION = 2
+
+
 class Store:
     """Pools, nodes, jobs and tasks of all accounts.
 
     Args:
         path: the database file, made if it is missing; its directory exists.
+
+    Raises:
+        RootError: the file was made by a version of this service whose tables are others.
     """
 
     def __init__(self, path: Path) -> None:
         self._connection = connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        _check_version(connection, path)
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         self.pools = Table(connection, PoolRecord, "pools", nocase=("id",), indexes={"unique_id": "(account, id)"})
@@ -209,3 +218,12 @@ class Store:
             task = self.tasks.first("seq = ?", seq)
             if task is not None:
                 yield task
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and version != _VERSION:
+        connection.close()
+        raise RootError(f"{path} was made by another version of localbatch: name another --root, or remove this one")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")

@@ -1,6 +1,7 @@
 """The service's memory: rows, counts that never drift, and what a transaction keeps or drops."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from localbatch.clock import Clock
 from localbatch.records import JobRecord, TaskRecord
+from localbatch.root import RootError
 from localbatch.store import Store
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -162,3 +164,13 @@ def test_the_clock_never_tells_the_same_time_twice() -> None:
     clock = Clock()
     times = [clock.now() for _ in range(1000)]
     assert times == sorted(set(times))
+
+
+def test_a_database_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    Store(path).close()
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(RootError, match="another version of localbatch"):
+        Store(path)
