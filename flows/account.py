@@ -31,10 +31,10 @@ def open_account(name: str | None, mpi: Mpi | None = None) -> Iterator[AzureBatc
         yield _load(name)
         return
     with LocalAzure(options=(f"--mpi={mpi or DEFAULT_MPI}",)) as azure:
-        if mpi not in (None, azure.endpoints.mpi):
+        if mpi and azure.mpi not in (None, mpi):
             raise BadInput(
-                f"The local Azure that runs has {azure.endpoints.mpi} on its nodes: start it by `python -m localbatch "
-                f"--mpi {mpi}`, or ask for --mpi {azure.endpoints.mpi}."
+                f"The local Azure that runs has {azure.mpi} on its nodes: start it by `python -m localbatch --mpi "
+                f"{mpi}`, or ask for --mpi {azure.mpi}."
             )
         yield local_account(azure)
 

@@ -22,7 +22,7 @@ from tasks.pool import check_pool_task, create_pool_task
 from tasks.records import Created, InputItem, JobPlan, Program, TaskPlan
 from tasks.submit import add_tasks_task
 from tasks.upload import blob_lister, upload_inputs_task
-from tasks.wait import job_poller, wait_for_tasks_task
+from tasks.wait import abandon_job, job_poller, wait_for_tasks_task
 
 MOST_BATCHES = 50
 """Up to this many inputs go through the stages one by one; more go in this many batches."""
@@ -94,7 +94,7 @@ def _run_stages(
             tasks = [task for batch in batches for task in _batch_results(batch)]
             closed.wait()
         finally:
-            poller.close()
+            abandon_job(account, job_id)
     return MapResult(run_id=run_id, job_id=job_id, pool_id=pool_id, counts=count_results(tasks), tasks=tasks)
 
 

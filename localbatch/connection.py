@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
+MPI_FILE = "mpi"
+"""File in the root directory that names the MPI of the nodes."""
+
 _STORAGE_FIELDS = ("blob_endpoint", "storage_account", "storage_key", "storage_connection_string")
 
 
@@ -18,7 +21,6 @@ class Endpoints:
             empty where it runs without a Blob service.
         root: directory of state and nodes.
         pid: process id of the service.
-        mpi: the MPI that its nodes have.
     """
 
     batch_endpoint: str
@@ -30,7 +32,6 @@ class Endpoints:
     storage_connection_string: str = field(repr=False)
     root: str
     pid: int
-    mpi: str = "mpich"
 
     def to_line(self) -> str:
         """Returns the JSON line, without a line end; storage fields are null where there is no Blob service."""
@@ -49,7 +50,7 @@ class Endpoints:
             strings = {
                 name: str(document[name]) for name in ("batch_endpoint", "batch_account", "batch_key", "root")
             } | {name: str(document[name] or "") for name in _STORAGE_FIELDS}
-            return cls(**strings, pid=int(document["pid"]), mpi=str(document.get("mpi", cls.mpi)))
+            return cls(**strings, pid=int(document["pid"]))
         except (KeyError, TypeError, ValueError):
             # From None: the cause would carry the line.
             raise ValueError("this is not the line that `python -m localbatch` prints when it is ready") from None

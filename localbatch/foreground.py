@@ -28,7 +28,7 @@ import uvicorn
 from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
-from localbatch.connection import Endpoints
+from localbatch.connection import MPI_FILE, Endpoints
 from localbatch.mpi_runtime import MPICH, MpiError, node_image
 from localbatch.root import Identity, RootDirectory, RootError, open_root
 
@@ -179,7 +179,7 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         root.write_identity(identity)
         endpoints = _describe(options, root, identity, azurite)
         config = _configure(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
-        server = _Server(config, azurite, lambda: _announce(root, endpoints))
+        server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi))
         signals.hand_over(server)
         asyncio.run(server.serve(sockets=[listener]))
         return server.exit_status
@@ -272,7 +272,6 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
         storage_connection_string=azurite.connection_string if azurite else "",
         root=str(root.path),
         pid=os.getpid(),
-        mpi=options.mpi,
     )
 
 
@@ -318,7 +317,8 @@ def _make_driver(options: Options, root: RootDirectory) -> "Driver":
     return ProcessDriver(inherited=(root.lock,), image=node_image(options.mpi))
 
 
-def _announce(root: RootDirectory, endpoints: Endpoints) -> None:
+def _announce(root: RootDirectory, endpoints: Endpoints, mpi: str) -> None:
+    (root.path / MPI_FILE).write_text(f"{mpi}\n")
     line = endpoints.to_line()
     root.write_connection(line)
     sys.stdout.write(f"{line}\n")

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from localbatch.connection import Endpoints
+from localbatch.connection import MPI_FILE, Endpoints
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -95,6 +95,14 @@ class LocalAzure:
     def attached(self) -> bool:
         """True if the service belongs to somebody else."""
         return self._child is None
+
+    @property
+    def mpi(self) -> str | None:
+        """The MPI that the nodes have; None if it cannot be known."""
+        try:
+            return (Path(self.endpoints.root) / MPI_FILE).read_text().strip()
+        except OSError:
+            return None
 
     def management_credential(self) -> "TokenCredential":
         """Returns a credential for ``azure.mgmt.batch.BatchManagementClient`` on the local management plane.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from blocks.azure_batch import AzureBatchAccount
+from tasks.errors import JobEnded
 from tasks.poller import JobPoller
 from tasks.records import AddedTask, EndedTask
 from tasks.stage import stage
@@ -22,6 +23,7 @@ class _Shared:
 
 _lock = threading.Lock()
 _pollers: dict[tuple[str, str], _Shared] = {}
+_abandoned: set[tuple[str, str]] = set()
 
 
 @contextmanager
@@ -40,9 +42,14 @@ def job_poller(
         pool_id: the job's pool.
         deadline: how long the tasks may take from now on; the first who asks decides.
         instances: nodes that a multi-instance task of the job needs; None if there is none.
+
+    Raises:
+        JobEnded: the job was abandoned.
     """
     key = (account.endpoint, job_id)
     with _lock:
+        if key in _abandoned:
+            raise JobEnded(f"Nobody waits for the tasks of job {job_id!r} any more.")
         shared = _pollers.get(key)
         if shared is None or shared.poller.stopped:
             poller = JobPoller(account.get_client(), job_id, pool_id, deadline, instances)
@@ -59,6 +66,21 @@ def job_poller(
                 del _pollers[key]
         if last:
             shared.poller.close()
+
+
+def abandon_job(account: AzureBatchAccount, job_id: str) -> None:
+    """Ends all waiting for a job in this process, also that of threads that would only begin to.
+
+    Args:
+        account: the Batch account.
+        job_id: the job, which is about to be deleted.
+    """
+    key = (account.endpoint, job_id)
+    with _lock:
+        _abandoned.add(key)
+        shared = _pollers.get(key)
+    if shared is not None:
+        shared.poller.close()
 
 
 def wait_for_tasks(

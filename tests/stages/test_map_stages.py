@@ -13,7 +13,7 @@ from tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
 from tasks.job import close_job
 from tasks.records import Program
 from tasks.submit import add_tasks
-from tasks.wait import job_poller, wait_for_tasks
+from tasks.wait import abandon_job, job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
 
 
@@ -100,6 +100,16 @@ def test_waiting_ends_when_somebody_ends_the_job(bench: Bench, two_files: Path, 
     with job_poller(account, bench.job_id, bench.pool_id):
         account.get_client().begin_delete_job(bench.job_id)
         with pytest.raises(JobEnded, match="deleted"):
+            bench.wait(added)
+
+
+def test_nobody_begins_to_wait_for_an_abandoned_job(bench: Bench, two_files: Path, account: AzureBatchAccount) -> None:
+    bench.create_job()
+    added = bench.add(two_files, "sleep 60")
+    with job_poller(account, bench.job_id, bench.pool_id) as poller:
+        abandon_job(account, bench.job_id)
+        assert poller.stopped
+        with pytest.raises(JobEnded):
             bench.wait(added)
 
 
