@@ -20,7 +20,12 @@ def check_locally(run: RunParameters) -> None:
     Raises:
         BadInput: says what is wrong.
     """
-    _local_inputs(run)
+    _check(run)
+
+
+def _check(run: RunParameters) -> list[InputItem]:
+    """Makes the checks that all runs have in common; returns the local inputs."""
+    inputs = _local_inputs(run)
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
     if run.results:
@@ -30,6 +35,7 @@ def check_locally(run: RunParameters) -> None:
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."
         )
+    return inputs
 
 
 def check_mpi_locally(run: MpiParameters) -> None:
@@ -38,8 +44,7 @@ def check_mpi_locally(run: MpiParameters) -> None:
     Raises:
         BadInput: says what is wrong.
     """
-    check_locally(run)
-    check_common_names(item.name for item in _local_inputs(run))
+    check_common_names(item.name for item in _check(run))
     if run.account is None and run.mpi == "mvapich":
         raise BadInput("The local Azure has no mvapich: try the program with --mpi mpich, whose line is the same.")
     if run.account is None and run.fabric == "infiniband":

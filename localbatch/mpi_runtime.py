@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localbatch.cache import MARKER, cache_directory, only_one, run_installer, workplace_for
-from localbatch.driver.environment import NodeImage
+from localbatch.driver.image import NodeImage
 
 _TIME_LIMIT_SECONDS = 600.0
 

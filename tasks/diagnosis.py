@@ -39,7 +39,7 @@ def read_nodes(client: BatchClient, pool_id: str) -> list[models.BatchNode]:
 
 
 def is_steady(pool: models.BatchPool) -> bool:
-    """Whether the pool gets no more nodes by itself, for now."""
+    """Whether the pool is neither getting nor losing nodes."""
     return str.lower(pool.allocation_state or "") == "steady"
 
 

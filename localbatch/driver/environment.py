@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import NodePlace
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.packages import InstalledPackage
@@ -14,44 +15,24 @@ _NOT_IN_NAMES = str.maketrans(".-#", "___")
 
 
 @dataclass(frozen=True)
-class NodeImage:
-    """What is installed on all nodes, beyond what this machine has.
-
-    Attributes:
-        programs: directories that stand on PATH before those of this machine.
-        variables: such as LD_LIBRARY_PATH; the user may replace them.
-    """
-
-    programs: tuple[Path, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    def path(self) -> str:
-        """Returns the PATH of commands."""
-        return os.pathsep.join([*map(str, self.programs), os.environ.get("PATH", os.defpath)])
-
-
-@dataclass(frozen=True)
 class CommandEnvironment:
     """The variables of a command.
 
     Attributes:
         variables: the whole environment, with the paths of this machine.
-        batch: those of Batch among them, which name directories of the node.
-        user: names of those that the user has set.
+        places: those among them that we have made and that may name directories of the node.
     """
 
     variables: dict[str, str]
-    batch: dict[str, str]
-    user: frozenset[str]
+    places: dict[str, str]
 
     def mounted(self, root: Path, mount: Path) -> dict[str, str]:
         """Returns what differs where the node's tree is seen at another path."""
-        own = {**self.batch, "HOME": self.variables["HOME"]}
         below = f"{root}{os.sep}"
         return {
             name: f"{mount}{value[len(str(root)) :]}"
-            for name, value in own.items()
-            if (value == str(root) or value.startswith(below)) and not (name == "HOME" and name in self.user)
+            for name, value in self.places.items()
+            if value == str(root) or value.startswith(below)
         }
 
 
@@ -76,12 +57,13 @@ def command_environment(
         variables: what the engine knows (AZ_BATCH_JOB_ID, ...); they win over all others.
         image: what is installed on the node.
     """
-    basis = {"PATH": image.path(), "LANG": "C", "HOME": str(directory.working), **image.variables}
+    home = {"HOME": str(directory.working)}
+    basis = {"PATH": image.path(), "LANG": "C", **home, **image.variables}
     batch = _node_variables(node) | _directory_variables(directory)
     for package in packages:
         batch |= package_variables(package)
     batch |= variables
-    return CommandEnvironment(basis | dict(user) | batch, batch, frozenset(user))
+    return CommandEnvironment(basis | dict(user) | batch, batch if "HOME" in user else home | batch)
 
 
 def package_variables(package: InstalledPackage) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from localbatch.driver.mpi.variables import NODE_VARIABLES, OPEN_MPI_MEMORY
-from localbatch.driver.process_tree import send_signal
+from localbatch.driver.process_tree import exit_code, send_signal
 from localbatch.driver.spawning import spawn
 
 # Of a node besides those of Batch.
@@ -24,7 +24,6 @@ _OWN = ("HOME", "TMPDIR", OPEN_MPI_MEMORY)
 _PIECE = 65536
 _LONGEST = 16 << 20
 _STREAMS = 3
-_SIGNAL_BASE = 128
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -49,10 +48,13 @@ class _Caller:
     said: bytes = b""
     child: int = 0
 
-    def close(self) -> None:
+    def close_streams(self) -> None:
         for descriptor in self.streams:
             os.close(descriptor)
         self.streams.clear()
+
+    def close(self) -> None:
+        self.close_streams()
         self.connection.close()
 
 
@@ -90,8 +92,7 @@ class Launches:
     def ended(self, pid: int, code: int) -> None:
         """Tells the caller, if that process was started for one, how it ended."""
         for caller in [caller for caller in self._callers.values() if caller.child == pid]:
-            number = code if code >= 0 else _SIGNAL_BASE - code
-            self._answer(caller, number)
+            self._answer(caller, exit_code(code))
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -134,9 +135,7 @@ class Launches:
             self._forget(caller)
             return
         child = spawn(words, environment, self.directory, caller.streams)
-        for descriptor in caller.streams:
-            os.close(descriptor)
-        caller.streams.clear()
+        caller.close_streams()
         if isinstance(child, int):
             caller.child = child
             self.groups.add(child)

@@ -16,7 +16,8 @@ from localbatch.driver.failures import (
 )
 from localbatch.driver.interface import Failure, MultiInstanceRun, Outcome, Run
 from localbatch.driver.mpi.shims import LaunchDirectory
-from localbatch.driver.prepared import PreparedCommand, exit_code, start
+from localbatch.driver.prepared import PreparedCommand, start
+from localbatch.driver.process_tree import exit_code
 from localbatch.driver.starter import Session
 from localbatch.driver.tools import NodeTools
 

@@ -11,8 +11,6 @@ from localbatch.driver.layout import TaskDirectory, hosts_file
 from localbatch.driver.starter import LaunchError, Session
 from localbatch.driver.supervisor import Order, Report
 
-_SHELL_SIGNAL_BASE = 128
-
 
 @dataclass(frozen=True)
 class PreparedCommand:
@@ -75,8 +73,3 @@ async def start(session: Session, order: Order) -> Report:
         return await session.start(order)
     except LaunchError as error:
         raise CommandFailed(launch_failure(error.number, str(error))) from error
-
-
-def exit_code(status: int) -> int:
-    """Returns what a shell reports for a command's end; what Batch reports for one ended by a signal is not known."""
-    return _SHELL_SIGNAL_BASE - status if status < 0 else status

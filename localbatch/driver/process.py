@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localbatch.driver.downloads import Downloader
-from localbatch.driver.environment import NodeImage
 from localbatch.driver.failures import (
     CommandFailed,
     directory_failure,
@@ -17,11 +16,13 @@ from localbatch.driver.failures import (
     node_lost_failure,
     time_limit_failure,
 )
+from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
 from localbatch.driver.layout import TaskDirectory, make_node, remove_tree
 from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
-from localbatch.driver.prepared import exit_code, start
+from localbatch.driver.prepared import start
+from localbatch.driver.process_tree import exit_code
 from localbatch.driver.starter import Session, Starter
 from localbatch.driver.threads import Threads
 from localbatch.driver.tools import NodeTools

@@ -1,6 +1,8 @@
-"""Processes below a process, read from /proc, and signals to them. Of Linux; the standard library alone."""
+"""Processes below a process, read from /proc, signals to them, and their ends. The standard library alone."""
 
 import os
+
+_SHELL_SIGNAL_BASE = 128
 
 
 def descendants(ancestor: int) -> set[int]:
@@ -33,6 +35,15 @@ def send_signal(pid: int, number: int) -> bool:
     except PermissionError:
         return number == 0  # a program of another user; there is nothing that could be done
     return True
+
+
+def exit_code(status: int) -> int:
+    """Returns what a shell reports for a program's end; what Batch reports for one ended by a signal is not known.
+
+    Args:
+        status: exit code, or the negative number of the signal that ended it.
+    """
+    return _SHELL_SIGNAL_BASE - status if status < 0 else status
 
 
 def _parent(name: str) -> int | None:

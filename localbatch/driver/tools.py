@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localbatch.driver.downloads import Downloader
-from localbatch.driver.environment import NodeImage, command_environment
+from localbatch.driver.environment import command_environment
 from localbatch.driver.failures import CommandFailed, directory_failure
+from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import NodePlace, Run
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.mpi.shims import LaunchDirectory

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY, NODE_VARIABLES, RANK_CODES
+from localbatch.driver.process_tree import exit_code
 
 _NOT_FOUND = 127
 # What Hydra ends with when a rank was killed: one of its own, or the number of SIGKILL, as it happens.
 _KILLED = (255, 9, 137)
-_SIGNAL_BASE = 128
 
 # Options of MPICH's mpirun by the number of values that follow; as `mpirun --help` of MPICH 3.4 to 5.0 lists them.
 _VALUES = {
@@ -100,8 +100,7 @@ def _run(program: Path, arguments: Sequence[str], directory: Path) -> int:
         launcher = subprocess.Popen([program, *arguments], env=os.environ | {RANK_CODES: codes})
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: launcher.send_signal(number))
-        status = launcher.wait()
-        code = status if status >= 0 else _SIGNAL_BASE - status
+        code = exit_code(launcher.wait())
         failed = Path(codes).read_text().split()
     finally:
         Path(codes).unlink(missing_ok=True)

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from localbatch.driver.mpi.variables import NODE_VARIABLES, RANK_CODES
+from localbatch.driver.process_tree import exit_code
 
 _PR_SET_PDEATHSIG = 1
 _NOT_STARTED = 127
-_SIGNAL_BASE = 128
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 
 
@@ -85,6 +85,6 @@ def _run_watched(words: list[str]) -> NoReturn:
     how = f"exit code {code}" if code > 0 else f"signal {-code}"
     os.write(2, f"localbatch: rank {rank} on node {os.environ.get('AZ_BATCH_NODE_ID', '-')}: {how}\n".encode())
     descriptor = os.open(codes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, f"{code if code > 0 else _SIGNAL_BASE - code}\n".encode())
+    os.write(descriptor, f"{exit_code(code)}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
     os._exit(_NOT_STARTED)
