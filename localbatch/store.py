@@ -52,7 +52,7 @@ _WAITING_JOBS = (
 
 
 # Changes with every table or column that does.
-_VERSION = 2
+_VERSION = 3
 
 
 class Store:
