@@ -30,6 +30,7 @@ Facts of the protocol, all pure:
 - models.py, action_models.py, documents.py, validation.py   request bodies
 - not_emulated.py    what is refused because it is not emulated
 - views.py, images.py   what answers show
+- vm_sizes.py        cores and memory of the nodes of a VM size
 - node_paths.py      where links on a node lead
 - clock.py           the time
 """

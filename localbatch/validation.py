@@ -28,6 +28,7 @@ from localbatch.models import (
     TaskSchedulingPolicy,
     VirtualMachineConfiguration,
 )
+from localbatch.vm_sizes import MOST_SLOTS, find_size
 from localbatch.wire import JsonObject, JsonValue
 
 Model = TypeVar("Model", bound=Body)
@@ -38,7 +39,6 @@ MOST_NODES = 10_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
-_MOST_SLOTS = 256
 _MOST_REMOVED_NODES = 100
 _LARGEST_INTEGER = 2**31 - 1
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
@@ -140,11 +140,9 @@ def check_pool(body: PoolBody) -> None:
     """Refuses a pool that can't be."""
     check_id(body.id)
     _check_name(body)
-    if not body.vm_size.strip():
-        raise invalid_property("vmSize", body.vm_size, "It must not be empty.")
+    check_node(body.vm_size, body.task_slots_per_node)
     check_machine(body.virtual_machine_configuration)
     check_scheduling_policy(body.task_scheduling_policy)
-    check_slots("taskSlotsPerNode", body.task_slots_per_node)
     check_target("targetDedicatedNodes", body.target_dedicated_nodes)
     check_target("targetLowPriorityNodes", body.target_low_priority_nodes)
     check_resize_timeout(body.resize_timeout.total_seconds())
@@ -167,10 +165,18 @@ def check_scheduling_policy(policy: TaskSchedulingPolicy | None) -> None:
         check_choice("taskSchedulingPolicy.nodeFillType", policy.node_fill_type, ("spread", "pack"))
 
 
-def check_slots(name: str, slots: int) -> None:
-    """Refuses a number of task slots that no node has."""
-    if not 1 <= slots <= _MOST_SLOTS:
-        raise invalid_property(name, slots, f"It must lie between 1 and {_MOST_SLOTS}.")
+def check_node(vm_size: str, slots: int) -> None:
+    """Refuses what is not the name of a VM size, and more task slots than its nodes can have."""
+    size = find_size(vm_size)
+    if size is None:
+        raise invalid_property("vmSize", vm_size, "It must be a VM size such as Standard_D2s_v3.")
+    check_slots("taskSlotsPerNode", slots, size.most_slots)
+
+
+def check_slots(name: str, slots: int, most: int = MOST_SLOTS) -> None:
+    """Refuses a number of task slots that no node has, or none of a size that has at most so many."""
+    if not 1 <= slots <= most:
+        raise invalid_property(name, slots, f"It must lie between 1 and {most}.")
 
 
 def check_target(name: str, nodes: int) -> None:

@@ -18,11 +18,11 @@ from localbatch.validation import (
     check_command,
     check_machine,
     check_metadata,
+    check_node,
     check_pool,
     check_removal,
     check_resize,
     check_scheduling_policy,
-    check_slots,
     read,
     write,
 )
@@ -104,8 +104,8 @@ class Pools:
         check_machine(body.virtual_machine_configuration)
         check_scheduling_policy(body.task_scheduling_policy)
         changes = filled_in(write(body), body.start_task)
-        if body.task_slots_per_node is not None:
-            check_slots("taskSlotsPerNode", body.task_slots_per_node)
+        after = pool.body | changes
+        check_node(str(after["vmSize"]), int(str(after["taskSlotsPerNode"])))
         if any(name in changes for name in _ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
             raise ServiceError("OperationInvalidForCurrentState")
         if body.vm_size is not None:

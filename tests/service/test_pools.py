@@ -206,7 +206,9 @@ def test_a_pool_that_is_being_deleted_is_not_changed() -> None:
     [
         ({"id": "with space"}, "id"),
         ({"id": "x" * 65}, "id"),
-        ({"task_slots_per_node": 257}, "taskSlotsPerNode"),
+        ({"task_slots_per_node": 9}, "taskSlotsPerNode"),
+        ({"vm_size": "standard_hb120rs_v3", "task_slots_per_node": 257}, "taskSlotsPerNode"),
+        ({"vm_size": "small"}, "vmSize"),
         ({"target_dedicated_nodes": -1}, "targetDedicatedNodes"),
         ({"resize_timeout": timedelta(minutes=1)}, "resizeTimeout"),
         ({"start_task": models.BatchStartTask(command_line="")}, "startTask.commandLine"),
@@ -219,6 +221,14 @@ def test_a_pool_that_can_not_be_is_refused(client: BatchClient, options: dict[st
     assert error_code(caught.value) == "InvalidPropertyValue"
     assert caught.value.status_code == 400
     assert error_values(caught.value)["PropertyName"] == name
+
+
+def test_an_update_counts_slots_by_the_new_vm_size(batch: Account) -> None:
+    batch.make_pool(nodes=0)
+    batch.client.update_pool("pool", models.BatchPoolUpdateOptions(vm_size="standard_d4s_v3", task_slots_per_node=16))
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.update_pool("pool", models.BatchPoolUpdateOptions(vm_size="standard_d2s_v3"))
+    assert error_values(caught.value)["PropertyName"] == "taskSlotsPerNode"
 
 
 def test_what_is_not_emulated_is_refused_and_never_ignored(batch: Account) -> None:
