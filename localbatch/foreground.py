@@ -230,7 +230,7 @@ def _start_storage(identity: Identity, options: Options, root: RootDirectory, st
 
 def _free_or_any(host: str, port: int) -> int:
     """Returns the port if nobody listens there, else 0: links made before a restart go on working where possible."""
-    with contextlib.suppress(OSError), _bind(host, port):
+    with contextlib.suppress(OSError), bind(host, port):
         return port
     return 0
 
@@ -240,16 +240,22 @@ def _listen(options: Options, root: RootDirectory) -> Iterator[socket.socket]:
     former = root.read_identity()
     port = options.port or _free_or_any(options.host, former.batch_port if former else 0)
     try:
-        listener = _bind(options.host, port)
+        listener = bind(options.host, port)
     except OSError as error:
         raise OptionError(f"cannot listen on {options.host} port {port}: {error.strerror}") from error
     with listener:
         yield listener
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Takes a port for a server of asyncio.
+
+    Raises:
+        OSError: the address is not to be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Asyncio tells by the protocol's number whether it may send small answers without waiting for acknowledgements.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
