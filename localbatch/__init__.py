@@ -30,7 +30,7 @@ Facts of the protocol, all pure:
 - models.py, action_models.py, documents.py, validation.py   request bodies
 - not_emulated.py    what is refused because it is not emulated
 - views.py, images.py   what answers show
-- vm_sizes.py        cores and memory of the nodes of a VM size
+- vm_sizes.py, quotas.py   cores and memory of the nodes of a VM size; how much an account may have
 - node_paths.py      where links on a node lead
 - clock.py           the time
 """

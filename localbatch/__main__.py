@@ -13,8 +13,10 @@ from typing import NoReturn
 
 from localbatch.foreground import BAD_OPTION, Options, run
 from localbatch.mpi_runtime import FLAVOURS, MPICH
+from localbatch.quotas import UNLIMITED
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_FAMILY = re.compile(r"standard\w+family", re.IGNORECASE)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +59,18 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
     add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
+    add("--pool-quota", type=_count, help="pools that an account may have (default of this and other quotas: no limit)")
+    add("--job-quota", type=_count, help="jobs and job schedules that an account may have besides completed ones")
+    add("--dedicated-core-quota", type=_count, help="cores of dedicated nodes that an account may have")
+    add("--low-priority-core-quota", type=_count, help="cores of spot nodes that an account may have")
+    add(
+        "--family-core-quota",
+        type=_family_quota,
+        action="append",
+        default=[],
+        metavar="FAMILY=CORES",
+        help="cores of dedicated nodes of one VM family, such as standardDSv3Family=16; may be given several times",
+    )
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser
 
@@ -77,6 +91,19 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) >= UNLIMITED:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
+    return int(text)
+
+
+def _family_quota(text: str) -> tuple[str, int]:
+    family, _, cores = text.partition("=")
+    if not _FAMILY.fullmatch(family):
+        raise argparse.ArgumentTypeError(f"{text} is not of the form standardDSv3Family=16")
+    return family, _count(cores)
 
 
 def _account(text: str) -> str:

@@ -16,7 +16,7 @@ import ssl
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
 from localbatch.connection import MPI_FILE, Endpoints
 from localbatch.mpi_runtime import MPICH, MpiError, node_image
+from localbatch.quotas import Quotas
 from localbatch.root import Identity, RootDirectory, RootError, open_root
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Options:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         mpi: the MPI that the nodes have.
+        pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
+        family_core_quota: pairs of VM family and number of cores.
         task_seconds: how long each task takes with the driver ``simulated``.
         stop_with_stdin: stop when standard input is closed or the parent process ends.
     """
@@ -78,6 +81,11 @@ class Options:
     start_seconds: float = 0.0
     driver: str = "process"
     mpi: str = MPICH
+    pool_quota: int | None = None
+    job_quota: int | None = None
+    dedicated_core_quota: int | None = None
+    low_priority_core_quota: int | None = None
+    family_core_quota: Sequence[tuple[str, int]] = ()
     task_seconds: float = 0.0
     stop_with_stdin: bool = False
 
@@ -296,6 +304,7 @@ def _configure(
         allocation_seconds=options.allocation_seconds,
         start_seconds=options.start_seconds,
         driver=_make_driver(options, root),
+        quotas=_make_quotas(options),
     )
     return uvicorn.Config(
         create_app(settings),
@@ -321,6 +330,16 @@ def _make_driver(options: Options, root: RootDirectory) -> "Driver":
     from localbatch.driver.process import ProcessDriver
 
     return ProcessDriver(inherited=(root.lock,), image=node_image(options.mpi))
+
+
+def _make_quotas(options: Options) -> Quotas:
+    return Quotas(
+        pools=options.pool_quota,
+        active_jobs=options.job_quota,
+        dedicated_cores=options.dedicated_core_quota,
+        low_priority_cores=options.low_priority_core_quota,
+        family_cores=dict(options.family_core_quota),
+    )
 
 
 def _announce(root: RootDirectory, endpoints: Endpoints, mpi: str) -> None:

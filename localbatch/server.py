@@ -12,6 +12,7 @@ from localbatch.clock import Clock
 from localbatch.driver.interface import Driver
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
+from localbatch.quotas import Quotas
 from localbatch.routes import absent
 from localbatch.routes.account import AccountRoutes
 from localbatch.routes.batch import BatchRoute
@@ -39,6 +40,7 @@ class Settings:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         driver: what runs commands.
+        quotas: what each account may have.
     """
 
     root: Path
@@ -48,6 +50,7 @@ class Settings:
     allocation_seconds: float
     start_seconds: float
     driver: Driver
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -64,6 +67,7 @@ def create_app(settings: Settings) -> Starlette:
         mount=settings.mount,
         allocation_seconds=settings.allocation_seconds,
         start_seconds=settings.start_seconds,
+        quotas=settings.quotas,
     )
     engine = Engine(context)
 

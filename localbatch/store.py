@@ -195,6 +195,18 @@ class Store:
         """Removes the counts of a job that is being deleted."""
         self._connection.execute("DELETE FROM task_counts WHERE job = ?", (job,))
 
+    def count_pools(self, account: str) -> int:
+        """Counts the pools of an account, those that are being deleted too."""
+        return self._count("SELECT count(*) FROM pools WHERE account = ?", account)
+
+    def count_active_jobs(self, account: str) -> int:
+        """Counts the jobs of an account that are not completed."""
+        return self._count("SELECT count(*) FROM jobs WHERE account = ? AND state <> 'completed'", account)
+
+    def _count(self, query: str, *values: SqlValue) -> int:
+        (count,) = self._connection.execute(query, values).fetchone()
+        return int(count)
+
     def count_nodes(self, pool: int) -> dict[tuple[bool, str], int]:
         """Counts a pool's nodes by whether they are dedicated and by state."""
         query = "SELECT dedicated, state, count(*) FROM nodes WHERE pool = ? GROUP BY dedicated, state"

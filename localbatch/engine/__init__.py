@@ -8,6 +8,7 @@ engine goes on from the records alone.
 - background.py   work that goes on by itself
 - fleet.py        the nodes as they are now: what they run and how many slots they have left
 - allocation.py   pools get and lose nodes
+- capacity.py     how many nodes quotas leave room for
 - nodes.py        a node's life from creation through its start task to removal
 - dispatcher.py   puts waiting tasks on free slots
 - runs.py         tasks that run

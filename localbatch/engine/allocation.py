@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from localbatch.engine.background import settle
+from localbatch.engine.capacity import find_room
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.nodes import NodeLife
@@ -59,10 +60,10 @@ class Allocation:
             async with asyncio.timeout(pool.resize_seconds):
                 await asyncio.sleep(self._context.allocation_seconds)
                 removals = self._shrink(pool, leaving)
-                self._grow(pool)
+                errors = self._grow(pool)
                 await settle(*removals)
         except TimeoutError:
-            errors = [_TIMED_OUT]
+            errors = [*errors, _TIMED_OUT]
         self._end(pool.seq, errors)
 
     def _end(self, seq: int, errors: list[JsonObject]) -> None:
@@ -105,18 +106,23 @@ class Allocation:
         nodes = self._context.fleet.nodes(pool.seq)
         return [node for node in nodes if node.record.dedicated == dedicated and not node.draining]
 
-    def _grow(self, pool: PoolRecord) -> None:
+    def _grow(self, pool: PoolRecord) -> list[JsonObject]:
+        errors: list[JsonObject] = []
         made: list[NodeRecord] = []
         with self._context.store.transaction():
             newest = self._context.store.pools.get(pool.seq) or pool
             for dedicated, target in _targets(pool):
-                for _ in range(target - len(self._present(pool, dedicated))):
+                missing = max(0, target - len(self._present(pool, dedicated)))
+                room, error = find_room(self._context, newest, dedicated, missing)
+                errors += [] if error is None else [error]
+                for _ in range(room):
                     record = _new_node(newest, dedicated, newest.nodes_made + len(made), self._context.clock.now())
                     made.append(self._context.store.nodes.add(record))
             if made:
                 newest = self._context.store.pools.change(newest, nodes_made=newest.nodes_made + len(made))
         for record in made:
             self._nodes.begin(newest, record)
+        return errors
 
 
 def _targets(pool: PoolRecord) -> tuple[tuple[bool, int], tuple[bool, int]]:

@@ -11,6 +11,7 @@ from localbatch.clock import Clock
 from localbatch.driver.interface import Driver, Package
 from localbatch.engine.background import Background
 from localbatch.engine.fleet import Fleet, Node
+from localbatch.quotas import Quotas
 from localbatch.records import JobRecord
 from localbatch.states import NODE, StateTable, move
 from localbatch.store import Store
@@ -29,6 +30,7 @@ class Context:
         mount: where commands see the directory tree of their node, as on Azure at the same path on all nodes.
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
+        quotas: what each account may have.
         woken: set when some pool is to be looked at by the dispatcher.
         pools_to_serve: ``seq`` of those pools.
         quiet: nodes whose last task has ended.
@@ -43,6 +45,7 @@ class Context:
     mount: Path
     allocation_seconds: float
     start_seconds: float
+    quotas: Quotas = field(default_factory=Quotas)
     fleet: Fleet = field(default_factory=Fleet)
     background: Background = field(default_factory=Background)
     woken: asyncio.Event = field(default_factory=asyncio.Event)

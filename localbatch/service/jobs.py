@@ -10,6 +10,7 @@ from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import JobBody
 from localbatch.not_emulated import JOB, refuse_properties
+from localbatch.quotas import reached
 from localbatch.records import JobRecord
 from localbatch.states import JOB as JOB_STATES
 from localbatch.states import refusal
@@ -60,6 +61,8 @@ class Jobs:
         check_job(body)
         if self._store.find_job(account, body.id) is not None:
             raise ServiceError("JobExists")
+        if reached(self._engine.context.quotas.active_jobs, self._store.count_active_jobs(account)):
+            raise ServiceError("ActiveJobAndScheduleQuotaReached")
         now = self._clock.now()
         record = JobRecord(
             seq=0,

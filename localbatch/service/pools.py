@@ -10,6 +10,7 @@ from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import PackageReference, PoolBody, StartTask
 from localbatch.not_emulated import POOL, refuse_properties
+from localbatch.quotas import reached
 from localbatch.records import PoolRecord
 from localbatch.states import ALLOCATION, move, refusal
 from localbatch.states import POOL as POOL_STATES
@@ -66,6 +67,8 @@ class Pools:
         self._check_packages(account, body.application_package_references)
         if self._store.find_pool(account, body.id) is not None:
             raise ServiceError("PoolExists")
+        if reached(self._engine.context.quotas.pools, self._store.count_pools(account)):
+            raise ServiceError("PoolQuotaReached")
         now = self._clock.now()
         record = PoolRecord(
             seq=0,

@@ -1,0 +1,96 @@
+"""Quotas of an account, as options of the service set them."""
+
+from collections.abc import Iterator
+
+import pytest
+from azure.batch import models
+from azure.core.exceptions import ResourceExistsError
+
+from localbatch.connection import Endpoints
+from localbatch.launcher import LocalAzure, LocalAzureError
+from tests.service.account import Account, error_code, open_account
+
+OPTIONS = (
+    *("--pool-quota=2", "--job-quota=2", "--dedicated-core-quota=8", "--low-priority-core-quota=4"),
+    "--family-core-quota=standardDSv3Family=4",
+)
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Endpoints]:
+    with LocalAzure(storage=False, driver="simulated", options=OPTIONS, attach=False) as azure:
+        yield azure.endpoints
+
+
+@pytest.fixture
+def batch(limited: Endpoints) -> Iterator[Account]:
+    with open_account(limited) as account:
+        yield account
+
+
+def resize_codes(batch: Account, pool_id: str = "pool") -> list[str | None]:
+    """What the errors of a pool's last resize are, once it is over."""
+    batch.wait_until(lambda: batch.client.get_pool(pool_id).allocation_state == "steady")
+    return [error.code for error in batch.client.get_pool(pool_id).resize_errors or []]
+
+
+def test_a_pool_beyond_the_quota_is_refused_until_another_is_gone(batch: Account) -> None:
+    for name in ("one", "two"):
+        batch.make_pool(name, nodes=0)
+    with pytest.raises(ResourceExistsError) as caught:
+        batch.make_pool("three", nodes=0)
+    assert (caught.value.status_code, error_code(caught.value)) == (409, "PoolQuotaReached")
+    with pytest.raises(ResourceExistsError) as caught:
+        batch.make_pool("two", nodes=0)
+    assert error_code(caught.value) == "PoolExists"
+    batch.send("DELETE", "/pools/one")
+    batch.await_gone(lambda: batch.client.get_pool("one"))
+    batch.make_pool("three", nodes=0)
+
+
+def test_a_job_beyond_the_quota_is_refused_until_another_is_completed(batch: Account) -> None:
+    for name in ("one", "two"):
+        batch.make_job(name)
+    with pytest.raises(ResourceExistsError) as caught:
+        batch.make_job("three")
+    assert (caught.value.status_code, error_code(caught.value)) == (409, "ActiveJobAndScheduleQuotaReached")
+    batch.send("POST", "/jobs/one/terminate")
+    batch.await_job("one")
+    batch.make_job("three")
+
+
+def test_a_pool_gets_the_dedicated_nodes_that_fit_and_says_why(batch: Account) -> None:
+    batch.make_pool("first", nodes=3)
+    assert resize_codes(batch, "first") == ["AccountVMSeriesCoreQuotaReached"]
+    assert len(batch.await_nodes(count=2, pool_id="first")) == 2
+
+    pool = models.BatchPoolCreateOptions(
+        id="second",
+        vm_size="standard_f2s_v2",
+        virtual_machine_configuration=batch.client.get_pool("first").virtual_machine_configuration,
+        target_dedicated_nodes=3,
+    )
+    batch.client.create_pool(pool)
+    assert resize_codes(batch, "second") == ["AccountCoreQuotaReached"]
+    found = batch.client.get_pool("second")
+    assert (found.current_dedicated_nodes, found.target_dedicated_nodes) == (2, 3)
+
+
+def test_spot_nodes_have_a_quota_of_their_own(batch: Account) -> None:
+    batch.make_pool(nodes=1, target_low_priority_nodes=3)
+    assert resize_codes(batch) == ["AccountLowPriorityCoreQuotaReached"]
+    found = batch.client.get_pool("pool")
+    assert (found.current_dedicated_nodes, found.current_low_priority_nodes) == (1, 2)
+
+
+def test_a_resize_within_the_quota_ends_the_errors(batch: Account) -> None:
+    batch.make_pool(nodes=3)
+    assert resize_codes(batch) == ["AccountVMSeriesCoreQuotaReached"]
+    assert batch.send("POST", "/pools/pool/resize", json={"targetDedicatedNodes": 1}).status_code == 202
+    assert resize_codes(batch) == []
+
+
+@pytest.mark.parametrize("option", ["--pool-quota=-1", "--family-core-quota=DSv3=1", "--job-quota=many"])
+def test_a_quota_that_is_none_is_told(option: str) -> None:
+    with pytest.raises(LocalAzureError, match=r"--(pool|family-core|job)-quota"):
+        LocalAzure(storage=False, options=(option,), attach=False)
