@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -111,3 +111,33 @@ def two_files(tmp_path: Path) -> Path:
     (folder / "a.txt").write_text("alpha")
     (folder / "b.txt").write_text("beta gamma")
     return folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands what this worker has heard on to the process that reports."""
+    from tests.conformity.listener import HEARD
+
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["heard"] = dict(HEARD)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Adds up what the workers have heard."""
+    from tests.conformity.listener import HEARD
+
+    HEARD.update(getattr(node, "workeroutput", {}).get("heard", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tells how many answers of the local Batch service were checked against its schema."""
+    from tests.conformity.listener import HEARD
+    from tests.conformity.operations import OPERATIONS
+
+    known = sum(1 for operation in OPERATIONS if HEARD[operation.name])
+    if HEARD:
+        line = (
+            f"{HEARD.total()} answers of {known} of {len(OPERATIONS)} operations agree with the schema of Azure Batch"
+        )
+        terminalreporter.write_line(line)

@@ -11,6 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
 from localbatch.connection import Endpoints
+from tests.conformity.listener import Listener
 from tests.processes import wait_until
 
 PATIENCE = 30.0
@@ -27,10 +28,11 @@ class Account:
     Args:
         client: the client that signs with its name.
         name: its name.
+        listener: hears what the client is answered.
     """
 
-    def __init__(self, client: BatchClient, name: str) -> None:
-        self.client, self.name = client, name
+    def __init__(self, client: BatchClient, name: str, listener: Listener) -> None:
+        self.client, self.name, self.listener = client, name, listener
 
     def make_pool(self, pool_id: str = "pool", nodes: int = 1, **options: Any) -> None:
         """Creates a pool; its nodes come later."""
@@ -105,6 +107,13 @@ class Account:
         """Returns a file of a task."""
         return b"".join(self.client.download_task_file(job_id, task_id, name))
 
+    def clear(self) -> None:
+        """Deletes its jobs and pools."""
+        for job in self.client.list_jobs():
+            self.send("DELETE", f"/jobs/{job.id}")
+        for pool in self.client.list_pools():
+            self.send("DELETE", f"/pools/{pool.id}")
+
     def send(self, method: str, path: str, *, version: str = VERSION, **options: Any) -> HttpResponse:
         """Sends a signed request of one's own making.
 
@@ -126,18 +135,21 @@ class Account:
 
 @contextmanager
 def open_account(service: Endpoints, name: str | None = None, *, keep: bool = False) -> Iterator[Account]:
-    """Opens an account, under a new name if none is given; deletes its jobs and pools unless told to keep them."""
+    """Opens an account, under a new name if none is given; deletes its jobs and pools unless told to keep them.
+
+    Raises:
+        AssertionError: at the end, if the service gave an answer in a form that Azure's answers do not have.
+    """
     chosen = name or f"test{uuid.uuid4().hex[:16]}"
     credential = AzureNamedKeyCredential(chosen, service.batch_key)
-    with BatchClient(service.batch_endpoint, credential, retry_total=0) as client:
-        account = Account(client, chosen)
+    listener = Listener()
+    with BatchClient(service.batch_endpoint, credential, retry_total=0, per_retry_policies=[listener]) as client:
+        account = Account(client, chosen, listener)
         yield account
-        if keep:
-            return
-        for job in client.list_jobs():
-            account.send("DELETE", f"/jobs/{job.id}")
-        for pool in client.list_pools():
-            account.send("DELETE", f"/pools/{pool.id}")
+        if not keep:
+            account.clear()
+    if listener.violations:
+        raise AssertionError("\n".join(listener.violations))
 
 
 def shell(command: str) -> str:

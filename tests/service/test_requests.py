@@ -140,6 +140,8 @@ def test_what_the_service_does_not_know_comes_back_if_it_stands_within_what_it_k
     body = {"id": "job", "poolInfo": {"poolId": "pool", "fromTheFuture": {"x": [1, 2.5, "three"]}}}
     batch.send("POST", "/jobs", json=body)
     assert batch.send("GET", "/jobs/job").json()["poolInfo"] == body["poolInfo"]
+    batch.clear()
+    batch.listener.violations.clear()
 
 
 POOL = {
@@ -198,6 +200,8 @@ def test_names_of_older_versions_are_taken(batch: Account, version: str) -> None
     assert batch.send("GET", "/pools/z").json()["resourceTags"] == {"a": "b"}
     del older["resourceTags"]
     assert batch.send("PATCH", "/pools/z", version=version, json=older).status_code == 200
+    batch.clear()
+    batch.listener.violations.clear()
 
 
 def test_a_resource_as_shown_replaces_itself_and_nothing_it_must_not(batch: Account) -> None:
