@@ -5,13 +5,12 @@ Source: the Batch REST reference, API version 2025-06-01.
 
 from pydantic import Field
 
+from localbatch.job_models import JobConstraints, PoolInfo
 from localbatch.models import (
     Body,
     Duration,
-    JobConstraints,
     MetadataItem,
     PackageReference,
-    PoolInfo,
     StartTask,
     TaskConstraints,
     TaskSchedulingPolicy,

@@ -5,7 +5,8 @@ Source: recorded answers of the service and the official examples for API versio
 
 from functools import lru_cache
 
-from localbatch.models import JobBody, PoolBody, StartTask, TaskBody, TaskConstraints
+from localbatch.job_models import JobPreparationTask, JobSpecification
+from localbatch.models import PoolBody, StartTask, TaskBody, TaskConstraints
 from localbatch.validation import write
 from localbatch.wire import INFINITE, JsonObject, JsonValue, format_duration, parse_duration
 
@@ -65,10 +66,10 @@ def start_task_document(body: StartTask) -> JsonObject:
     }
 
 
-def job_document(body: JobBody) -> JsonObject:
+def job_document(body: JobSpecification) -> JsonObject:
     """Makes the document of a new job, without its id."""
     document = write(body)
-    document.pop("id")
+    document.pop("id", None)
     document |= {
         "priority": body.priority,
         "maxParallelTasks": body.max_parallel_tasks,
@@ -78,17 +79,23 @@ def job_document(body: JobBody) -> JsonObject:
     }
     document.setdefault("usesTaskDependencies", False)
     document.setdefault("allowTaskPreemption", False)
-    preparation = body.job_preparation_task
-    if preparation is not None:
-        document["jobPreparationTask"] = {
-            "userIdentity": default_user(),
-            **write(preparation),
-            "id": preparation.id,
-            "constraints": _task_constraints(preparation.constraints, 0),
-            "waitForSuccess": preparation.wait_for_success,
-            "rerunOnNodeRebootAfterSuccess": preparation.rerun_on_node_reboot_after_success,
-        }
+    automatic = body.pool_info.auto_pool_specification
+    if automatic is not None:
+        document["poolInfo"] = {"autoPoolSpecification": {**write(automatic), "keepAlive": automatic.keep_alive}}
+    if body.job_preparation_task is not None:
+        document["jobPreparationTask"] = _preparation_document(body.job_preparation_task)
     return document
+
+
+def _preparation_document(body: JobPreparationTask) -> JsonObject:
+    return {
+        "userIdentity": default_user(),
+        **write(body),
+        "id": body.id,
+        "constraints": _task_constraints(body.constraints, 0),
+        "waitForSuccess": body.wait_for_success,
+        "rerunOnNodeRebootAfterSuccess": body.rerun_on_node_reboot_after_success,
+    }
 
 
 def job_constraints(given: JsonValue) -> JsonObject:

@@ -113,15 +113,6 @@ class StartTask(Command):
     wait_for_success: bool = True
 
 
-class JobPreparationTask(Command):
-    """A command run once on each node before the job's first task there."""
-
-    id: str = "jobpreparation"
-    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
-    wait_for_success: bool = True
-    rerun_on_node_reboot_after_success: bool = True
-
-
 class MultiInstanceSettings(Body):
     """A task that takes several nodes at once."""
 
@@ -169,15 +160,14 @@ class VirtualMachineConfiguration(Body):
     node_agent_sku_id: str = Field(alias="nodeAgentSKUId")
 
 
-class PoolBody(Body):
-    """A pool as created. Names of older API versions are among the others."""
+class PoolSpecification(Body):
+    """A pool without its id, as a job asks for one of its own. Names of older API versions are among the others."""
 
     others = (
         *("autoScaleEvaluationInterval", "mountConfiguration", "networkConfiguration", "upgradePolicy", "userAccounts"),
         *("applicationLicenses", "certificateReferences", "cloudServiceConfiguration", "resourceTags"),
         "targetNodeCommunicationMode",
     )
-    id: str
     vm_size: str
     virtual_machine_configuration: VirtualMachineConfiguration
     display_name: str | None = None
@@ -194,33 +184,7 @@ class PoolBody(Body):
     metadata: list[MetadataItem] = Field(default_factory=list)
 
 
-class JobConstraints(Body):
-    """Time limit of a job and the retries its tasks inherit."""
+class PoolBody(PoolSpecification):
+    """A pool as created."""
 
-    max_wall_clock_time: Duration | None = None
-    max_task_retry_count: int = 0
-
-
-class PoolInfo(Body):
-    """The pool a job runs on."""
-
-    pool_id: str | None = None
-
-
-class JobBody(Body):
-    """A job as created."""
-
-    others = ("jobManagerTask", "jobReleaseTask", "networkConfiguration")
     id: str
-    display_name: str | None = None
-    uses_task_dependencies: bool | None = None
-    allow_task_preemption: bool | None = None
-    priority: int = 0
-    max_parallel_tasks: int = -1
-    constraints: JobConstraints = Field(default_factory=JobConstraints)
-    job_preparation_task: JobPreparationTask | None = None
-    common_environment_settings: list[NameValue] = Field(default_factory=list)
-    pool_info: PoolInfo
-    on_all_tasks_complete: str = "noaction"
-    on_task_failure: str = "noaction"
-    metadata: list[MetadataItem] = Field(default_factory=list)

@@ -26,7 +26,6 @@ POOL = (
 )
 JOB = (
     *("jobManagerTask", "jobReleaseTask", "usesTaskDependencies", "allowTaskPreemption", "networkConfiguration"),
-    "poolInfo.autoPoolSpecification",
     *(f"jobPreparationTask.{name}" for name in _COMMAND),
     *(f"jobPreparationTask.resourceFiles.{name}" for name in _IDENTITIES),
 )

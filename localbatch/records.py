@@ -80,6 +80,7 @@ class JobRecord:
         max_parallel: how many of its tasks may run at once; -1 is no limit.
         disable_tasks: what becomes of its tasks while it is being disabled.
         terminate_reason: why it ended.
+        scheduling_error: why it could not even begin.
     """
 
     seq: int
@@ -98,6 +99,7 @@ class JobRecord:
     disable_tasks: str
     ended: datetime | None
     terminate_reason: str | None
+    scheduling_error: JsonObject | None = None
 
 
 @dataclass(frozen=True)

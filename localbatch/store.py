@@ -105,7 +105,10 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes all changes within the block at once, or none of them."""
+        """Makes all changes within the block at once, or none of them. Within another such block it is part of that."""
+        if self._connection.in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

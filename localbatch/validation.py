@@ -5,7 +5,8 @@ Source of the limits: the Batch REST reference, API version 2025-06-01.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -16,12 +17,12 @@ from localbatch.images import supported_images
 from localbatch.models import (
     Body,
     Command,
-    JobBody,
     MetadataItem,
     MultiInstanceSettings,
     NameValue,
     OutputFile,
     PoolBody,
+    PoolSpecification,
     ResourceFile,
     TaskBody,
     TaskConstraints,
@@ -40,7 +41,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
 _MOST_REMOVED_NODES = 100
-_LARGEST_INTEGER = 2**31 - 1
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 _DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
 _WHOLE = {"int_type": "a whole number", "int_parsing": "a whole number", "bool_type": "true or false"}
@@ -130,6 +130,16 @@ def write(model: Body) -> JsonObject:
     return document
 
 
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """Puts the name of the property that holds a part of a body before those of properties refused in the block."""
+    try:
+        yield
+    except ServiceError as error:
+        values = [(key, f"{name}.{value}" if key == "PropertyName" else value) for key, value in error.values]
+        raise ServiceError(error.code, error.message, values, status=error.status) from error
+
+
 def check_id(value: str, name: str = "id") -> None:
     """Refuses what can't be the id of a pool, job or task."""
     if not _ID.fullmatch(value):
@@ -139,7 +149,12 @@ def check_id(value: str, name: str = "id") -> None:
 def check_pool(body: PoolBody) -> None:
     """Refuses a pool that can't be."""
     check_id(body.id)
-    _check_name(body)
+    check_pool_specification(body)
+
+
+def check_pool_specification(body: PoolSpecification) -> None:
+    """Refuses what can't be a pool, whatever its id."""
+    check_name(body)
     check_node(body.vm_size, body.task_slots_per_node)
     check_machine(body.virtual_machine_configuration)
     check_scheduling_policy(body.task_scheduling_policy)
@@ -149,7 +164,7 @@ def check_pool(body: PoolBody) -> None:
     check_metadata(body.metadata)
     if body.start_task is not None:
         check_command("startTask", body.start_task)
-        _check_retries("startTask.maxTaskRetryCount", body.start_task.max_task_retry_count)
+        check_retries("startTask.maxTaskRetryCount", body.start_task.max_task_retry_count)
 
 
 def check_machine(machine: VirtualMachineConfiguration | None) -> None:
@@ -211,49 +226,22 @@ def check_removal(body: NodeRemoval) -> None:
     check_choice("nodeDeallocationOption", body.node_deallocation_option, _DEALLOCATION)
 
 
-def check_job(body: JobBody) -> None:
-    """Refuses a job that can't be."""
-    check_id(body.id)
-    _check_name(body)
-    check_job_settings(body.priority, body.max_parallel_tasks, body.on_all_tasks_complete)
-    check_choice("onTaskFailure", body.on_task_failure, ("noaction", "performexitoptionsjobaction"))
-    _check_retries("constraints.maxTaskRetryCount", body.constraints.max_task_retry_count)
-    check_metadata(body.metadata)
-    _check_settings("commonEnvironmentSettings", body.common_environment_settings)
-    if body.pool_info.pool_id is None:
-        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "poolInfo.poolId"),))
-    check_id(body.pool_info.pool_id, "poolInfo.poolId")
-    if body.job_preparation_task is not None:
-        check_id(body.job_preparation_task.id, "jobPreparationTask.id")
-        check_command("jobPreparationTask", body.job_preparation_task)
-        _check_constraints("jobPreparationTask.constraints", body.job_preparation_task.constraints)
-
-
-def check_job_settings(priority: int, max_parallel: int, on_all_complete: str) -> None:
-    """Refuses values that a job's scheduling can't have."""
-    if not -1000 <= priority <= 1000:
-        raise invalid_property("priority", priority, "It must lie between -1000 and 1000.")
-    if max_parallel != -1 and not 1 <= max_parallel <= _LARGEST_INTEGER:
-        raise invalid_property("maxParallelTasks", max_parallel, "It must be -1 or greater than 0.")
-    check_choice("onAllTasksComplete", on_all_complete, ("noaction", "terminatejob"))
-
-
 def check_task(body: TaskBody) -> None:
     """Refuses a task that can't be."""
     check_id(body.id)
-    _check_name(body)
+    check_name(body)
     check_command("", body)
     check_slots("requiredSlots", body.required_slots)
-    _check_constraints("constraints", body.constraints)
+    check_task_constraints(body.constraints)
     for number, output in enumerate(body.output_files):
         _check_output(f"outputFiles.{number}", output)
     if body.multi_instance_settings is not None:
         _check_instances("multiInstanceSettings", body.multi_instance_settings)
 
 
-def check_task_constraints(constraints: TaskConstraints) -> None:
+def check_task_constraints(constraints: TaskConstraints, name: str = "constraints") -> None:
     """Refuses constraints that a task can't have."""
-    _check_constraints("constraints", constraints)
+    check_retries(f"{name}.maxTaskRetryCount", constraints.max_task_retry_count)
 
 
 def check_command(name: str, command: Command) -> None:
@@ -266,7 +254,7 @@ def check_command(name: str, command: Command) -> None:
     prefix = f"{name}." if name else ""
     if not command.command_line.strip():
         raise invalid_property(f"{prefix}commandLine", command.command_line, "It must not be empty.")
-    _check_settings(f"{prefix}environmentSettings", command.environment_settings)
+    check_settings(f"{prefix}environmentSettings", command.environment_settings)
     for number, file in enumerate(command.resource_files):
         _check_resource(f"{prefix}resourceFiles.{number}", file)
 
@@ -295,23 +283,22 @@ def _check_instances(name: str, settings: MultiInstanceSettings) -> None:
         _check_resource(f"{name}.commonResourceFiles.{number}", file)
 
 
-def _check_name(body: Body) -> None:
+def check_name(body: Body) -> None:
+    """Refuses a display name that is too long."""
     name = getattr(body, "display_name", None) or (body.model_extra or {}).get("displayName", "")
     if len(str(name)) > _LONGEST_NAME:
         raise invalid_property("displayName", f"{str(name)[:32]}...", f"It must not exceed {_LONGEST_NAME} characters.")
 
 
-def _check_settings(name: str, settings: Iterable[NameValue]) -> None:
+def check_settings(name: str, settings: Iterable[NameValue]) -> None:
+    """Refuses environment settings whose names no variable can have."""
     for setting in settings:
         if not setting.name or "=" in setting.name:
             raise invalid_property(name, setting.name, "The name of a variable must not be empty or hold '='.")
 
 
-def _check_constraints(name: str, constraints: TaskConstraints) -> None:
-    _check_retries(f"{name}.maxTaskRetryCount", constraints.max_task_retry_count)
-
-
-def _check_retries(name: str, count: int | None) -> None:
+def check_retries(name: str, count: int | None) -> None:
+    """Refuses a number of retries that is none."""
     if count is not None and count < -1:
         raise invalid_property(name, count, "It must be -1, which is without limit, or more.")
 

@@ -155,9 +155,10 @@ def job_view(base: str, job: JobRecord) -> JsonObject:
     """Shows a job."""
     view = _head(job_url(base, job.id), job)
     view |= _states(job.state, job.state_changed, job.previous_state, job.previous_changed)
-    execution: JsonObject = {"startTime": format_time(job.created), "poolId": job.pool_id}
-    execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
-    view["executionInfo"] = execution
+    execution: JsonObject = {"startTime": format_time(job.created), **_given(poolId=job.pool_id or None)}
+    if job.ended is not None:
+        execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
+    view["executionInfo"] = execution | _given(schedulingError=job.scheduling_error)
     return _with_body(view, job.body)
 
 

@@ -9,12 +9,14 @@ engine goes on from the records alone.
 - fleet.py        the nodes as they are now: what they run and how many slots they have left
 - allocation.py   pools get and lose nodes
 - capacity.py     how many nodes quotas leave room for
+- auto_pools.py   pools made for a job or a job schedule
 - nodes.py        a node's life from creation through its start task to removal
 - dispatcher.py   puts waiting tasks on free slots
 - runs.py         tasks that run
 - subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
 - preparation.py  job preparation tasks, once per node
+- submission.py   new jobs, with what belongs to them
 - jobs.py         how jobs end, are disabled and deleted
 - retention.py    removes the files of tasks at the end of their retention
 - recovery.py     goes on after a restart

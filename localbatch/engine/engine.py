@@ -1,6 +1,7 @@
 """The engine as a whole."""
 
 from localbatch.engine.allocation import Allocation
+from localbatch.engine.auto_pools import AutoPools
 from localbatch.engine.context import Context
 from localbatch.engine.dispatcher import Dispatcher
 from localbatch.engine.jobs import JobLife
@@ -8,6 +9,7 @@ from localbatch.engine.nodes import NodeLife
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.recovery import Recovery
 from localbatch.engine.retention import Retention
+from localbatch.engine.submission import Submission
 
 
 class Engine:
@@ -20,16 +22,23 @@ class Engine:
         allocation: resizes and deletes pools.
         jobs: ends, disables and deletes jobs.
         runs: the tasks that run.
+        auto_pools: makes pools for jobs and job schedules, and ends them.
+        submission: makes jobs.
     """
 
     def __init__(self, context: Context) -> None:
         self.context = context
         preparations = Preparations(context)
-        self.jobs = JobLife(context, preparations)
+        self.jobs = JobLife(context, preparations, self._end_pool)
         self.runs = self.jobs.runs
         nodes = NodeLife(context, self.runs, preparations)
         self.allocation = Allocation(context, nodes)
+        self.auto_pools = AutoPools(context, self.allocation)
+        self.submission = Submission(context, self.auto_pools, self.jobs)
         self._recovery = Recovery(context, self.allocation, nodes, self.jobs)
+
+    def _end_pool(self, account: str, pool_id: str) -> None:
+        self.auto_pools.end(account, pool_id)
 
     def start(self) -> None:
         """Begins, from what the store holds. Needs a running event loop."""

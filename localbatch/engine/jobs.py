@@ -12,6 +12,7 @@ from localbatch.engine.background import breathe, settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.runs import TaskRuns
+from localbatch.job_models import PoolInfo
 from localbatch.records import JobRecord
 from localbatch.states import JOB
 
@@ -25,13 +26,20 @@ class JobLife:
     Args:
         context: the engine's surroundings.
         preparations: the preparation tasks that run.
+        end_pool: begins to delete the pool of an account and an id, which was made for a job that has ended.
     """
 
-    def __init__(self, context: Context, preparations: Preparations) -> None:
-        self._context, self._preparations = context, preparations
+    def __init__(self, context: Context, preparations: Preparations, end_pool: Callable[[str, str], None]) -> None:
+        self._context, self._preparations, self._end_pool = context, preparations, end_pool
         self._works: dict[int, asyncio.Task[None]] = {}
         self._alarms: dict[int, asyncio.TimerHandle] = {}
         self.runs = TaskRuns(context, preparations, self.check_complete)
+
+    def begin(self, job: JobRecord) -> None:
+        """Begins a new job."""
+        self.watch(job)
+        self._context.wake_for(job)
+        self.check_complete(job.seq)
 
     def watch(self, job: JobRecord) -> None:
         """Sets the alarm of a job's time limit, which counts from its creation."""
@@ -131,7 +139,10 @@ class JobLife:
         await self.runs.end_all(job.seq)
         await self._preparations.stop(job.seq)
         now = self._context.clock.now()
-        self._context.store.jobs.change(self._newest(job), **moved(JOB, job, "completed", now), ended=now)
+        with self._context.store.transaction():
+            job = self._newest(job)
+            self._context.store.jobs.change(job, **moved(JOB, job, "completed", now), ended=now)
+            self._leave_pool(job)
 
     async def _disable(self, job: JobRecord) -> None:
         if job.disable_tasks == "requeue":
@@ -159,7 +170,15 @@ class JobLife:
         for table in (store.subtasks, store.tasks, store.preparations):
             while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
                 await breathe()
-        store.jobs.remove(job.seq)
+        with store.transaction():
+            self._leave_pool(self._newest(job))
+            store.jobs.remove(job.seq)
+
+    def _leave_pool(self, job: JobRecord) -> None:
+        """Ends the pool that was made for a job, unless it is to be kept."""
+        pool = PoolInfo.model_validate(job.body["poolInfo"]).auto_pool_specification
+        if pool is not None and pool.ends_with_job:
+            self._end_pool(job.account, job.pool_id)
 
     async def _clear_files(self, job: JobRecord) -> None:
         pool = self._context.store.find_pool(job.account, job.pool_id)

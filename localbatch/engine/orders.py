@@ -9,9 +9,9 @@ from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Ru
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.errors import FAILURES
+from localbatch.job_models import JobPreparationTask
 from localbatch.models import (
     Command,
-    JobPreparationTask,
     MultiInstanceSettings,
     NameValue,
     ResourceFile,

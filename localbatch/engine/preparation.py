@@ -6,7 +6,7 @@ from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
 from localbatch.engine.outcomes import SUCCESS, completion, runs_again
-from localbatch.models import JobPreparationTask
+from localbatch.job_models import JobPreparationTask
 from localbatch.records import JobRecord, PreparationRecord
 
 

@@ -50,7 +50,7 @@ class JobRoutes:
         return Listing("jobs", filters.JOBS, fetch, lambda job: job_view(call.base_url, job)).answer(call)
 
     async def _create(self, call: Call) -> Response:
-        job = self._jobs.create(call.account, await call.read_json())
+        job = self._jobs.create(call.account, call.base_url, await call.read_json())
         return created(call, job_url(call.base_url, job.id), job.modified)
 
     async def _get(self, call: Call) -> Response:

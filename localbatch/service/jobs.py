@@ -5,20 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from localbatch.action_models import JobDisabling, JobPatch, JobReplacement, JobTermination
-from localbatch.documents import job_constraints, job_document
+from localbatch.documents import job_constraints
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
-from localbatch.models import JobBody
+from localbatch.job_models import JobBody, PoolInfo
+from localbatch.job_validation import changed_auto_pool, check_job, check_job_settings
 from localbatch.not_emulated import JOB, refuse_properties
 from localbatch.quotas import reached
 from localbatch.records import JobRecord
-from localbatch.states import JOB as JOB_STATES
 from localbatch.states import refusal
 from localbatch.validation import (
     check_choice,
     check_id,
-    check_job,
-    check_job_settings,
     check_metadata,
     read,
     refuse_unknown,
@@ -50,8 +48,8 @@ class Jobs:
             raise ServiceError("JobNotFound")
         return job
 
-    def create(self, account: str, document: JsonObject) -> JobRecord:
-        """Creates a job. Its pool need not exist.
+    def create(self, account: str, account_url: str, document: JsonObject) -> JobRecord:
+        """Creates a job. Its pool need not exist; one of its own is made for it.
 
         Raises:
             ServiceError: the body is refused, or a job of that id exists.
@@ -63,29 +61,7 @@ class Jobs:
             raise ServiceError("JobExists")
         if reached(self._engine.context.quotas.active_jobs, self._store.count_active_jobs(account)):
             raise ServiceError("ActiveJobAndScheduleQuotaReached")
-        now = self._clock.now()
-        record = JobRecord(
-            seq=0,
-            account=account,
-            id=body.id,
-            body=job_document(body),
-            created=now,
-            modified=now,
-            state=JOB_STATES.initial,
-            state_changed=now,
-            previous_state=None,
-            previous_changed=None,
-            pool_id=body.pool_info.pool_id or "",
-            priority=body.priority,
-            max_parallel=body.max_parallel_tasks,
-            disable_tasks="",
-            ended=None,
-            terminate_reason=None,
-        )
-        job = self._store.jobs.add(record)
-        self._engine.jobs.watch(job)
-        self._engine.jobs.check_complete(job.seq)
-        return job
+        return self._engine.submission.submit(account, account_url, body.id, body)
 
     def update(self, account: str, job_id: str, document: JsonObject, check: Check) -> JobRecord:
         """Changes what a PATCH names and leaves the rest as it is.
@@ -97,6 +73,8 @@ class Jobs:
         refuse_properties(document, JOB)
         body = read(JobPatch, document)
         changes = write(body)
+        if body.pool_info is not None and body.pool_info.pool_id is not None and job.state != "disabled":
+            raise _not_disabled()
         if body.constraints is not None:
             changes["constraints"] = job_constraints(changes["constraints"])
         return self._change(job, changes)
@@ -128,7 +106,7 @@ class Jobs:
         document["onAllTasksComplete"] = checked.on_all_tasks_complete.lower()
         if job.body["onAllTasksComplete"] == "terminatejob" and document["onAllTasksComplete"] == "noaction":
             raise invalid_property("onAllTasksComplete", "noaction", "It can't be changed back from terminatejob.")
-        pool_id = self._checked_pool(job, checked)
+        pool_id, document["poolInfo"] = self._changed_pool(job, checked.pool_info)
         job = self._store.jobs.change(
             job,
             body=document,
@@ -142,15 +120,19 @@ class Jobs:
         self._engine.jobs.check_complete(job.seq)
         return job
 
-    def _checked_pool(self, job: JobRecord, body: JobBody) -> str:
-        pool_id = body.pool_info.pool_id
-        if pool_id is None:
-            raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "poolInfo.poolId"),))
+    def _changed_pool(self, job: JobRecord, info: PoolInfo) -> tuple[str, JsonObject]:
+        """Returns the id of the pool a job is to run on, and what its document is to say about it."""
+        present = PoolInfo.model_validate(job.body["poolInfo"]).auto_pool_specification
+        if (info.auto_pool_specification is None) != (present is None):
+            reason = "A job keeps the kind of pool it has: one that is there, or one made for it."
+            raise invalid_property("poolInfo", info.pool_id or "", reason)
+        if info.auto_pool_specification is not None and present is not None:
+            return job.pool_id, {"autoPoolSpecification": changed_auto_pool(present, info.auto_pool_specification)}
+        pool_id = info.pool_id or ""
         check_id(pool_id, "poolInfo.poolId")
         if pool_id.lower() != job.pool_id.lower() and job.state != "disabled":
-            reason = "The pool of a job can be changed only while the job is disabled."
-            raise ServiceError("OperationInvalidForCurrentState", values=(("Reason", reason),))
-        return pool_id
+            raise _not_disabled()
+        return pool_id, {"poolId": pool_id}
 
     def disable(self, account: str, job_id: str, document: JsonObject, check: Check) -> JobRecord:
         """Begins to disable a job.
@@ -201,6 +183,11 @@ class Jobs:
 
     def _touch(self, job: JobRecord, **changes: Any) -> JobRecord:
         return self._store.jobs.change(job, modified=self._clock.now(), **changes)
+
+
+def _not_disabled() -> ServiceError:
+    reason = "The pool of a job can be changed only while the job is disabled."
+    return ServiceError("OperationInvalidForCurrentState", values=(("Reason", reason),))
 
 
 _JOB_DEFAULTS: JsonObject = {

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from localbatch.action_models import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
-from localbatch.documents import filled_in, pool_document, start_task_document
+from localbatch.documents import filled_in, start_task_document
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import PackageReference, PoolBody, StartTask
+from localbatch.new_records import new_pool
 from localbatch.not_emulated import POOL, refuse_properties
 from localbatch.quotas import reached
 from localbatch.records import PoolRecord
@@ -69,27 +70,7 @@ class Pools:
             raise ServiceError("PoolExists")
         if reached(self._engine.context.quotas.pools, self._store.count_pools(account)):
             raise ServiceError("PoolQuotaReached")
-        now = self._clock.now()
-        record = PoolRecord(
-            seq=0,
-            account=account,
-            id=body.id,
-            account_url=account_url,
-            body=pool_document(body),
-            created=now,
-            modified=now,
-            state=POOL_STATES.initial,
-            state_changed=now,
-            allocation="resizing",
-            allocation_changed=now,
-            target_dedicated=body.target_dedicated_nodes,
-            target_spot=body.target_low_priority_nodes,
-            deallocation="requeue",
-            resize_seconds=body.resize_timeout.total_seconds(),
-            resize_errors=[],
-            nodes_made=0,
-        )
-        pool = self._store.pools.add(record)
+        pool = self._store.pools.add(new_pool(account, account_url, body, self._clock.now()))
         self._engine.allocation.begin(pool)
         return pool
 

@@ -224,11 +224,6 @@ def test_a_job_that_can_not_be_is_refused(client: BatchClient, options: dict[str
         {"uses_task_dependencies": True},
         {"task_failure_mode": "performexitoptionsjobaction"},
         {"job_manager_task": models.BatchJobManagerTask(id="manager", command_line="true")},
-        {
-            "pool_info": models.BatchPoolInfo(
-                auto_pool_specification=models.BatchAutoPoolSpecification(pool_lifetime_option="job")
-            )
-        },
     ],
 )
 def test_a_job_that_asks_for_what_is_not_emulated_is_refused(client: BatchClient, options: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from azure.core.exceptions import ResourceExistsError
 
 from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure, LocalAzureError
-from tests.service.account import Account, error_code, open_account
+from tests.service.account import IMAGE, Account, error_code, open_account
 
 OPTIONS = (
     *("--pool-quota=2", "--job-quota=2", "--dedicated-core-quota=8", "--low-priority-core-quota=4"),
@@ -94,3 +94,16 @@ def test_a_resize_within_the_quota_ends_the_errors(batch: Account) -> None:
 def test_a_quota_that_is_none_is_told(option: str) -> None:
     with pytest.raises(LocalAzureError, match=r"--(pool|family-core|job)-quota"):
         LocalAzure(storage=False, options=(option,), attach=False)
+
+
+def test_a_job_whose_own_pool_is_beyond_the_quota_is_completed_and_says_so(batch: Account) -> None:
+    for name in ("one", "two"):
+        batch.make_pool(name, nodes=0)
+    specification = models.BatchPoolSpecification(vm_size="standard_d2s_v3", virtual_machine_configuration=IMAGE)
+    automatic = models.BatchAutoPoolSpecification(pool_lifetime_option="job", pool=specification)
+    info = models.BatchPoolInfo(auto_pool_specification=automatic)
+    batch.client.create_job(models.BatchJobCreateOptions(id="job", pool_info=info))
+    execution = batch.await_job().execution_info
+    assert execution is not None
+    assert execution.scheduling_error is not None
+    assert execution.scheduling_error.code == "AutoPoolCreationFailedWithQuotaReached"

@@ -107,7 +107,7 @@ class Bench:
         self.pools.create("a", "http://127.0.0.1", document)
 
     def make_job(self, job_id: str = "job", **more: JsonValue) -> JobRecord:
-        return self.jobs.create("a", {"id": job_id, "poolInfo": {"poolId": "pool"}, **more})
+        return self.jobs.create("a", "http://127.0.0.1", {"id": job_id, "poolInfo": {"poolId": "pool"}, **more})
 
     def add(self, count: int, job_id: str = "job", **more: JsonValue) -> None:
         job = self.jobs.get("a", job_id)

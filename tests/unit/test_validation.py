@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localbatch.errors import ServiceError
-from localbatch.models import JobBody, PoolBody, TaskBody
+from localbatch.job_models import JobBody
+from localbatch.models import PoolBody, TaskBody
 from localbatch.not_emulated import JOB, POOL, TASK, refuse_properties
 from localbatch.validation import check_id, check_task, parse_json, read, write
 from localbatch.wire import JsonObject
@@ -83,7 +84,6 @@ def test_a_file_without_a_name_is_told() -> None:
     [
         (TASK, {"dependsOn": {"taskIds": ["other"]}}, "dependsOn"),
         (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
-        (JOB, {"poolInfo": {"autoPoolSpecification": {"poolLifetimeOption": "job"}}}, "poolInfo.autoPoolSpecification"),
         (JOB, {"onTaskFailure": "PerformExitOptionsJobAction"}, "onTaskFailure"),
         (POOL, {"enableAutoScale": True}, "enableAutoScale"),
     ],

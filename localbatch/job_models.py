@@ -1,0 +1,84 @@
+"""Bodies of jobs and of the tasks that belong to a job itself.
+
+Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
+"""
+
+from pydantic import Field
+
+from localbatch.models import (
+    Body,
+    Command,
+    Duration,
+    MetadataItem,
+    NameValue,
+    PoolSpecification,
+    TaskConstraints,
+)
+
+
+class JobPreparationTask(Command):
+    """A command run once on each node before the job's first task there."""
+
+    id: str = "jobpreparation"
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+    wait_for_success: bool = True
+    rerun_on_node_reboot_after_success: bool = True
+
+
+class JobConstraints(Body):
+    """Time limit of a job and the retries its tasks inherit."""
+
+    max_wall_clock_time: Duration | None = None
+    max_task_retry_count: int = 0
+
+
+class AutoPoolSpecification(Body):
+    """A pool that is made for a job or a job schedule, and ends with it unless it is kept alive."""
+
+    others = ()
+    auto_pool_id_prefix: str = ""
+    pool_lifetime_option: str
+    keep_alive: bool = False
+    pool: PoolSpecification | None = None
+
+    @property
+    def lives_with_schedule(self) -> bool:
+        """Whether all jobs of a schedule share the pool."""
+        return self.pool_lifetime_option.lower() == "jobschedule"
+
+    @property
+    def ends_with_job(self) -> bool:
+        """Whether the pool is deleted once the job it was made for has ended."""
+        return not self.keep_alive and not self.lives_with_schedule
+
+
+class PoolInfo(Body):
+    """The pool a job runs on: one that is there, or one made for it."""
+
+    others = ()
+    pool_id: str | None = None
+    auto_pool_specification: AutoPoolSpecification | None = None
+
+
+class JobSpecification(Body):
+    """What a job does, whether it is created by itself or by a schedule."""
+
+    display_name: str | None = None
+    uses_task_dependencies: bool | None = None
+    priority: int = 0
+    allow_task_preemption: bool | None = None
+    max_parallel_tasks: int = -1
+    constraints: JobConstraints = Field(default_factory=JobConstraints)
+    job_preparation_task: JobPreparationTask | None = None
+    common_environment_settings: list[NameValue] = Field(default_factory=list)
+    pool_info: PoolInfo
+    on_all_tasks_complete: str = "noaction"
+    on_task_failure: str = "noaction"
+    metadata: list[MetadataItem] = Field(default_factory=list)
+
+
+class JobBody(JobSpecification):
+    """A job as created."""
+
+    others = ("jobManagerTask", "jobReleaseTask", "networkConfiguration")
+    id: str
