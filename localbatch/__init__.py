@@ -27,7 +27,7 @@ Facts of the protocol, all pure:
 - filters.py, filter_syntax.py   $filter and $select
 - states.py          states and legal moves
 - scheduler.py       which task goes to which node
-- models.py, job_models.py, action_models.py   request bodies
+- shapes.py, models.py, job_models.py, action_models.py   request bodies
 - validation.py, job_validation.py   what is refused of them
 - documents.py, new_records.py   how they are remembered
 - not_emulated.py    what is refused because it is not emulated

@@ -135,9 +135,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from tests.conformity.listener import HEARD
     from tests.conformity.operations import OPERATIONS
 
-    known = sum(1 for operation in OPERATIONS if HEARD[operation.name])
     if HEARD:
-        line = (
-            f"{HEARD.total()} answers of {known} of {len(OPERATIONS)} operations agree with the schema of Azure Batch"
-        )
-        terminalreporter.write_line(line)
+        known = sum(1 for operation in OPERATIONS if HEARD[operation.name])
+        operations = f"{known} of {len(OPERATIONS)} operations"
+        terminalreporter.write_line(f"{HEARD.total()} answers of {operations} were checked against Azure's schema")

@@ -6,6 +6,7 @@ from datetime import datetime
 from starlette.responses import Response
 
 from localbatch.routes.call import Call
+from localbatch.shapes import OLDER_POOL_NAMES
 from localbatch.wire import JsonObject, format_http_date, make_etag
 
 JSON_TYPE = "application/json;odata=minimalmetadata"
@@ -31,7 +32,15 @@ def element(call: Call, kind: str, document: JsonObject, modified: datetime | No
         modified: when it was last changed, for etag and date; None if the resource has none.
     """
     headers = {} if modified is None else version_headers(modified)
-    return JsonResponse({"odata.metadata": f"{call.base_url}/$metadata#{kind}/@Element", **document}, headers=headers)
+    shown = {"odata.metadata": f"{call.base_url}/$metadata#{kind}/@Element", **for_version(call, document)}
+    return JsonResponse(shown, headers=headers)
+
+
+def for_version(call: Call, document: JsonObject) -> JsonObject:
+    """Leaves out what the version asked for does not know."""
+    if call.is_older or OLDER_POOL_NAMES.isdisjoint(document):
+        return document
+    return {name: value for name, value in document.items() if name not in OLDER_POOL_NAMES}
 
 
 def created(call: Call, url: str, modified: datetime) -> Response:

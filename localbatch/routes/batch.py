@@ -14,10 +14,9 @@ from starlette.types import Receive, Scope, Send
 from localbatch.clock import Clock
 from localbatch.errors import ServiceError, error_body
 from localbatch.routes.answers import JsonResponse
-from localbatch.routes.call import Call, Handler
+from localbatch.routes.call import VERSIONS, Call, Handler
+from localbatch.shapes import BODIES
 from localbatch.signature import verify
-
-VERSIONS = ("2025-06-01", "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")
 
 _NO_BODY = (204, 304)
 
@@ -31,6 +30,7 @@ class _Operation:
     verb: str
     parts: tuple[str, ...]
     handler: Handler
+    model: str | None
 
     def match(self, parts: list[str]) -> dict[str, str] | None:
         """Returns the variable parts of a path, None if the path is another operation's."""
@@ -60,7 +60,8 @@ class BatchRoute(BaseRoute):
 
     def __init__(self, operations: Iterable[tuple[str, str, Handler]], key: bytes, clock: Clock) -> None:
         self._operations = [
-            _Operation(verb, tuple(path.strip("/").split("/")), handler) for verb, path, handler in operations
+            _Operation(verb, tuple(path.strip("/").split("/")), handler, BODIES.get((verb, path)))
+            for verb, path, handler in operations
         ]
         self._key, self._clock = key, clock
 
@@ -92,17 +93,18 @@ class BatchRoute(BaseRoute):
         ).lower()
         query = _read_query(scope["query_string"])
         version = _check_version(query)
-        handler, names = self._find(request.method, scope["raw_path"])
-        return await handler(Call(request, account, version, _base_url(request), names, query))
+        operation, names = self._find(request.method, scope["raw_path"])
+        call = Call(request, account, version, _base_url(request), names, query, operation.model)
+        return await operation.handler(call)
 
-    def _find(self, verb: str, raw_path: bytes) -> tuple[Handler, dict[str, str]]:
+    def _find(self, verb: str, raw_path: bytes) -> tuple[_Operation, dict[str, str]]:
         # Split before decoding: an escaped slash belongs to a name.
         parts = raw_path.decode("latin-1").strip("/").split("/")
         known = False
         for operation in self._operations:
             names = operation.match(parts)
             if names is not None and operation.verb == verb:
-                return operation.handler, names
+                return operation, names
             known = known or names is not None
         raise ServiceError("UnsupportedHttpVerb" if known else "ResourceNotFound")
 

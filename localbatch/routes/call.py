@@ -10,9 +10,12 @@ from starlette.responses import Response
 
 from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.service.conditions import Conditions, read_conditions
+from localbatch.shapes import conform
 from localbatch.validation import parse_json
 from localbatch.wire import JsonObject
 
+NEWEST_VERSION = "2025-06-01"
+VERSIONS = (NEWEST_VERSION, "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")
 LARGEST_BODY = 1024 * 1024
 _MOST_DISCARDED = 64 * LARGEST_BODY
 
@@ -27,6 +30,7 @@ class Call:
         base_url: the service as the client reaches it, without a slash at the end.
         names: the variable parts of its path, decoded.
         query: its query parameters; the first value of each counts.
+        model: the form of its body; None if it is not checked as a whole.
     """
 
     request: Request
@@ -35,6 +39,12 @@ class Call:
     base_url: str
     names: dict[str, str]
     query: dict[str, str]
+    model: str | None = None
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is of a version before the newest."""
+        return self.version != NEWEST_VERSION
 
     @property
     def url(self) -> str:
@@ -68,10 +78,13 @@ class Call:
             optional: an empty body counts as an empty object.
 
         Raises:
-            ServiceError: ``RequestBodyTooLarge`` or ``InvalidRequestBody``.
+            ServiceError: ``RequestBodyTooLarge``, ``InvalidRequestBody``, or what is wrong with a property.
         """
         raw = await self._read()
-        return {} if optional and not raw.strip() else parse_json(raw)
+        if optional and not raw.strip():
+            return {}
+        document = parse_json(raw)
+        return document if self.model is None else conform(document, self.model, older=self.is_older)
 
     async def _read(self) -> bytes:
         body = bytearray()

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.filters import Predicate, Rules, compile_filter, select
-from localbatch.routes.answers import JsonResponse
+from localbatch.routes.answers import JsonResponse, for_version
 from localbatch.routes.call import Call
 from localbatch.wire import JsonObject, JsonValue
 
@@ -64,7 +64,8 @@ class Listing(Generic[Row]):
         select({}, selected)
         documents, last = self._collect(after, limit, lot, passes)
         more = last is not None and bool(list(self._fetch(last, 1)))
-        return page(call, self._kind, [select(item, selected) for item in documents], str(last) if more else None)
+        shown = [select(for_version(call, item), selected) for item in documents]
+        return page(call, self._kind, shown, str(last) if more else None)
 
     def _collect(self, after: int, limit: int, lot: int, passes: Predicate) -> tuple[list[JsonObject], int | None]:
         """Returns what passes the filter, and the key of the last row looked at unless nothing can follow it."""

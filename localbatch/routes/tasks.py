@@ -17,8 +17,6 @@ from localbatch.service.tasks import Tasks
 from localbatch.views import subtask_view, task_url, task_view
 from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
 
-_NEWEST_VERSION = "2025-06-01"
-
 
 class TaskRoutes:
     """What can be done with tasks.
@@ -123,4 +121,4 @@ def _result(call: Call, job: JobRecord, task_id: str, result: TaskRecord | Servi
 
 def _status(call: Call, word: str) -> str:
     """Older versions were seen to answer in capitals; the newest client understands failures in small letters only."""
-    return word.lower() if call.version == _NEWEST_VERSION else word
+    return word if call.is_older else word.lower()

@@ -1,7 +1,7 @@
 """The published schema of every resource, made as strict as the service is.
 
-The schema is made from the official client, which accepts more than the service answers: 64-bit numbers as numbers,
-times with any fraction, names nobody knows.
+The schema is made from the official client, which accepts more than the service answers: values of enumerations in any
+case, 64-bit numbers as numbers, times with any fraction, names nobody knows.
 """
 
 import json
@@ -75,4 +75,6 @@ def _stricter(value: JsonValue) -> JsonValue:
     pattern = value.get("pattern")
     if pattern == "^-?P":
         return {"type": "string", "pattern": _DURATION}
+    if isinstance(pattern, str):
+        return {**value, "pattern": pattern.replace("(?i:", "(?:")}
     return {**value, "items": _stricter(value["items"])} if "items" in value else value

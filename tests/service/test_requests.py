@@ -136,12 +136,42 @@ def test_null_counts_as_left_out(batch: Account) -> None:
     assert batch.send("POST", "/jobs", json=body).status_code == 201
 
 
-def test_what_the_service_does_not_know_comes_back_if_it_stands_within_what_it_knows(batch: Account) -> None:
-    body = {"id": "job", "poolInfo": {"poolId": "pool", "fromTheFuture": {"x": [1, 2.5, "three"]}}}
-    batch.send("POST", "/jobs", json=body)
-    assert batch.send("GET", "/jobs/job").json()["poolInfo"] == body["poolInfo"]
-    batch.clear()
-    batch.listener.violations.clear()
+@pytest.mark.parametrize(
+    ("nested", "name"),
+    [
+        ({"poolInfo": {"poolId": "pool", "fromTheFuture": {"x": [1, 2.5, "three"]}}}, "poolInfo.fromTheFuture"),
+        ({"metadata": [{"name": "a", "value": "b", "kind": "c"}]}, "metadata.0.kind"),
+        ({"networkConfiguration": {"subnet": "x"}}, "networkConfiguration.subnet"),
+    ],
+)
+def test_a_property_that_does_not_exist_is_refused_at_any_depth(
+    batch: Account, nested: dict[str, object], name: str
+) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, **nested}
+    assert refused(batch.send("POST", "/jobs", json=body), 400, "UnsupportedProperty")["PropertyName"] == name
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ({"subnetId": 7}, "networkConfiguration.subnetId"),
+        ({"dynamicVNetAssignmentScope": "everything"}, "networkConfiguration.dynamicVNetAssignmentScope"),
+        (
+            {"endpointConfiguration": {"inboundNATPools": {}}},
+            "networkConfiguration.endpointConfiguration.inboundNATPools",
+        ),
+        ({"publicIPAddressConfiguration": []}, "networkConfiguration.publicIPAddressConfiguration"),
+    ],
+)
+def test_what_is_only_echoed_has_the_right_form_too(batch: Account, network: dict[str, object], name: str) -> None:
+    body = {**POOL, "networkConfiguration": network}
+    assert refused(batch.send("POST", "/pools", json=body), 400, "InvalidPropertyValue")["PropertyName"] == name
+
+
+def test_words_come_back_as_the_service_writes_them(batch: Account) -> None:
+    body = {**POOL, "networkConfiguration": {"dynamicVNetAssignmentScope": "NONE"}}
+    assert batch.send("POST", "/pools", json=body).status_code == 201
+    assert batch.send("GET", "/pools/z").json()["networkConfiguration"]["dynamicVNetAssignmentScope"] == "none"
 
 
 POOL = {
@@ -193,15 +223,22 @@ def test_a_property_the_operation_does_not_have_is_refused_by_name(
     assert batch.send("GET", "/pools/new").status_code == batch.send("GET", "/jobs/new").status_code == 404
 
 
-@pytest.mark.parametrize("version", ["2025-06-01", "2024-02-01.19.0"])
-def test_names_of_older_versions_are_taken(batch: Account, version: str) -> None:
-    older = {"resourceTags": {"a": "b"}, "targetNodeCommunicationMode": "simplified", "certificateReferences": []}
-    assert batch.send("POST", "/pools", version=version, json={**POOL, **older}).status_code == 201
-    assert batch.send("GET", "/pools/z").json()["resourceTags"] == {"a": "b"}
-    del older["resourceTags"]
-    assert batch.send("PATCH", "/pools/z", version=version, json=older).status_code == 200
-    batch.clear()
-    batch.listener.violations.clear()
+OLDER = {"resourceTags": {"a": "b"}, "targetNodeCommunicationMode": "simplified", "certificateReferences": []}
+
+
+def test_names_of_older_versions_are_taken_and_shown_in_these(batch: Account) -> None:
+    version = "2024-02-01.19.0"
+    assert batch.send("POST", "/pools", version=version, json={**POOL, **OLDER}).status_code == 201
+    assert batch.send("GET", "/pools/z", version=version).json()["resourceTags"] == {"a": "b"}
+    assert "resourceTags" not in batch.send("GET", "/pools/z").json()
+    changes = {name: value for name, value in OLDER.items() if name != "resourceTags"}
+    assert batch.send("PATCH", "/pools/z", version=version, json=changes).status_code == 200
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_names_of_older_versions_are_refused_in_the_newest(batch: Account, name: str) -> None:
+    values = refused(batch.send("POST", "/pools", json={**POOL, name: OLDER[name]}), 400, "UnsupportedProperty")
+    assert values["PropertyName"] == name
 
 
 def test_a_resource_as_shown_replaces_itself_and_nothing_it_must_not(batch: Account) -> None:

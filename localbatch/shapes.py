@@ -1,0 +1,174 @@
+"""The published form of every request body: names, types and words of all properties, at whatever depth.
+
+``request_shapes.json`` holds it, made from the same source as the official client. What a body means is checked
+elsewhere; here it is only made sure that it can be read, so that whatever is echoed has the form of an answer.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from localbatch.errors import ServiceError, invalid_property
+from localbatch.wire import JsonObject, JsonValue, format_time, parse_duration, parse_time
+
+_SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+
+BODIES: dict[tuple[str, str], str] = {
+    ("POST", "/pools"): "BatchPoolCreateOptions",
+    ("PATCH", "/pools/{pool}"): "BatchPoolUpdateOptions",
+    ("POST", "/pools/{pool}/updateproperties"): "BatchPoolReplaceOptions",
+    ("POST", "/pools/{pool}/resize"): "BatchPoolResizeOptions",
+    ("POST", "/pools/{pool}/removenodes"): "BatchNodeRemoveOptions",
+    ("POST", "/pools/{pool}/enableautoscale"): "BatchPoolEnableAutoScaleOptions",
+    ("POST", "/pools/{pool}/evaluateautoscale"): "BatchPoolEvaluateAutoScaleOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/deallocate"): "BatchNodeDeallocateOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/disablescheduling"): "BatchNodeDisableSchedulingOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/reboot"): "BatchNodeRebootOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/reimage"): "BatchNodeReimageOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"): "UploadBatchServiceLogsOptions",
+    ("POST", "/pools/{pool}/nodes/{node}/users"): "BatchNodeUserCreateOptions",
+    ("PUT", "/pools/{pool}/nodes/{node}/users/{user}"): "BatchNodeUserReplaceOptions",
+    ("POST", "/jobs"): "BatchJobCreateOptions",
+    ("PATCH", "/jobs/{job}"): "BatchJobUpdateOptions",
+    ("POST", "/jobs/{job}/disable"): "BatchJobDisableOptions",
+    ("POST", "/jobs/{job}/terminate"): "BatchJobTerminateOptions",
+    ("POST", "/jobs/{job}/tasks"): "BatchTaskCreateOptions",
+    ("POST", "/jobs/{job}/addtaskcollection"): "BatchTaskGroup",
+    ("POST", "/jobschedules"): "BatchJobScheduleCreateOptions",
+    ("PATCH", "/jobschedules/{schedule}"): "BatchJobScheduleUpdateOptions",
+}
+"""Verb and path of an operation -> the model of its body. Not those which replace a resource: clients send all of
+it as it was shown to them, and only a few of its properties count."""
+
+OLDER_POOL_NAMES = frozenset(
+    {
+        *("applicationLicenses", "certificateReferences", "cloudServiceConfiguration", "resourceTags"),
+        "targetNodeCommunicationMode",
+    }
+)
+"""Properties of pools that only versions before 2025-06-01 have. Source: azure-batch 14.2."""
+
+_OLDER_NAMES: dict[str, frozenset[str]] = {
+    "BatchPoolCreateOptions": OLDER_POOL_NAMES,
+    "BatchPoolSpecification": OLDER_POOL_NAMES,
+    "BatchPoolUpdateOptions": frozenset({"certificateReferences", "targetNodeCommunicationMode"}),
+    "BatchPoolReplaceOptions": frozenset({"certificateReferences", "targetNodeCommunicationMode"}),
+    "BatchTaskCreateOptions": frozenset({"authenticationTokenSettings"}),
+    "BatchJobManagerTask": frozenset({"authenticationTokenSettings"}),
+}
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    models: dict[str, dict[str, str]]
+    enums: dict[str, list[str]]
+
+
+@cache
+def _shapes() -> _Shapes:
+    return _Shapes(**json.loads(Path(__file__).with_name("request_shapes.json").read_text()))
+
+
+def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObject:
+    """Checks the form of a body.
+
+    Args:
+        document: the body, without nulls.
+        model: such as ``BatchPoolCreateOptions``.
+        older: whether the request is of a version before 2025-06-01.
+
+    Returns:
+        The body with words (such as ``Spread``) and times as the service writes them.
+
+    Raises:
+        ServiceError: ``UnsupportedProperty``, ``MissingRequiredProperty`` or ``InvalidPropertyValue``, naming the
+            property by its path.
+    """
+    reader = _Reader(older)
+    return reader.read_group(document) if model == "BatchTaskGroup" else reader.read(document, model, "")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    older: bool
+
+    def read_group(self, document: JsonObject) -> JsonObject:
+        """Reads tasks one by one; one that can't be read is left as it came, to be refused alone."""
+        tasks = document.get("value")
+        return {**document, "value": [self._try_task(task) for task in tasks]} if isinstance(tasks, list) else document
+
+    def _try_task(self, task: JsonValue) -> JsonValue:
+        try:
+            return self.read(task, "BatchTaskCreateOptions", "") if isinstance(task, dict) else task
+        except ServiceError:
+            return task
+
+    def read(self, document: JsonObject, model: str, within: str) -> JsonObject:
+        kinds = _shapes().models[model]
+        read: JsonObject = {}
+        for name, value in document.items():
+            kind = kinds.get(name)
+            if kind is not None:
+                read[name] = self._value(value, kind.rstrip("!"), within + name)
+            elif self.older and name in _OLDER_NAMES.get(model, ()):
+                read[name] = value
+            else:
+                reason = "There is no such property that could be set."
+                raise ServiceError("UnsupportedProperty", values=(("PropertyName", within + name), ("Reason", reason)))
+        for name, kind in kinds.items():
+            if kind.endswith("!") and name not in document:
+                raise ServiceError("MissingRequiredProperty", values=(("PropertyName", within + name),))
+        return read
+
+    def _value(self, value: JsonValue, kind: str, place: str) -> JsonValue:
+        if kind.startswith("["):
+            if not isinstance(value, list):
+                raise invalid_property(place, value, "It must be an array.")
+            return [self._value(each, kind[1:-1], f"{place}.{number}") for number, each in enumerate(value)]
+        if kind in _shapes().models:
+            if not isinstance(value, dict):
+                raise invalid_property(place, value, "It must be an object.")
+            return self.read(value, kind, f"{place}.")
+        if kind in _shapes().enums:
+            return _word(value, _shapes().enums[kind], place)
+        return _plain(value, kind, place)
+
+
+def _word(value: JsonValue, words: list[str], place: str) -> str:
+    for word in words:
+        if isinstance(value, str) and value.lower() == word.lower():
+            return word
+    raise invalid_property(place, value, f"It must be one of {', '.join(words)}.")
+
+
+def _plain(value: JsonValue, kind: str, place: str) -> JsonValue:
+    fits, wanted = _PLAIN[kind]
+    if not fits(value):
+        raise invalid_property(place, value, f"It must be {wanted}.")
+    if kind == "time":
+        return format_time(parse_time(str(value)))
+    return value
+
+
+def _is_whole(value: JsonValue) -> bool:
+    return type(value) is int and _SMALLEST <= value <= _LARGEST
+
+
+def _reads(parse: Callable[[str], object], value: JsonValue) -> bool:
+    try:
+        return isinstance(value, str) and parse(value) is not None
+    except ValueError:
+        return False
+
+
+_PLAIN: dict[str, tuple[Callable[[JsonValue], bool], str]] = {
+    "string": (lambda value: isinstance(value, str), "a text"),
+    "boolean": (lambda value: isinstance(value, bool), "true or false"),
+    "integer": (_is_whole, "a whole number of 32 bits"),
+    "object": (lambda value: isinstance(value, dict), "an object"),
+    "time": (lambda value: _reads(parse_time, value), "a date and time such as 2030-01-31T08:00:00Z"),
+    "duration": (lambda value: _reads(parse_duration, value), "an ISO 8601 duration such as PT15M"),
+}
+"""Kind of a property -> whether a value is of that kind, and what it must be."""

@@ -1,0 +1,113 @@
+"""The form of request bodies is the published one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localbatch.errors import ServiceError
+from localbatch.routes import call
+from localbatch.shapes import BODIES, conform
+from localbatch.wire import JsonObject
+from tests.conformity.operations import OPERATIONS
+from tests.conformity.schema import published
+
+PACKAGE = Path(call.__file__).parents[1]
+POOL: JsonObject = {
+    "id": "pool",
+    "vmSize": "standard_d2s_v3",
+    "virtualMachineConfiguration": {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"},
+}
+
+
+HAVE_DEFAULTS = {("BatchTaskSchedulingPolicy", "nodeFillType")}
+"""Required in the published schema, which names their defaults in the same breath."""
+
+
+class Digest:
+    """The published schema of some models and all they lead to, in the short form that the service reads."""
+
+    def __init__(self, roots: set[str]) -> None:
+        self.models: dict[str, dict[str, str]] = {}
+        self.enums: dict[str, list[str]] = {}
+        for root in roots:
+            self._add(root)
+
+    def _add(self, name: str) -> str:
+        if name not in self.models:
+            definition = published()[name]
+            self.models[name] = {}
+            for key, value in definition["properties"].items():
+                required = key in definition["required"] and (name, key) not in HAVE_DEFAULTS
+                self.models[name][key] = self._kind(value) + ("!" if required else "")
+        return name
+
+    def _kind(self, value: dict[str, Any]) -> str:
+        if "$ref" in value:
+            return self._add(value["$ref"].rpartition("/")[2])
+        if value["type"] == "array":
+            return f"[{self._kind(value['items'])}]"
+        if "x-enum" in value:
+            self.enums[value["x-enum"]] = value["pattern"].removeprefix("^(?i:").removesuffix(")$").split("|")
+            return str(value["x-enum"])
+        if value.get("format") == "date-time":
+            return "time"
+        return "duration" if value.get("pattern") == "^-?P" else str(value["type"])
+
+
+def test_the_shapes_are_those_of_the_published_schema() -> None:
+    digest = Digest(set(BODIES.values()))
+    assert json.loads((PACKAGE / "request_shapes.json").read_text()) == {"models": digest.models, "enums": digest.enums}
+
+
+def test_every_operation_with_a_body_is_checked() -> None:
+    replacing = {"BatchJob", "BatchTask", "BatchJobSchedule"}
+    expected = {(each.verb, each.path): each.body for each in OPERATIONS if each.body not in ("", *replacing)}
+    assert expected == BODIES
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "name"),
+    [
+        ({"colour": "red"}, "UnsupportedProperty", "colour"),
+        ({"startTask": {}}, "MissingRequiredProperty", "startTask.commandLine"),
+        ({"startTask": "true"}, "InvalidPropertyValue", "startTask"),
+        ({"metadata": {}}, "InvalidPropertyValue", "metadata"),
+        ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata.0.value"),
+        ({"taskSlotsPerNode": 2**31}, "InvalidPropertyValue", "taskSlotsPerNode"),
+        ({"taskSlotsPerNode": 1.0}, "InvalidPropertyValue", "taskSlotsPerNode"),
+        ({"taskSlotsPerNode": True}, "InvalidPropertyValue", "taskSlotsPerNode"),
+        ({"enableAutoScale": "true"}, "InvalidPropertyValue", "enableAutoScale"),
+        ({"resizeTimeout": "15 minutes"}, "InvalidPropertyValue", "resizeTimeout"),
+        ({"displayName": 7}, "InvalidPropertyValue", "displayName"),
+        (
+            {"taskSchedulingPolicy": {"nodeFillType": "fill"}},
+            *("InvalidPropertyValue", "taskSchedulingPolicy.nodeFillType"),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_property_is_said_with_its_path(change: JsonObject, code: str, name: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        conform(POOL | change, "BatchPoolCreateOptions")
+    assert (caught.value.code, dict(caught.value.values)["PropertyName"]) == (code, name)
+
+
+def test_words_and_times_are_written_as_the_service_does() -> None:
+    pool = conform(POOL | {"taskSchedulingPolicy": {"nodeFillType": "Pack"}}, "BatchPoolCreateOptions")
+    assert pool["taskSchedulingPolicy"] == {"nodeFillType": "pack"}
+    user = conform({"name": "a", "expiryTime": "2030-01-31T09:00:00+01:00"}, "BatchNodeUserCreateOptions")
+    assert user["expiryTime"] == "2030-01-31T08:00:00.0000000Z"
+
+
+def test_a_task_that_cannot_be_read_does_not_spoil_the_others() -> None:
+    good: JsonObject = {"id": "a", "commandLine": "true", "userIdentity": {"autoUser": {"scope": "Pool"}}}
+    group = conform({"value": [good, {"id": "b"}, 7]}, "BatchTaskGroup")
+    assert group["value"] == [{**good, "userIdentity": {"autoUser": {"scope": "pool"}}}, {"id": "b"}, 7]
+
+
+def test_older_versions_have_names_of_their_own() -> None:
+    older: JsonObject = {"resourceTags": {"a": "b"}}
+    assert conform(POOL | older, "BatchPoolCreateOptions", older=True)["resourceTags"] == {"a": "b"}
+    with pytest.raises(ServiceError, match="UnsupportedProperty"):
+        conform(POOL | older, "BatchPoolCreateOptions")
