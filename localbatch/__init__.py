@@ -5,7 +5,7 @@ To use it:
 - launcher.py        ``LocalAzure``: the same for the life of a ``with`` block; all that other packages import
 
 The processes around the service:
-- foreground.py      runs the service and Azurite until told to stop
+- foreground.py, ending.py             runs the service and Azurite until told to stop
 - azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once
 - root.py, connection.py               the directory of all state; what clients need to know to connect
 - mpi_runtime.py     the MPI that nodes have

@@ -2,7 +2,6 @@
 
 import json
 import os
-import selectors
 import signal
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from localbatch.azurite_cache import MANIFEST, AzuriteError, ensure_installed, identify, node_program
+from localbatch.ending import ENDING
 
 DEFAULT_ACCOUNT = "localstorage"
 _DAMAGED_INSTALLATION = 3
@@ -194,13 +194,11 @@ def read_line(stream: IO[bytes], seconds: float) -> bytes | None:
     """Reads one line of a child's output; b"" is its end, None that nothing whole came in time."""
     deadline = time.monotonic() + seconds
     line = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while not line.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                return None
-            piece = os.read(stream.fileno(), 65536)
-            if not piece:
-                return b""
-            line += piece
+    while not line.endswith(b"\n"):
+        if not ENDING.wait(deadline - time.monotonic(), stream):
+            return None
+        piece = os.read(stream.fileno(), 65536)
+        if not piece:
+            return b""
+        line += piece
     return line

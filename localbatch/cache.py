@@ -11,9 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+from localbatch.ending import ENDING
 
 MARKER = ".complete"
 _UNFINISHED = "unfinished-"
+_LOOK_SECONDS = 0.1
 
 
 def cache_directory() -> Path:
@@ -35,8 +39,15 @@ def only_one(lock: Path, what: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"waiting for another process that installs {what}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _await_lock(handle)
         yield
+
+
+def _await_lock(handle: IO[str]) -> None:
+    while True:
+        ENDING.wait(_LOOK_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextlib.contextmanager
@@ -103,10 +114,11 @@ def run_installer(
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> int:
+    deadline = time.monotonic() + seconds
     try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return -signal.SIGKILL
+        while (status := process.poll()) is None and time.monotonic() < deadline:
+            ENDING.wait(_LOOK_SECONDS)
+        return -signal.SIGKILL if status is None else status
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -29,6 +28,7 @@ from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
 from localbatch.connection import MPI_FILE, Endpoints
+from localbatch.ending import ENDING, Stopped
 from localbatch.mpi_runtime import MPICH, MpiError, node_image
 from localbatch.quotas import Quotas
 from localbatch.root import Identity, RootDirectory, RootError, open_root
@@ -94,10 +94,6 @@ class OptionError(Exception):
     """An option cannot be met; the message is one line that says why."""
 
 
-class _Stopped(BaseException):
-    """A signal asked for the end before the service was up."""
-
-
 def run(options: Options) -> int:
     """Runs the local Azure until a signal ends it.
 
@@ -105,45 +101,19 @@ def run(options: Options) -> int:
         The exit status: 0 after SIGTERM or SIGINT, 1 if something failed, 2 if an option cannot be met.
     """
     _configure_logging()
-    signals = _Signals()
+    ENDING.listen()
     if options.stop_with_stdin:
         threading.Thread(target=_stop_with_owner, args=(os.getppid(),), daemon=True).start()
     try:
         _check_certificate(options)
         with open_root(options.root) as root, _listen(options, root) as listener:
-            return _run_services(options, root, listener, signals)
-    except _Stopped:
+            return _run_services(options, root, listener)
+    except Stopped:
         return 0
     except (OptionError, RootError) as error:
         return _complain(error, BAD_OPTION)
     except (AzuriteError, MpiError) as error:
         return _complain(error, FAILED)
-
-
-class _Signals:
-    """Turns SIGTERM, SIGINT and SIGHUP into an orderly end, before and while the server runs."""
-
-    def __init__(self) -> None:
-        self._server: uvicorn.Server | None = None
-        self._requested = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
-        # A terminal that is closed ends it too, unless it was started by nohup.
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._handle)
-
-    def hand_over(self, server: uvicorn.Server) -> None:
-        """From now on a signal ends the server instead of the start-up."""
-        self._server = server
-        server.should_exit = self._requested
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
-        elif not self._requested:
-            # Only once: the clean-up that follows must not be torn apart by the next signal.
-            self._requested = True
-            raise _Stopped
 
 
 class _Server(uvicorn.Server):
@@ -163,11 +133,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts as usual, then tells that it listens."""
         await super().startup(sockets)
-        if not self.should_exit:
+        if not self.should_exit and not ENDING.requested:
             self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Also ends when Azurite has ended by itself, for without it nothing can be run."""
+        """Ends when a signal asks for it, or when Azurite has ended by itself, for without it nothing can be run."""
+        if ENDING.requested:
+            return True
         status = self._azurite.poll() if self._azurite else None
         if status is not None:
             logger.error("Azurite ended with status %s; stopping", status)
@@ -176,7 +148,7 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _run_services(options: Options, root: RootDirectory, listener: socket.socket, signals: _Signals) -> int:
+def _run_services(options: Options, root: RootDirectory, listener: socket.socket) -> int:
     # Importing the service takes about as long as starting Azurite.
     threading.Thread(target=importlib.import_module, args=("localbatch.server",), daemon=True).start()
     identity = _identify(options, root.read_identity())
@@ -188,7 +160,7 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         endpoints = _describe(options, root, identity, azurite)
         config = _configure(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
         server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi))
-        signals.hand_over(server)
+        ENDING.check()
         asyncio.run(server.serve(sockets=[listener]))
         return server.exit_status
 

@@ -141,7 +141,8 @@ def test_a_signal_ends_everything_with_status_0(number: signal.Signals) -> None:
         assert not Path(ready["root"]).exists()
 
 
-def test_a_signal_before_it_is_ready_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("children", [0, 1, 2])
+def test_a_signal_before_it_is_ready_leaves_nothing(tmp_path: Path, children: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "localbatch"],
         env=os.environ | {"TMPDIR": str(tmp_path)},
@@ -149,13 +150,13 @@ def test_a_signal_before_it_is_ready_leaves_nothing(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: len(descendants(process.pid)) > 1, 30)
+    wait_until(lambda: list(tmp_path.iterdir()) != [] and len(descendants(process.pid)) >= children, 30)
     processes = descendants(process.pid)
     process.terminate()
-    process.communicate(timeout=30)
-    # A signal in the very moment Azurite is started leaves it to its own watch over its owner.
-    wait_until(lambda: not any(found.alive() for found in processes), 15)
-    wait_until(lambda: list(tmp_path.iterdir()) == [], 15)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert not any(found.alive() for found in processes)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_given_root_is_kept_and_its_secrets_are_the_owners_alone(tmp_path: Path) -> None:
