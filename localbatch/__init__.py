@@ -18,6 +18,7 @@ The service:
 - service/           what clients ask for, checked and applied
 - engine/            what the service does by itself: nodes, scheduling, ends
 - driver/            what stands in for virtual machines
+- autoscale/         the formulas by which pools choose their sizes; usable without a service
 - store.py, table.py, records.py, store_applications.py   the database
 
 Facts of the protocol, all pure:
