@@ -5,7 +5,7 @@ Source: recorded answers of the service and the official examples for API versio
 
 from functools import lru_cache
 
-from localbatch.job_models import JobPreparationTask, JobSpecification
+from localbatch.job_models import JobPreparationTask, JobReleaseTask, JobSpecification
 from localbatch.models import PoolBody, StartTask, TaskBody, TaskConstraints
 from localbatch.validation import write
 from localbatch.wire import INFINITE, JsonObject, JsonValue, format_duration, parse_duration
@@ -84,6 +84,8 @@ def job_document(body: JobSpecification) -> JsonObject:
         document["poolInfo"] = {"autoPoolSpecification": {**write(automatic), "keepAlive": automatic.keep_alive}}
     if body.job_preparation_task is not None:
         document["jobPreparationTask"] = _preparation_document(body.job_preparation_task)
+    if body.job_release_task is not None:
+        document["jobReleaseTask"] = _release_document(body.job_release_task)
     return document
 
 
@@ -95,6 +97,16 @@ def _preparation_document(body: JobPreparationTask) -> JsonObject:
         "constraints": _task_constraints(body.constraints, 0),
         "waitForSuccess": body.wait_for_success,
         "rerunOnNodeRebootAfterSuccess": body.rerun_on_node_reboot_after_success,
+    }
+
+
+def _release_document(body: JobReleaseTask) -> JsonObject:
+    return {
+        "userIdentity": default_user(),
+        **write(body),
+        "id": body.id,
+        "maxWallClockTime": format_duration(body.max_wall_clock_time),
+        "retentionTime": format_duration(body.retention_time),
     }
 
 

@@ -3,6 +3,8 @@
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from localbatch.models import (
@@ -23,6 +25,14 @@ class JobPreparationTask(Command):
     constraints: TaskConstraints = Field(default_factory=TaskConstraints)
     wait_for_success: bool = True
     rerun_on_node_reboot_after_success: bool = True
+
+
+class JobReleaseTask(Command):
+    """A command run on each node that the preparation task has run on, when the job ends."""
+
+    id: str = "jobrelease"
+    max_wall_clock_time: Duration = timedelta(minutes=15)
+    retention_time: Duration = timedelta(days=7)
 
 
 class JobConstraints(Body):
@@ -70,6 +80,7 @@ class JobSpecification(Body):
     max_parallel_tasks: int = -1
     constraints: JobConstraints = Field(default_factory=JobConstraints)
     job_preparation_task: JobPreparationTask | None = None
+    job_release_task: JobReleaseTask | None = None
     common_environment_settings: list[NameValue] = Field(default_factory=list)
     pool_info: PoolInfo
     on_all_tasks_complete: str = "noaction"
@@ -80,5 +91,5 @@ class JobSpecification(Body):
 class JobBody(JobSpecification):
     """A job as created."""
 
-    others = ("jobManagerTask", "jobReleaseTask", "networkConfiguration")
+    others = ("jobManagerTask", "networkConfiguration")
     id: str

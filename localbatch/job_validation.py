@@ -4,9 +4,17 @@ Source of the limits: the Batch REST reference, API version 2025-06-01.
 """
 
 import re
+from datetime import timedelta
 
 from localbatch.errors import ServiceError, invalid_property
-from localbatch.job_models import AutoPoolSpecification, JobBody, JobPreparationTask, JobSpecification, PoolInfo
+from localbatch.job_models import (
+    AutoPoolSpecification,
+    JobBody,
+    JobPreparationTask,
+    JobReleaseTask,
+    JobSpecification,
+    PoolInfo,
+)
 from localbatch.not_emulated import POOL, refuse_properties
 from localbatch.validation import (
     check_choice,
@@ -21,9 +29,10 @@ from localbatch.validation import (
     within,
     write,
 )
-from localbatch.wire import JsonObject
+from localbatch.wire import JsonObject, format_duration
 
 _LARGEST_INTEGER = 2**31 - 1
+_LONGEST_RELEASE = timedelta(minutes=15)
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,20}")
 
 
@@ -48,6 +57,8 @@ def check_job_specification(body: JobSpecification) -> None:
     check_pool_info(body.pool_info)
     if body.job_preparation_task is not None:
         _check_preparation(body.job_preparation_task)
+    if body.job_release_task is not None:
+        _check_release(body.job_release_task, body.job_preparation_task)
 
 
 def check_job_settings(priority: int, max_parallel: int, on_all_complete: str) -> None:
@@ -90,6 +101,19 @@ def _check_preparation(body: JobPreparationTask) -> None:
     check_id(body.id, "jobPreparationTask.id")
     check_command("jobPreparationTask", body)
     check_task_constraints(body.constraints, "jobPreparationTask.constraints")
+
+
+def _check_release(body: JobReleaseTask, preparation: JobPreparationTask | None) -> None:
+    if preparation is None:
+        reason = "A job with a release task needs a preparation task."
+        raise invalid_property("jobReleaseTask", body.id, reason)
+    if body.id.lower() == preparation.id.lower():
+        raise ServiceError("TaskIdSameAsJobPreparationTask")
+    check_id(body.id, "jobReleaseTask.id")
+    check_command("jobReleaseTask", body)
+    if not timedelta() < body.max_wall_clock_time <= _LONGEST_RELEASE:
+        name, reason = "jobReleaseTask.maxWallClockTime", "It must be more than nothing and at most 15 minutes."
+        raise invalid_property(name, format_duration(body.max_wall_clock_time), reason)
 
 
 def changed_auto_pool(present: AutoPoolSpecification, given: AutoPoolSpecification) -> JsonObject:

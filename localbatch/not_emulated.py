@@ -14,6 +14,7 @@ _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
 _COMMAND = ("containerSettings", "userIdentity.username", "authenticationTokenSettings")
 _IDENTITIES = ("identityReference",)
+_JOB_TASKS = ("jobPreparationTask", "jobReleaseTask")
 
 POOL = (
     *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
@@ -25,9 +26,9 @@ POOL = (
     *(f"startTask.resourceFiles.{name}" for name in _IDENTITIES),
 )
 JOB = (
-    *("jobManagerTask", "jobReleaseTask", "usesTaskDependencies", "allowTaskPreemption", "networkConfiguration"),
-    *(f"jobPreparationTask.{name}" for name in _COMMAND),
-    *(f"jobPreparationTask.resourceFiles.{name}" for name in _IDENTITIES),
+    *("jobManagerTask", "usesTaskDependencies", "allowTaskPreemption", "networkConfiguration"),
+    *(f"{task}.{name}" for task in _JOB_TASKS for name in _COMMAND),
+    *(f"{task}.resourceFiles.{name}" for task in _JOB_TASKS for name in _IDENTITIES),
 )
 TASK = (
     *("dependsOn", "exitConditions", *_COMMAND),

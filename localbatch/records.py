@@ -81,6 +81,7 @@ class JobRecord:
         disable_tasks: what becomes of its tasks while it is being disabled.
         terminate_reason: why it ended.
         scheduling_error: why it could not even begin.
+        forced: it ends without waiting for its nodes.
     """
 
     seq: int
@@ -100,6 +101,7 @@ class JobRecord:
     ended: datetime | None
     terminate_reason: str | None
     scheduling_error: JsonObject | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,30 @@ class PreparationRecord:
     retries: int = 0
     retried: datetime | None = None
     stale: bool = False
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """One job's release task on one node.
+
+    Attributes:
+        job: ``seq`` of the job.
+        pool_id: pool of the node.
+        state: ``running`` or ``completed``.
+        expires: when its directory is removed; None as long as that is not known, and for ever.
+    """
+
+    seq: int
+    job: int
+    pool_id: str
+    node_id: str
+    state: str
+    started: datetime
+    ended: datetime | None = None
+    exit_code: int | None = None
+    result: str | None = None
+    failure: JsonObject | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True)

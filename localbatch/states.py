@@ -129,6 +129,10 @@ NODE_COMMAND = _table("start, preparation or release task", running="completed",
 
 SCHEDULABLE_NODES = frozenset({"idle", "running"})
 """Node states in which a node with scheduling enabled takes tasks."""
+UP_NODES = SCHEDULABLE_NODES | {"offline"}
+"""Node states in which a node runs what it is told to run."""
+COMING_NODES = frozenset({"creating", "starting", "waitingforstarttask", "rebooting", "upgradingos", "unknown"})
+"""Node states on the way to those."""
 
 _ENDING_POOL = {"deleting": "PoolBeingDeleted"}
 _ENDING_JOB = {
@@ -163,6 +167,9 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("job", "enable"): _ENDING_JOB | {"active": _INVALID, "enabling": _INVALID, "disabling": _INVALID},
     ("job", "terminate"): _ENDING_JOB,
     ("job", "delete"): {"deleting": "JobBeingDeleted"},
+    # What goes on already is made to go on without waiting.
+    ("job", "forceterminate"): {state: code for state, code in _ENDING_JOB.items() if state != "terminating"},
+    ("job", "forcedelete"): {},
     ("job", "reactivatetask"): _ENDING_JOB,
     ("task", "terminate"): {"completed": "TaskCompleted"},
     ("task", "reactivate"): {state: "TaskNotCompleted" for state in TASK.states if state != "completed"},

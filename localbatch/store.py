@@ -15,6 +15,7 @@ from localbatch.records import (
     NodeRecord,
     PoolRecord,
     PreparationRecord,
+    ReleaseRecord,
     SubtaskRecord,
     TaskCount,
     TaskRecord,
@@ -97,6 +98,12 @@ class Store:
         self.preparations = Table(
             connection, PreparationRecord, "preparations", indexes={"unique_node": "(job, node_id)"}
         )
+        self.releases = Table(
+            connection,
+            ReleaseRecord,
+            "releases",
+            indexes={"unique_node": "(job, node_id)", "by_expiry": "(expires) WHERE expires IS NOT NULL"},
+        )
         self.subtasks = Table(
             connection, SubtaskRecord, "subtasks", indexes={"unique_number": "(task, number)", "by_job": "(job)"}
         )
@@ -140,6 +147,10 @@ class Store:
     def find_preparation(self, job: int, node_id: str) -> PreparationRecord | None:
         """Returns how a job's preparation task went on a node, None if it never ran there."""
         return self.preparations.first("job = ? AND node_id = ?", job, node_id)
+
+    def find_release(self, job: int, node_id: str) -> ReleaseRecord | None:
+        """Returns how a job's release task went on a node, None if it never ran there."""
+        return self.releases.first("job = ? AND node_id = ?", job, node_id)
 
     def list_tasks(
         self, job: int, after: int, limit: int, *, state: str | None = None, since: datetime | None = None
@@ -217,8 +228,8 @@ class Store:
 
     def next_expiry(self) -> datetime | None:
         """Tells when the files of some task are to be removed next."""
-        first = next(self.expired_tasks(None, 1), None)
-        return None if first is None else first.expires
+        found = (next(self.expired_tasks(None, 1), None), next(self.expired_releases(None, 1), None))
+        return min((each.expires for each in found if each is not None and each.expires is not None), default=None)
 
     def expired_tasks(self, now: datetime | None, limit: int) -> Iterator[TaskRecord]:
         """Returns tasks whose files are to be removed, or with None whenever that is, the earliest first."""
@@ -227,6 +238,17 @@ class Store:
             (2**62 if now is None else to_sql(now), limit),
         ).fetchall()
         return self._tasks(seq for (seq,) in seqs)
+
+    def expired_releases(self, now: datetime | None, limit: int) -> Iterator[ReleaseRecord]:
+        """Returns release tasks whose files are to be removed, or with None whenever that is, the earliest first."""
+        seqs = self._connection.execute(
+            "SELECT seq FROM releases WHERE expires IS NOT NULL AND expires <= ? ORDER BY expires LIMIT ?",
+            (2**62 if now is None else to_sql(now), limit),
+        ).fetchall()
+        for (seq,) in seqs:
+            release = self.releases.get(seq)
+            if release is not None:
+                yield release
 
     def _tasks(self, seqs: Iterable[SqlValue]) -> Iterator[TaskRecord]:
         for seq in seqs:

@@ -13,6 +13,7 @@ from localbatch.records import (
     NodeRecord,
     PoolRecord,
     PreparationRecord,
+    ReleaseRecord,
     SubtaskRecord,
     TaskCount,
     TaskRecord,
@@ -234,28 +235,47 @@ def _node_info(base: str, pool_id: str, node_id: str, directory: str) -> JsonObj
     }
 
 
-def preparation_view(base: str, job_id: str, preparation: PreparationRecord, task_id: str) -> JsonObject:
-    """Shows how a job's preparation task went on one node."""
+def preparation_and_release_view(
+    base: str,
+    job_id: str,
+    task_ids: tuple[str, str],
+    preparation: PreparationRecord,
+    release: ReleaseRecord | None,
+) -> JsonObject:
+    """Shows how a job's preparation and release tasks went on one node.
+
+    Args:
+        base: the service's address.
+        job_id: the job.
+        task_ids: ids of its preparation and release tasks.
+        preparation: how its preparation task went.
+        release: how its release task went, None if it did not run there.
+    """
     node = node_url(base, preparation.pool_id, preparation.node_id)
-    directory = task_directory(job_id, task_id)
-    execution = _given(
-        state=preparation.state,
-        startTime=_time(preparation.started),
-        endTime=_time(preparation.ended),
-        taskRootDirectory=directory,
-        taskRootDirectoryUrl=file_url(node, directory),
-        exitCode=preparation.exit_code,
-        failureInfo=preparation.failure,
-        retryCount=preparation.retries,
-        lastRetryTime=_time(preparation.retried),
-        result=preparation.result,
-    )
-    return {
+    directories = [task_directory(job_id, task_id) for task_id in task_ids]
+    retries = _given(retryCount=preparation.retries, lastRetryTime=_time(preparation.retried))
+    view: JsonObject = {
         "poolId": preparation.pool_id,
         "nodeId": preparation.node_id,
         "nodeUrl": node,
-        "jobPreparationTaskExecutionInfo": execution,
+        "jobPreparationTaskExecutionInfo": _command_view(node, directories[0], preparation) | retries,
     }
+    if release is not None:
+        view["jobReleaseTaskExecutionInfo"] = _command_view(node, directories[1], release)
+    return view
+
+
+def _command_view(node: str, directory: str, record: PreparationRecord | ReleaseRecord) -> JsonObject:
+    return _given(
+        state=record.state,
+        startTime=_time(record.started),
+        endTime=_time(record.ended),
+        taskRootDirectory=directory,
+        taskRootDirectoryUrl=file_url(node, directory),
+        exitCode=record.exit_code,
+        failureInfo=record.failure,
+        result=record.result,
+    )
 
 
 def application_view(application: ApplicationRecord, packages: Iterable[PackageRecord]) -> JsonObject:

@@ -16,6 +16,7 @@ engine goes on from the records alone.
 - subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
 - preparation.py  job preparation tasks, once per node
+- release.py      job release tasks, on each node at the end of the job
 - submission.py   new jobs, with what belongs to them
 - jobs.py         how jobs end, are disabled and deleted
 - retention.py    removes the files of tasks at the end of their retention

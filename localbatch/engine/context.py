@@ -68,6 +68,8 @@ class Context:
         """Moves a node to another state and writes further fields with it."""
         moved = move(NODE, node.record.state, state)
         self.change_node(node, state=moved, state_changed=self.clock.now(), **changes)
+        node.moved.set()
+        node.moved = asyncio.Event()
 
     def change_node(self, node: Node, **changes: Any) -> None:
         """Writes fields of a node."""

@@ -8,6 +8,7 @@ from localbatch.engine.jobs import JobLife
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.recovery import Recovery
+from localbatch.engine.release import Releases
 from localbatch.engine.retention import Retention
 from localbatch.engine.submission import Submission
 
@@ -29,7 +30,7 @@ class Engine:
     def __init__(self, context: Context) -> None:
         self.context = context
         preparations = Preparations(context)
-        self.jobs = JobLife(context, preparations, self._end_pool)
+        self.jobs = JobLife(context, preparations, Releases(context), self._end_pool)
         self.runs = self.jobs.runs
         nodes = NodeLife(context, self.runs, preparations)
         self.allocation = Allocation(context, nodes)

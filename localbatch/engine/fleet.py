@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localbatch.driver.interface import NodePlace
+from localbatch.driver.interface import NodePlace, Outcome
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.states import SCHEDULABLE_NODES
 
@@ -82,6 +82,8 @@ class Node:
         draining: it is to leave, and takes no more tasks.
         barred: jobs whose preparation failed here, so that their tasks go elsewhere.
         preparations: preparation tasks that run here or have run since it was started, by the ``seq`` of the job.
+        releases: release tasks that run here; cancelling one ends its processes.
+        moved: set when it goes to another state; there is a new one for the next move.
         recent: the tasks it ran last: ``seq`` of each and, of a multi-instance task, the number of the subtask.
         life: the work that brings it up.
         removal: the work that takes it away.
@@ -94,6 +96,8 @@ class Node:
     draining: bool = False
     barred: set[int] = field(default_factory=set)
     preparations: "dict[int, asyncio.Task[bool]]" = field(default_factory=dict)
+    releases: "set[asyncio.Task[Outcome]]" = field(default_factory=set)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
     recent: deque[tuple[int, int | None]] = field(default_factory=lambda: deque(maxlen=_RECENT))
     life: "asyncio.Task[None] | None" = None
     removal: "asyncio.Task[None] | None" = None

@@ -11,6 +11,7 @@ from localbatch.documents import seconds_of
 from localbatch.engine.background import breathe, settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.preparation import Preparations
+from localbatch.engine.release import Releases
 from localbatch.engine.runs import TaskRuns
 from localbatch.job_models import PoolInfo
 from localbatch.records import JobRecord
@@ -26,11 +27,19 @@ class JobLife:
     Args:
         context: the engine's surroundings.
         preparations: the preparation tasks that run.
+        releases: the release tasks that run.
         end_pool: begins to delete the pool of an account and an id, which was made for a job that has ended.
     """
 
-    def __init__(self, context: Context, preparations: Preparations, end_pool: Callable[[str, str], None]) -> None:
-        self._context, self._preparations, self._end_pool = context, preparations, end_pool
+    def __init__(
+        self,
+        context: Context,
+        preparations: Preparations,
+        releases: Releases,
+        end_pool: Callable[[str, str], None],
+    ) -> None:
+        self._context, self._preparations, self._releases = context, preparations, releases
+        self._end_pool = end_pool
         self._works: dict[int, asyncio.Task[None]] = {}
         self._alarms: dict[int, asyncio.TimerHandle] = {}
         self.runs = TaskRuns(context, preparations, self.check_complete)
@@ -77,18 +86,30 @@ class JobLife:
         if not any(counts[kind].tasks for kind in ("active", "preparing", "running") if kind in counts):
             self.terminate(job, "AllTasksComplete")
 
-    def terminate(self, job: JobRecord, reason: str) -> JobRecord:
-        """Begins to end a job."""
-        self._silence(job.seq)
-        changes = moved(JOB, job, "terminating", self._context.clock.now())
-        job = self._context.store.jobs.change(job, **changes, terminate_reason=reason)
-        self.go_on(job)
-        return job
+    def terminate(self, job: JobRecord, reason: str, *, force: bool = False) -> JobRecord:
+        """Begins to end a job, or has one that is being ended do so without waiting.
 
-    def delete(self, job: JobRecord) -> JobRecord:
-        """Begins to delete a job with all its tasks."""
+        Args:
+            job: the job.
+            reason: why, as its ``terminateReason`` is to say.
+            force: don't wait until its nodes have ended its tasks and run its release task.
+        """
+        return self._finish(job, "terminating", terminate_reason=job.terminate_reason or reason, forced=force)
+
+    def delete(self, job: JobRecord, *, force: bool = False) -> JobRecord:
+        """Begins to delete a job with all its tasks, or has one that is being deleted go without its release task.
+
+        Args:
+            job: the job.
+            force: leave the release task out.
+        """
+        return self._finish(job, "deleting", forced=force)
+
+    def _finish(self, job: JobRecord, state: str, **changes: Any) -> JobRecord:
         self._silence(job.seq)
-        job = self._context.store.jobs.change(job, **moved(JOB, job, "deleting", self._context.clock.now()))
+        if job.state != state:
+            changes |= moved(JOB, job, state, self._context.clock.now())
+        job = self._context.store.jobs.change(job, **changes)
         self.go_on(job)
         return job
 
@@ -135,9 +156,18 @@ class JobLife:
         if self._works.get(job.seq) is asyncio.current_task():
             del self._works[job.seq]
 
-    async def _terminate(self, job: JobRecord) -> None:
+    async def _wind_down(self, job: JobRecord) -> None:
         await self.runs.end_all(job.seq)
         await self._preparations.stop(job.seq)
+        await self._releases.run_all(job)
+
+    async def _terminate(self, job: JobRecord) -> None:
+        work = self._wind_down(job)
+        if job.forced:
+            self._context.background.start(work)
+            await breathe()
+        else:
+            await work
         now = self._context.clock.now()
         with self._context.store.transaction():
             job = self._newest(job)
@@ -164,10 +194,13 @@ class JobLife:
     async def _delete(self, job: JobRecord) -> None:
         await self.runs.discard_all(job.seq)
         await self._preparations.stop(job.seq)
+        await self._releases.stop(job.seq)
+        if job.previous_state != "completed" and not job.forced:
+            await self._releases.run_all(job)
         await self._clear_files(job)
         store = self._context.store
         store.forget_counts(job.seq)
-        for table in (store.subtasks, store.tasks, store.preparations):
+        for table in (store.subtasks, store.tasks, store.preparations, store.releases):
             while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
                 await breathe()
         with store.transaction():

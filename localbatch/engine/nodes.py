@@ -12,6 +12,7 @@ from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.orders import OrderError, start_order
 from localbatch.engine.outcomes import runs_again, start_info
 from localbatch.engine.preparation import Preparations
+from localbatch.engine.release import leave_node
 from localbatch.engine.runs import TaskRuns
 from localbatch.models import StartTask
 from localbatch.records import NodeRecord, PoolRecord
@@ -136,6 +137,7 @@ class NodeLife:
             await settle(node.life)
         await self._runs.leave_node(node, requeue=deallocation != "terminate")
         await self._preparations.leave_node(node)
+        await leave_node(node)
         with suppress(OSError):
             await self._context.driver.remove_node(node.place)
         self._context.store.nodes.remove(node.record.seq)

@@ -9,7 +9,7 @@ from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Ru
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.errors import FAILURES
-from localbatch.job_models import JobPreparationTask
+from localbatch.job_models import JobPreparationTask, JobReleaseTask
 from localbatch.models import (
     Command,
     MultiInstanceSettings,
@@ -106,14 +106,29 @@ def preparation_order(context: Context, node: Node, job: JobRecord, body: JobPre
     Raises:
         OrderError: something it needs can't be had.
     """
+    return _command_order(context, node, job, body.id, body, body.constraints.max_wall_clock_time)
+
+
+def release_order(context: Context, node: Node, job: JobRecord, body: JobReleaseTask) -> Run:
+    """Makes the order to run a job's release task.
+
+    Raises:
+        OrderError: something it needs can't be had.
+    """
+    return _command_order(context, node, job, body.id, body, body.max_wall_clock_time)
+
+
+def _command_order(
+    context: Context, node: Node, job: JobRecord, task_id: str, body: Command, limit: timedelta | None
+) -> Run:
     return Run(
         node=node.place,
-        directory=task_directory(job.id, body.id),
+        directory=task_directory(job.id, task_id),
         command_line=body.command_line,
         environment=_environment(job.body, body.environment_settings),
-        variables=_variables(node.place, job, body.id),
+        variables=_variables(node.place, job, task_id),
         resource_files=_resolve_files(context, body),
-        time_limit=_limit(body.constraints.max_wall_clock_time),
+        time_limit=_limit(limit),
     )
 
 
@@ -136,6 +151,12 @@ def preparation_of(job: JobRecord) -> JobPreparationTask | None:
     """Returns a job's preparation task, if it has one."""
     body = job.body.get("jobPreparationTask")
     return None if body is None else JobPreparationTask.model_validate(body)
+
+
+def release_of(job: JobRecord) -> JobReleaseTask | None:
+    """Returns a job's release task, if it has one."""
+    body = job.body.get("jobReleaseTask")
+    return None if body is None else JobReleaseTask.model_validate(body)
 
 
 def _failure(code: str, detail: str) -> Failure:

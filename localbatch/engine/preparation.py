@@ -5,7 +5,7 @@ from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
-from localbatch.engine.outcomes import SUCCESS, completion, runs_again
+from localbatch.engine.outcomes import SUCCESS, completion, ended_by_request, runs_again
 from localbatch.job_models import JobPreparationTask
 from localbatch.records import JobRecord, PreparationRecord
 
@@ -57,6 +57,8 @@ class Preparations:
         for work in works:
             work.cancel()
         await settle(*works)
+        for record in list(self._context.store.preparations.where("job = ?", job)):
+            self._end(record)
 
     async def leave_node(self, node: Node) -> None:
         """Ends the preparation tasks that run on a node."""
@@ -66,7 +68,15 @@ class Preparations:
         await settle(*works)
         for job in node.preparations:
             self._nodes.get(job, set()).discard(node)
+            self._end(self._context.store.find_preparation(job, node.id))
         node.preparations.clear()
+
+    def _end(self, record: PreparationRecord | None) -> None:
+        """Has the record of a preparation task that runs no more say so."""
+        if record is not None and record.state == "running":
+            self._context.store.preparations.change(
+                record, state="completed", **ended_by_request(self._context.clock.now())
+            )
 
     async def _run(self, node: Node, job: JobRecord, body: JobPreparationTask) -> bool:
         store, clock = self._context.store, self._context.clock

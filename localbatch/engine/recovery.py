@@ -10,6 +10,7 @@ from localbatch.engine.fleet import Node
 from localbatch.engine.jobs import JobLife
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.orders import preparation_of
+from localbatch.engine.release import end_release
 from localbatch.records import JobRecord, PoolRecord
 from localbatch.states import NODE
 
@@ -34,6 +35,7 @@ class Recovery:
             for job in store.jobs.where("1"):
                 self._requeue_tasks(job)
                 self._forget_preparations(job)
+                self._end_releases(job)
         for pool in list(store.pools.where("1")):
             self._recover_pool(pool)
         for job in list(store.jobs.where("1")):
@@ -43,9 +45,11 @@ class Recovery:
             self._jobs.check_complete(job.seq)
 
     def _requeue_tasks(self, job: JobRecord) -> None:
+        # A job that was being terminated had not ended them yet.
+        lose = self._jobs.runs.end if job.state in ("terminating", "completed") else self._jobs.runs.requeue
         for state in ("preparing", "running"):
             for task in list(self._context.store.list_tasks(job.seq, 0, -1, state=state)):
-                self._jobs.runs.requeue(task)
+                lose(task)
 
     def _forget_preparations(self, job: JobRecord) -> None:
         body = preparation_of(job)
@@ -54,6 +58,12 @@ class Recovery:
         for record in list(self._context.store.preparations.where("job = ?", job.seq)):
             if record.state == "running" or body.rerun_on_node_reboot_after_success:
                 self._context.store.preparations.change(record, stale=True)
+
+    def _end_releases(self, job: JobRecord) -> None:
+        """A job that did not wait for its release tasks does not run them once more."""
+        if job.state == "completed":
+            for record in list(self._context.store.releases.where("job = ? AND state = 'running'", job.seq)):
+                end_release(self._context, record)
 
     def _recover_pool(self, pool: PoolRecord) -> None:
         leaving = []

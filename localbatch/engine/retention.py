@@ -1,10 +1,14 @@
 """Removes the files of tasks once their retention is over."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from localbatch.engine.context import Context
+from localbatch.engine.orders import release_of
 from localbatch.engine.runs import TaskRuns
+from localbatch.records import ReleaseRecord
+from localbatch.views import task_directory
 
 _AT_ONCE = 100
 _LONGEST_SLEEP = 60.0
@@ -34,6 +38,19 @@ class Retention:
             store.tasks.change(task, expires=None, cleaned=True)
             if job is not None:
                 await self._runs.clear_files(job, task)
+        for release in store.expired_releases(now, _AT_ONCE):
+            store.releases.change(release, expires=None)
+            await self._clear_release(release)
+
+    async def _clear_release(self, release: ReleaseRecord) -> None:
+        store = self._context.store
+        job = store.jobs.get(release.job)
+        body = None if job is None else release_of(job)
+        pool = None if job is None else store.find_pool(job.account, release.pool_id)
+        node = None if pool is None else self._context.fleet.find(pool.seq, release.node_id)
+        if job is not None and body is not None and node is not None:
+            with suppress(OSError):
+                await self._context.driver.clear_directory(node.place, task_directory(job.id, body.id))
 
     async def _sleep(self) -> None:
         first = self._context.store.next_expiry()

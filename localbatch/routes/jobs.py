@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.engine.orders import preparation_of
+from localbatch.engine.orders import preparation_of, release_of
 from localbatch.errors import ServiceError
 from localbatch.filters import select
 from localbatch.records import JobRecord, PreparationRecord
@@ -14,7 +14,8 @@ from localbatch.routes.answers import JsonResponse, changed, created, done, elem
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, check_expand
 from localbatch.service.jobs import Jobs
-from localbatch.views import job_url, job_view, preparation_view, task_counts_view
+from localbatch.views import job_url, job_view, preparation_and_release_view, task_counts_view
+from localbatch.wire import JsonObject
 
 
 class JobRoutes:
@@ -78,14 +79,12 @@ class JobRoutes:
         return changed(call, job.modified, status=202)
 
     async def _terminate(self, call: Call) -> Response:
-        call.flag("force")
-        document = await call.read_json(optional=True)
-        job = self._jobs.terminate(call.account, call.names["job"], document, call.check)
+        document, force = await call.read_json(optional=True), call.flag("force")
+        job = self._jobs.terminate(call.account, call.names["job"], document, call.check, force=force)
         return changed(call, job.modified, status=202)
 
     async def _delete(self, call: Call) -> Response:
-        call.flag("force")
-        self._jobs.delete(call.account, call.names["job"], call.check)
+        self._jobs.delete(call.account, call.names["job"], call.check, force=call.flag("force"))
         return done(status=202)
 
     async def _count_tasks(self, call: Call) -> Response:
@@ -95,16 +94,17 @@ class JobRoutes:
 
     async def _list_preparations(self, call: Call) -> Response:
         job = self._jobs.get(call.account, call.names["job"])
-        body = preparation_of(job)
-        if body is None:
+        preparation, release = preparation_of(job), release_of(job)
+        if preparation is None:
             raise ServiceError("JobPreparationTaskNotSpecified")
+        release_id = "" if release is None else release.id
 
         def fetch(after: int, limit: int) -> Iterator[PreparationRecord]:
             return self._store.preparations.where("job = ? AND seq > ?", job.seq, after, limit=limit)
 
-        return Listing(
-            "jobpreparationandreleasetaskstatuslist",
-            filters.PREPARATION_AND_RELEASE,
-            fetch,
-            lambda record: preparation_view(call.base_url, job.id, record, body.id),
-        ).answer(call)
+        def view(record: PreparationRecord) -> JsonObject:
+            found = self._store.find_release(job.seq, record.node_id)
+            return preparation_and_release_view(call.base_url, job.id, (preparation.id, release_id), record, found)
+
+        rules = filters.PREPARATION_AND_RELEASE
+        return Listing("jobpreparationandreleasetaskstatuslist", rules, fetch, view).answer(call)

@@ -154,24 +154,26 @@ class Jobs:
         job = self._changeable(account, job_id, check, "enable")
         return self._engine.jobs.enable(self._touch(job))
 
-    def terminate(self, account: str, job_id: str, document: JsonObject, check: Check) -> JobRecord:
-        """Begins to end a job.
+    def terminate(
+        self, account: str, job_id: str, document: JsonObject, check: Check, *, force: bool = False
+    ) -> JobRecord:
+        """Begins to end a job; by force, without waiting for its nodes.
 
         Raises:
             ServiceError: the job or the body is refused.
         """
-        job = self._changeable(account, job_id, check, "terminate")
+        job = self._changeable(account, job_id, check, "forceterminate" if force else "terminate")
         body = read(JobTermination, document)
-        return self._engine.jobs.terminate(self._touch(job), body.terminate_reason)
+        return self._engine.jobs.terminate(self._touch(job), body.terminate_reason, force=force)
 
-    def delete(self, account: str, job_id: str, check: Check) -> None:
-        """Begins to delete a job.
+    def delete(self, account: str, job_id: str, check: Check, *, force: bool = False) -> None:
+        """Begins to delete a job; by force, without its release task.
 
         Raises:
             ServiceError: the job is refused.
         """
-        job = self._changeable(account, job_id, check, "delete")
-        self._engine.jobs.delete(job)
+        job = self._changeable(account, job_id, check, "forcedelete" if force else "delete")
+        self._engine.jobs.delete(job, force=force)
 
     def _changeable(self, account: str, job_id: str, check: Check, operation: str) -> JobRecord:
         job = self.get(account, job_id)

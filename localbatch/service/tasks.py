@@ -7,7 +7,7 @@ from localbatch.action_models import TaskGroup, TaskReplacement
 from localbatch.documents import replaced_task_constraints, task_document
 from localbatch.engine.context import moved
 from localbatch.engine.engine import Engine
-from localbatch.engine.orders import preparation_of
+from localbatch.engine.orders import preparation_of, release_of
 from localbatch.engine.outcomes import SUCCESS, fresh_execution
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import TaskBody
@@ -92,6 +92,9 @@ class Tasks:
         preparation = preparation_of(job)
         if preparation is not None and preparation.id.lower() == body.id.lower():
             raise ServiceError("TaskIdSameAsJobPreparationTask")
+        release = release_of(job)
+        if release is not None and release.id.lower() == body.id.lower():
+            raise ServiceError("TaskIdSameAsJobReleaseTask")
         if self._store.find_task(job.seq, body.id) is not None:
             raise ServiceError("TaskExists")
         now = self._clock.now()

@@ -107,7 +107,7 @@ def test_every_refusal_is_a_conflict_of_the_error_table_on_a_known_state() -> No
     }
     for (kind, _operation), refusals in states.REFUSALS.items():
         assert set(refusals) <= set(tables[kind].states)
-        assert {ERRORS[code][0] for code in refusals.values()} == {409}
+        assert {ERRORS[code][0] for code in refusals.values()} <= {409}
 
 
 @pytest.mark.parametrize(
