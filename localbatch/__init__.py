@@ -19,7 +19,7 @@ The service:
 - engine/            what the service does by itself: nodes, scheduling, ends
 - driver/            what stands in for virtual machines
 - autoscale/         the formulas by which pools choose their sizes; usable without a service
-- store.py, table.py, records.py, store_applications.py   the database
+- store.py, table.py, records.py, store_applications.py, store_dependencies.py   the database
 
 Facts of the protocol, all pure:
 - wire.py            times, durations, ETags
@@ -28,9 +28,10 @@ Facts of the protocol, all pure:
 - filters.py, filter_syntax.py   $filter and $select
 - states.py          states and legal moves
 - scheduler.py       which task goes to which node
-- shapes.py, models.py, job_models.py, action_models.py   request bodies
-- validation.py, job_validation.py   what is refused of them
+- shapes.py, body.py, models.py, task_models.py, job_models.py, action_models.py   request bodies
+- validation.py, job_validation.py, task_validation.py, checks.py   what is refused of them
 - documents.py, new_records.py   how they are remembered
+- dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
 - not_emulated.py    what is refused because it is not emulated
 - views.py, images.py   what answers show
 - vm_sizes.py, quotas.py   cores and memory of the nodes of a VM size; how much an account may have

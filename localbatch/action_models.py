@@ -5,10 +5,9 @@ Source: the Batch REST reference, API version 2025-06-01.
 
 from pydantic import Field
 
+from localbatch.body import Body, Duration
 from localbatch.job_models import JobConstraints, PoolInfo
 from localbatch.models import (
-    Body,
-    Duration,
     MetadataItem,
     PackageReference,
     StartTask,

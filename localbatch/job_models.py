@@ -7,15 +7,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from localbatch.models import (
-    Body,
-    Command,
-    Duration,
-    MetadataItem,
-    NameValue,
-    PoolSpecification,
-    TaskConstraints,
-)
+from localbatch.body import Body, Duration
+from localbatch.models import Command, MetadataItem, NameValue, PoolSpecification, TaskConstraints
 
 
 class JobPreparationTask(Command):

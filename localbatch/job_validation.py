@@ -6,6 +6,7 @@ Source of the limits: the Batch REST reference, API version 2025-06-01.
 import re
 from datetime import timedelta
 
+from localbatch.checks import check_choice, check_id
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.job_models import (
     AutoPoolSpecification,
@@ -17,9 +18,7 @@ from localbatch.job_models import (
 )
 from localbatch.not_emulated import POOL, refuse_properties
 from localbatch.validation import (
-    check_choice,
     check_command,
-    check_id,
     check_metadata,
     check_name,
     check_pool_specification,

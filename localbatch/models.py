@@ -1,34 +1,14 @@
 """Request bodies of the Batch REST API, as clients send them.
 
-Only what the service acts on is spelled out as a field; every other property of an operation is named in ``others``,
-kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another.
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
 
 from datetime import timedelta
-from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from localbatch.wire import format_duration, parse_duration
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, return_type=str),
-]
-
-
-class Body(BaseModel):
-    """Base of all bodies: camelCase on the wire, snake_case here.
-
-    Attributes:
-        others: names of the properties the operation has besides the fields; None if any name may be sent.
-    """
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", strict=True)
-    others: ClassVar[tuple[str, ...] | None] = None
+from localbatch.body import Body, Duration
+from localbatch.task_models import AffinityInfo, ExitConditions, TaskDependencies, UserIdentity
 
 
 class NameValue(Body):
@@ -104,6 +84,7 @@ class Command(Body):
     command_line: str
     resource_files: list[ResourceFile] = Field(default_factory=list)
     environment_settings: list[NameValue] = Field(default_factory=list)
+    user_identity: UserIdentity | None = None
 
 
 class StartTask(Command):
@@ -124,10 +105,7 @@ class MultiInstanceSettings(Body):
 class TaskBody(Command):
     """A task as added to a job."""
 
-    others = (
-        *("affinityInfo", "authenticationTokenSettings", "containerSettings", "dependsOn", "exitConditions"),
-        "userIdentity",
-    )
+    others = ("authenticationTokenSettings", "containerSettings")
     id: str
     display_name: str | None = None
     output_files: list[OutputFile] = Field(default_factory=list)
@@ -135,6 +113,9 @@ class TaskBody(Command):
     required_slots: int = 1
     application_package_references: list[PackageReference] = Field(default_factory=list)
     multi_instance_settings: MultiInstanceSettings | None = None
+    affinity_info: AffinityInfo | None = None
+    depends_on: TaskDependencies | None = None
+    exit_conditions: ExitConditions | None = None
 
 
 class TaskSchedulingPolicy(Body):

@@ -3,8 +3,6 @@
 Tables of properties by the resource they stand in. Whoever adds a feature removes its line.
 """
 
-from collections.abc import Mapping
-
 from localbatch.errors import ServiceError
 from localbatch.wire import JsonObject, JsonValue
 
@@ -12,7 +10,7 @@ _REASON = "The local Batch service does not emulate this property."
 # A value which asks for nothing may be sent.
 _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
-_COMMAND = ("containerSettings", "userIdentity.username", "authenticationTokenSettings")
+_COMMAND = ("containerSettings", "authenticationTokenSettings")
 _IDENTITIES = ("identityReference",)
 _JOB_TASKS = ("jobPreparationTask", "jobReleaseTask")
 
@@ -26,18 +24,16 @@ POOL = (
     *(f"startTask.resourceFiles.{name}" for name in _IDENTITIES),
 )
 JOB = (
-    *("jobManagerTask", "usesTaskDependencies", "allowTaskPreemption", "networkConfiguration"),
+    *("jobManagerTask", "allowTaskPreemption", "networkConfiguration"),
     *(f"{task}.{name}" for task in _JOB_TASKS for name in _COMMAND),
     *(f"{task}.resourceFiles.{name}" for task in _JOB_TASKS for name in _IDENTITIES),
 )
 TASK = (
-    *("dependsOn", "exitConditions", *_COMMAND),
+    *_COMMAND,
     *(f"multiInstanceSettings.commonResourceFiles.{name}" for name in _IDENTITIES),
     *(f"resourceFiles.{name}" for name in _IDENTITIES),
     *(f"outputFiles.destination.container.{name}" for name in _IDENTITIES),
 )
-VALUES: Mapping[str, str] = {"onTaskFailure": "noaction"}
-"""Properties of which only one value is emulated."""
 
 
 def refuse_properties(document: JsonObject, names: tuple[str, ...]) -> None:
@@ -52,10 +48,6 @@ def refuse_properties(document: JsonObject, names: tuple[str, ...]) -> None:
     """
     for name in names:
         if _asks_for(document, name.split(".")):
-            raise _refusal(name)
-    for name, only in VALUES.items():
-        value = document.get(name)
-        if isinstance(value, str) and value.lower() != only:
             raise _refusal(name)
 
 

@@ -117,6 +117,8 @@ class TaskRecord:
         pool_id: pool of the node it ran on last.
         expires: when its files are removed; None as long as that is not known, and for ever.
         cleaned: its files are gone, by the end of their retention.
+        blockers: how many of its dependencies it still waits for.
+        satisfied: it has ended as tasks that depend on it wish.
     """
 
     seq: int
@@ -145,6 +147,8 @@ class TaskRecord:
     node_id: str | None = None
     expires: datetime | None = None
     cleaned: bool = False
+    blockers: int = 0
+    satisfied: bool = False
 
 
 @dataclass(frozen=True)

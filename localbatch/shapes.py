@@ -13,6 +13,10 @@ from pathlib import Path
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.wire import JsonObject, JsonValue, format_time, parse_duration, parse_time
 
+TASK = "BatchTaskCreateOptions"
+# Its tasks are read one by one, by who adds them: one that can't be read does not hold up the others.
+_TASK_GROUP = "BatchTaskGroup"
+
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 BODIES: dict[tuple[str, str], str] = {
@@ -34,8 +38,8 @@ BODIES: dict[tuple[str, str], str] = {
     ("PATCH", "/jobs/{job}"): "BatchJobUpdateOptions",
     ("POST", "/jobs/{job}/disable"): "BatchJobDisableOptions",
     ("POST", "/jobs/{job}/terminate"): "BatchJobTerminateOptions",
-    ("POST", "/jobs/{job}/tasks"): "BatchTaskCreateOptions",
-    ("POST", "/jobs/{job}/addtaskcollection"): "BatchTaskGroup",
+    ("POST", "/jobs/{job}/tasks"): TASK,
+    ("POST", "/jobs/{job}/addtaskcollection"): _TASK_GROUP,
     ("POST", "/jobschedules"): "BatchJobScheduleCreateOptions",
     ("PATCH", "/jobschedules/{schedule}"): "BatchJobScheduleUpdateOptions",
 }
@@ -86,24 +90,14 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
         ServiceError: ``UnsupportedProperty``, ``MissingRequiredProperty`` or ``InvalidPropertyValue``, naming the
             property by its path.
     """
-    reader = _Reader(older)
-    return reader.read_group(document) if model == "BatchTaskGroup" else reader.read(document, model, "")
+    if model == _TASK_GROUP:
+        return document
+    return _Reader(older).read(document, model, "")
 
 
 @dataclass(frozen=True)
 class _Reader:
     older: bool
-
-    def read_group(self, document: JsonObject) -> JsonObject:
-        """Reads tasks one by one; one that can't be read is left as it came, to be refused alone."""
-        tasks = document.get("value")
-        return {**document, "value": [self._try_task(task) for task in tasks]} if isinstance(tasks, list) else document
-
-    def _try_task(self, task: JsonValue) -> JsonValue:
-        try:
-            return self.read(task, "BatchTaskCreateOptions", "") if isinstance(task, dict) else task
-        except ServiceError:
-            return task
 
     def read(self, document: JsonObject, model: str, within: str) -> JsonObject:
         kinds = _shapes().models[model]

@@ -22,6 +22,7 @@ from localbatch.records import (
 )
 from localbatch.root import RootError
 from localbatch.store_applications import Applications
+from localbatch.store_dependencies import Dependencies
 from localbatch.table import SqlValue, Table, to_sql
 
 _COUNTS = """
@@ -90,7 +91,8 @@ class Store:
             indexes={
                 "unique_id": "(job, id)",
                 "by_job": "(job, seq)",
-                "by_state": "(job, state, seq, required_slots, instances)",
+                "by_state": "(job, state, seq)",
+                "by_wait": "(job, seq, required_slots, instances) WHERE state = 'active' AND blockers = 0",
                 "by_change": "(job, state, state_changed)",
                 "by_expiry": "(expires) WHERE expires IS NOT NULL",
             },
@@ -109,6 +111,7 @@ class Store:
         )
         connection.executescript(_COUNTS)
         self.applications = Applications(connection)
+        self.dependencies = Dependencies(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -172,7 +175,7 @@ class Store:
         return self.tasks.where(condition, job, state, to_sql(since), after, limit=limit, by="by_change")
 
     def list_waiting_tasks(self, job: int, largest: int, limit: int, instances: int = 0) -> list[TaskRecord]:
-        """Returns the first tasks of a job that wait for a node.
+        """Returns the first tasks of a job that wait for a node, and for no other task.
 
         Args:
             job: ``seq`` of the job.
@@ -180,8 +183,8 @@ class Store:
             limit: at most so many.
             instances: only those that need no more than so many nodes at once; 0 leaves out all multi-instance tasks.
         """
-        condition = "job = ? AND state = 'active' AND required_slots <= ? AND instances <= ?"
-        return list(self.tasks.where(condition, job, largest, instances, limit=limit, by="by_state"))
+        condition = "job = ? AND state = 'active' AND blockers = 0 AND required_slots <= ? AND instances <= ?"
+        return list(self.tasks.where(condition, job, largest, instances, limit=limit, by="by_wait"))
 
     def list_subtasks(self, task: int) -> list[SubtaskRecord]:
         """Returns the subtasks of a task's last run, in the order of their numbers."""

@@ -12,10 +12,11 @@ from typing import NoReturn, TypeVar
 from pydantic import ValidationError
 
 from localbatch.action_models import NodeRemoval, PoolResize
+from localbatch.body import Body
+from localbatch.checks import check_choice, check_id, check_user_identity
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.images import supported_images
 from localbatch.models import (
-    Body,
     Command,
     MetadataItem,
     MultiInstanceSettings,
@@ -37,7 +38,6 @@ Model = TypeVar("Model", bound=Body)
 MOST_TASKS = 100
 MOST_NODES = 10_000
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
 _MOST_REMOVED_NODES = 100
@@ -138,12 +138,6 @@ def within(name: str) -> Iterator[None]:
     except ServiceError as error:
         values = [(key, f"{name}.{value}" if key == "PropertyName" else value) for key, value in error.values]
         raise ServiceError(error.code, error.message, values, status=error.status) from error
-
-
-def check_id(value: str, name: str = "id") -> None:
-    """Refuses what can't be the id of a pool, job or task."""
-    if not _ID.fullmatch(value):
-        raise invalid_property(name, value, "An id has 1 to 64 characters: letters, digits, hyphens and underscores.")
 
 
 def check_pool(body: PoolBody) -> None:
@@ -255,15 +249,9 @@ def check_command(name: str, command: Command) -> None:
     if not command.command_line.strip():
         raise invalid_property(f"{prefix}commandLine", command.command_line, "It must not be empty.")
     check_settings(f"{prefix}environmentSettings", command.environment_settings)
+    check_user_identity(f"{prefix}userIdentity", command.user_identity)
     for number, file in enumerate(command.resource_files):
         _check_resource(f"{prefix}resourceFiles.{number}", file)
-
-
-def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Refuses a value that is not one of a few; case does not count."""
-    known = tuple(choices)
-    if value.lower() not in known:
-        raise invalid_property(name, value, f"It must be one of {', '.join(known)}.")
 
 
 def check_metadata(items: Iterable[MetadataItem]) -> None:

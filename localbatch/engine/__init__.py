@@ -13,6 +13,7 @@ engine goes on from the records alone.
 - nodes.py        a node's life from creation through its start task to removal
 - dispatcher.py   puts waiting tasks on free slots
 - runs.py         tasks that run
+- ends.py         how tasks end, and what follows from it
 - subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
 - preparation.py  job preparation tasks, once per node

@@ -13,9 +13,10 @@ from localbatch.engine.context import Context, moved
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import Releases
 from localbatch.engine.runs import TaskRuns
+from localbatch.exit_conditions import TERMINATE
 from localbatch.job_models import PoolInfo
 from localbatch.records import JobRecord
-from localbatch.states import JOB
+from localbatch.states import JOB, refusal
 
 _ROWS_AT_ONCE = 500
 _LONGEST_ALARM = timedelta(days=3650).total_seconds()
@@ -42,7 +43,7 @@ class JobLife:
         self._end_pool = end_pool
         self._works: dict[int, asyncio.Task[None]] = {}
         self._alarms: dict[int, asyncio.TimerHandle] = {}
-        self.runs = TaskRuns(context, preparations, self.check_complete)
+        self.runs = TaskRuns(context, preparations, self.check_complete, self.act)
 
     def begin(self, job: JobRecord) -> None:
         """Begins a new job."""
@@ -85,6 +86,16 @@ class JobLife:
         counts = self._context.store.count_tasks(seq)
         if not any(counts[kind].tasks for kind in ("active", "preparing", "running") if kind in counts):
             self.terminate(job, "AllTasksComplete")
+
+    def act(self, seq: int, action: str) -> None:
+        """Does to a job what the end of one of its tasks asks for, unless the job is beyond it."""
+        job = self._context.store.jobs.get(seq)
+        if job is None or refusal("job", action, job.state) is not None:
+            return
+        if action == TERMINATE:
+            self.terminate(job, "TaskFailed")
+        else:
+            self.disable(job, "requeue")
 
     def terminate(self, job: JobRecord, reason: str, *, force: bool = False) -> JobRecord:
         """Begins to end a job, or has one that is being ended do so without waiting.
@@ -203,6 +214,8 @@ class JobLife:
         for table in (store.subtasks, store.tasks, store.preparations, store.releases):
             while table.remove_where("job = ?", job.seq, limit=_ROWS_AT_ONCE):
                 await breathe()
+        while store.dependencies.forget(job.seq, _ROWS_AT_ONCE):
+            await breathe()
         with store.transaction():
             self._leave_pool(self._newest(job))
             store.jobs.remove(job.seq)

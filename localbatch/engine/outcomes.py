@@ -64,6 +64,7 @@ def fresh_execution() -> dict[str, Any]:
         "failure": None,
         "expires": None,
         "cleaned": False,
+        "satisfied": False,
     }
 
 

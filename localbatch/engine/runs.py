@@ -5,15 +5,14 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
-from localbatch.documents import seconds_of
 from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context, moved
+from localbatch.engine.ends import TaskEnds
 from localbatch.engine.fleet import Node, TaskRun
 from localbatch.engine.orders import OrderError, multi_instance_order, task_order
-from localbatch.engine.outcomes import completion, ended_by_request, expiry, fresh_execution, runs_again
+from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.subtasks import Subtasks
 from localbatch.errors import FAILURES
@@ -23,8 +22,6 @@ from localbatch.views import task_directory
 
 logger = logging.getLogger("localbatch")
 
-_SOON_SECONDS = 120
-
 
 class TaskRuns:
     """All tasks that are on a node now.
@@ -33,10 +30,18 @@ class TaskRuns:
         context: the engine's surroundings.
         preparations: what runs the jobs' preparation tasks.
         on_completed: called with the ``seq`` of a job one of whose tasks has completed.
+        on_action: called with the ``seq`` of a job and what the end of one of its tasks asks to be done to it.
     """
 
-    def __init__(self, context: Context, preparations: Preparations, on_completed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        preparations: Preparations,
+        on_completed: Callable[[int], None],
+        on_action: Callable[[int, str], None],
+    ) -> None:
         self._context, self._preparations, self._on_completed = context, preparations, on_completed
+        self._ends = TaskEnds(context, on_action)
         self._subtasks = Subtasks(context)
         self._runs: dict[int, TaskRun] = {}
         self._by_job: dict[int, dict[int, TaskRun]] = {}
@@ -132,23 +137,13 @@ class TaskRuns:
                     task, **moved(TASK, task, "active", now), **fresh_execution(), retries=task.retries + 1, retried=now
                 )
                 return
-            self._complete(task, completion(outcome))
+            self._ends.complete(task, completion(outcome))
             node = run.primary
             counters = {"tasks_run": node.record.tasks_run + 1}
             if outcome.failure is None:
                 counters["tasks_succeeded"] = node.record.tasks_succeeded + 1
             node.record = store.nodes.change(node.record, **counters)
         self._on_completed(run.job)
-
-    def _complete(self, task: TaskRecord, changes: dict[str, Any]) -> TaskRecord:
-        now = self._context.clock.now()
-        constraints = task.body["constraints"]
-        retention = seconds_of(constraints, "retentionTime") if isinstance(constraints, dict) else None
-        # A task that never ran has no files.
-        expires = expiry(now, retention) if task.node_id else None
-        if expires is not None and retention is not None and retention < _SOON_SECONDS:
-            self._context.expiring.set()
-        return self._context.store.tasks.change(task, **moved(TASK, task, "completed", now), **changes, expires=expires)
 
     def _release(self, run: TaskRun) -> None:
         del self._runs[run.task]
@@ -165,7 +160,14 @@ class TaskRuns:
 
     def end(self, task: TaskRecord) -> TaskRecord:
         """Ends a task by request: its record says so at once, its processes end a little later."""
-        task = self._complete(task, ended_by_request(self._context.clock.now()))
+        with self._context.store.transaction():
+            task = self._ends.complete(task, ended_by_request(self._context.clock.now()))
+        self._cancel([task.seq])
+        return task
+
+    def end_unnoticed(self, task: TaskRecord) -> TaskRecord:
+        """Ends a task that is to be deleted: to its job and to the tasks that wait for it nothing has ended."""
+        task = self._ends.close(task, ended_by_request(self._context.clock.now()))
         self._cancel([task.seq])
         return task
 

@@ -64,7 +64,7 @@ class TaskRoutes:
     async def _add_all(self, call: Call) -> Response:
         document = await call.read_json()
         job = self._job(call)
-        results = self._tasks.add_all(job, document)
+        results = self._tasks.add_all(job, document, older=call.is_older)
         return JsonResponse(
             {
                 "odata.metadata": f"{call.base_url}/$metadata#taskaddresult",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from localbatch.action_models import JobDisabling, JobPatch, JobReplacement, JobTermination
+from localbatch.checks import check_choice, check_id
 from localbatch.documents import job_constraints
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
@@ -15,8 +16,6 @@ from localbatch.quotas import reached
 from localbatch.records import JobRecord
 from localbatch.states import refusal
 from localbatch.validation import (
-    check_choice,
-    check_id,
     check_metadata,
     read,
     refuse_unknown,

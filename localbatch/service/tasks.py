@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from localbatch import shapes
 from localbatch.action_models import TaskGroup, TaskReplacement
 from localbatch.documents import replaced_task_constraints, task_document
 from localbatch.engine.context import moved
@@ -14,8 +15,10 @@ from localbatch.models import TaskBody
 from localbatch.not_emulated import TASK, refuse_properties
 from localbatch.records import JobRecord, TaskRecord
 from localbatch.service.pools import check_packages
+from localbatch.shapes import conform
 from localbatch.states import TASK as TASK_STATES
 from localbatch.states import refusal
+from localbatch.task_validation import check_for_job
 from localbatch.validation import MOST_TASKS, check_task, check_task_constraints, read
 from localbatch.wire import JsonObject
 
@@ -51,12 +54,20 @@ class Tasks:
             ServiceError: the job or the body is refused, or a task of that id exists.
         """
         _refuse("addtasks", job)
-        task = self._add(job, document)
+        with self._store.transaction():
+            task = self._add(job, document)
         self._engine.context.wake_for(job)
         return task
 
-    def add_all(self, job: JobRecord, document: JsonObject) -> list[tuple[str, TaskRecord | ServiceError]]:
+    def add_all(
+        self, job: JobRecord, document: JsonObject, *, older: bool = False
+    ) -> list[tuple[str, TaskRecord | ServiceError]]:
         """Adds tasks to a job at once; those that are refused do not hold up the others.
+
+        Args:
+            job: the job.
+            document: the body of the request.
+            older: whether the request is of a version before 2025-06-01.
 
         Returns:
             For each task its id as given, and its record or why it was refused.
@@ -74,13 +85,13 @@ class Tasks:
         with self._store.transaction():
             for item in items:
                 assert isinstance(item, dict)
-                results.append((str(item.get("id", "")), self._try_add(job, item)))
+                results.append((str(item.get("id", "")), self._try_add(job, item, older)))
         self._engine.context.wake_for(job)
         return results
 
-    def _try_add(self, job: JobRecord, document: JsonObject) -> TaskRecord | ServiceError:
+    def _try_add(self, job: JobRecord, document: JsonObject, older: bool) -> TaskRecord | ServiceError:
         try:
-            return self._add(job, document)
+            return self._add(job, conform(document, shapes.TASK, older=older))
         except ServiceError as error:
             return error
 
@@ -88,6 +99,7 @@ class Tasks:
         refuse_properties(document, TASK)
         body = read(TaskBody, document)
         check_task(body)
+        check_for_job(body, job.body)
         check_packages(self._store, job.account, body.application_package_references)
         preparation = preparation_of(job)
         if preparation is not None and preparation.id.lower() == body.id.lower():
@@ -97,6 +109,7 @@ class Tasks:
             raise ServiceError("TaskIdSameAsJobReleaseTask")
         if self._store.find_task(job.seq, body.id) is not None:
             raise ServiceError("TaskExists")
+        unmet = self._store.dependencies.unmet(job.seq, body.depends_on) if body.depends_on else []
         now = self._clock.now()
         record = TaskRecord(
             seq=0,
@@ -104,14 +117,17 @@ class Tasks:
             id=body.id,
             body=task_document(body, job.body),
             required_slots=body.required_slots,
-            affinity=_affinity(document),
+            affinity=body.affinity_info.affinity_id if body.affinity_info else None,
             instances=body.multi_instance_settings.number_of_instances if body.multi_instance_settings else 0,
             created=now,
             modified=now,
             state=TASK_STATES.initial,
             state_changed=now,
+            blockers=len(unmet),
         )
-        return self._store.tasks.add(record)
+        task = self._store.tasks.add(record)
+        self._store.dependencies.add(job.seq, task.seq, unmet)
+        return task
 
     def replace(self, job: JobRecord, task_id: str, document: JsonObject, check: Check) -> TaskRecord:
         """Replaces a task's constraints; what is left out gets its default.
@@ -138,7 +154,8 @@ class Tasks:
         code = refusal("task", "terminate", task.state)
         if code is not None:
             raise ServiceError(code)
-        task = self._engine.runs.end(self._store.tasks.change(task, modified=self._clock.now()))
+        with self._store.transaction():
+            task = self._engine.runs.end(self._store.tasks.change(task, modified=self._clock.now()))
         self._engine.jobs.check_complete(job.seq)
         return task
 
@@ -169,7 +186,7 @@ class Tasks:
         """
         task = self._checked(job, task_id, check)
         if task.state != "completed":
-            task = self._engine.runs.end(task)
+            task = self._engine.runs.end_unnoticed(task)
         self._deleting.add(task.seq)  # nobody may make it active again while its processes end
         try:
             await self._engine.runs.discard([task.seq])
@@ -190,9 +207,3 @@ def _refuse(operation: str, job: JobRecord) -> None:
     code = refusal("job", operation, job.state)
     if code is not None:
         raise ServiceError(code)
-
-
-def _affinity(document: JsonObject) -> str | None:
-    info = document.get("affinityInfo")
-    affinity = info.get("affinityId") if isinstance(info, dict) else None
-    return affinity if isinstance(affinity, str) else None

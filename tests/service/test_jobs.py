@@ -221,8 +221,6 @@ def test_a_job_that_can_not_be_is_refused(client: BatchClient, options: dict[str
 @pytest.mark.parametrize(
     "options",
     [
-        {"uses_task_dependencies": True},
-        {"task_failure_mode": "performexitoptionsjobaction"},
         {"job_manager_task": models.BatchJobManagerTask(id="manager", command_line="true")},
     ],
 )

@@ -289,8 +289,6 @@ def test_an_ordinary_task_has_no_subtasks(batch: Account) -> None:
 def test_what_is_not_emulated_is_refused(batch: Account) -> None:
     batch.make_job()
     unsupported: list[dict[str, Any]] = [
-        {"depends_on": models.BatchTaskDependencies(task_ids=["other"])},
-        {"exit_conditions": models.ExitConditions(default=models.ExitOptions(job_action="terminate"))},
         {"container_settings": models.BatchTaskContainerSettings(image_name="ubuntu")},
     ]
     for options in unsupported:
@@ -350,3 +348,27 @@ def test_a_task_that_is_being_deleted_is_not_made_active_again(batch: Account) -
             list(threads.map(lambda call, name=name: batch.send(call[0], f"/jobs/job/tasks/{name}{call[1]}"), calls))
     batch.wait_until(lambda: [node.running_tasks_count for node in batch.client.list_nodes("pool")] == [0])
     assert list(batch.client.list_tasks("job")) == []
+
+
+def test_a_task_among_others_is_refused_for_what_does_not_exist_within_it(batch: Account) -> None:
+    batch.make_job()
+    good = {"id": "good", "commandLine": "x", "userIdentity": {"autoUser": {"scope": "Task"}}}
+    wrong = {"id": "wrong", "commandLine": "x", "userIdentity": {"autoUser": {"rank": "task"}}}
+    results = batch.send("POST", "/jobs/job/addtaskcollection", json={"value": [good, wrong]}).json()["value"]
+    assert [result["status"] for result in results] == ["success", "clienterror"]
+    values = {value["key"]: value["value"] for value in results[1]["error"]["values"]}
+    assert values["PropertyName"] == "userIdentity.autoUser.rank"
+    identity = batch.client.get_task("job", "good").user_identity
+    assert identity is not None
+    assert identity.auto_user is not None
+    assert identity.auto_user.scope == "task"
+
+
+@pytest.mark.parametrize(
+    "identity", [{}, {"username": "someone", "autoUser": {"scope": "task"}}, {"autoUser": {"elevationLevel": "root"}}]
+)
+def test_an_identity_is_one_user_or_the_other(batch: Account, identity: dict[str, Any]) -> None:
+    batch.make_job()
+    task = {"id": "task", "commandLine": "x", "userIdentity": identity}
+    response = batch.send("POST", "/jobs/job/tasks", json=task)
+    assert (response.status_code, response.json()["code"]) == (400, "InvalidPropertyValue")

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localbatch.checks import check_id
 from localbatch.errors import ServiceError
 from localbatch.job_models import JobBody
 from localbatch.models import PoolBody, TaskBody
 from localbatch.not_emulated import JOB, POOL, TASK, refuse_properties
-from localbatch.validation import check_id, check_task, parse_json, read, write
+from localbatch.validation import check_task, parse_json, read, write
 from localbatch.wire import JsonObject
 
 JSON = st.recursive(
@@ -53,7 +54,7 @@ def test_what_was_read_is_written_back_in_the_words_of_the_wire() -> None:
         "id": "t",
         "commandLine": "x",
         "constraints": {"maxWallClockTime": "PT90M", "maxTaskRetryCount": 2},
-        "affinityInfo": {"unknownThing": [1, {"a": "b"}]},
+        "containerSettings": {"imageName": "x", "containerHostBatchBindMounts": [{"source": "Task"}]},
     }
     expected = document | {"constraints": {"maxWallClockTime": "PT1H30M", "maxTaskRetryCount": 2}}
     assert write(read(TaskBody, document)) == expected
@@ -82,9 +83,7 @@ def test_a_file_without_a_name_is_told() -> None:
 @pytest.mark.parametrize(
     ("names", "document", "property"),
     [
-        (TASK, {"dependsOn": {"taskIds": ["other"]}}, "dependsOn"),
         (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
-        (JOB, {"onTaskFailure": "PerformExitOptionsJobAction"}, "onTaskFailure"),
         (POOL, {"enableAutoScale": True}, "enableAutoScale"),
     ],
 )
@@ -97,4 +96,4 @@ def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObj
 
 def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
     refuse_properties({"enableAutoScale": False, "autoScaleFormula": "", "userAccounts": []}, POOL)
-    refuse_properties({"onTaskFailure": "NoAction", "usesTaskDependencies": False}, JOB)
+    refuse_properties({"jobManagerTask": None, "allowTaskPreemption": False}, JOB)

@@ -1,0 +1,30 @@
+"""What all request bodies have in common.
+
+Only what the service acts on or checks is spelled out as a field of a body; every other property it has is named in
+``others``, kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another.
+"""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from localbatch.wire import format_duration, parse_duration
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+
+
+class Body(BaseModel):
+    """Base of all bodies: camelCase on the wire, snake_case here.
+
+    Attributes:
+        others: names of the properties the operation has besides the fields; None if any name may be sent.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", strict=True)
+    others: ClassVar[tuple[str, ...] | None] = None

@@ -1,0 +1,48 @@
+"""Checks of single values in request bodies, for the modules that check whole bodies: pure."""
+
+import re
+from collections.abc import Iterable
+
+from localbatch.errors import invalid_property
+from localbatch.task_models import UserIdentity
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SCOPES, _LEVELS = ("task", "pool"), ("nonadmin", "admin")
+
+
+def check_id(value: str, name: str = "id") -> None:
+    """Refuses what can't be the id of a pool, job or task."""
+    if not _ID.fullmatch(value):
+        raise invalid_property(name, value, "An id has 1 to 64 characters: letters, digits, hyphens and underscores.")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Refuses a value that is not one of a few; case does not count."""
+    known = tuple(choices)
+    if value.lower() not in known:
+        raise invalid_property(name, value, f"It must be one of {', '.join(known)}.")
+
+
+def check_word(name: str, value: str | None, choices: Iterable[str]) -> None:
+    """Does the same with a value that may be left out."""
+    if value is not None:
+        check_choice(name, value, choices)
+
+
+def check_user_identity(name: str, identity: UserIdentity | None) -> None:
+    """Refuses an identity that is not exactly one.
+
+    Args:
+        name: the property that holds it.
+        identity: whom a command is to run as.
+
+    Raises:
+        ServiceError: ``InvalidPropertyValue``.
+    """
+    if identity is None:
+        return
+    if (identity.username is None) == (identity.auto_user is None):
+        raise invalid_property(name, "", "Exactly one of username and autoUser must be given.")
+    if identity.auto_user is not None:
+        check_word(f"{name}.autoUser.scope", identity.auto_user.scope, _SCOPES)
+        check_word(f"{name}.autoUser.elevationLevel", identity.auto_user.elevation_level, _LEVELS)
