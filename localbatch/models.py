@@ -1,11 +1,5 @@
 """Request bodies of the Batch REST API, as clients send them.
 
-<<<<<<< HEAD
-=======
-Only what the service acts on is spelled out as a field; every other property of an operation is named in ``others``,
-kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another, but for the one case in
-whole_numbers.py.
->>>>>>> 0cbbc43 (localbatch: whole numbers may be written as texts, as Azure CLI does; longer sessions of clients)
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire import JsonObject
 
 _WHOLE = re.compile(r"-?[0-9]{1,10}")
 
@@ -22,18 +22,19 @@ def mend(document: JsonObject, error: ValidationError) -> bool:
         Whether anything was changed, so that a new look is worth while.
     """
     faults = error.errors(include_url=False, include_context=False)
-    texts = [fault for fault in faults if fault["type"] == "int_type" and _spells_number(fault["input"])]
-    for fault in texts:
-        *way, name = fault["loc"]
-        _follow(document, way)[name] = int(fault["input"])
-    return bool(texts)
+    places = [fault["loc"] for fault in faults if fault["type"] == "int_type" and spells_number(fault["input"])]
+    for *way, name in places:
+        owner = _follow(document, way)
+        owner[name] = int(owner[name])
+    return bool(places)
 
 
-def _spells_number(value: object) -> bool:
+def spells_number(value: object) -> bool:
+    """Tells whether a value is a text of the digits of a whole number."""
     return isinstance(value, str) and _WHOLE.fullmatch(value) is not None
 
 
-def _follow(value: JsonValue, way: Iterable[str | int]) -> Any:
+def _follow(value: Any, way: Iterable[str | int]) -> Any:
     for step in way:
-        value = value[step]  # type: ignore[call-overload,index]
+        value = value[step]
     return value

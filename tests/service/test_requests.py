@@ -308,6 +308,7 @@ def test_whole_numbers_may_be_written_as_texts_as_azure_cli_does(batch: Account)
         ("POST", "/jobs/new/tasks", {**TASK, "requiredSlots": "2"}),
         ("POST", "/jobs/new/addtaskcollection", {"value": [{**TASK, "id": "other", "requiredSlots": "2"}]}),
         ("PATCH", "/jobs/new", {"priority": "6"}),
+        ("PUT", "/jobs/new/tasks/task", {"constraints": {"maxTaskRetryCount": "1"}}),
     ):
         assert batch.send(method, path, json=body).status_code < 300
     assert batch.client.get_pool("new").task_slots_per_node == 2
