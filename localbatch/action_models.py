@@ -5,7 +5,7 @@ Source: the Batch REST reference, API version 2025-06-01.
 
 from pydantic import Field
 
-from localbatch.body import Body, Duration
+from localbatch.body import Body, Duration, Time
 from localbatch.job_models import JobConstraints, PoolInfo
 from localbatch.models import (
     MetadataItem,
@@ -61,6 +61,59 @@ class NodeRemoval(Body):
     node_list: list[str]
     resize_timeout: Duration | None = None
     node_deallocation_option: str = "requeue"
+
+
+class NodeReboot(Body):
+    """What becomes of the tasks of a node that is to be rebooted."""
+
+    others = ()
+    node_reboot_option: str = "requeue"
+
+
+class NodeReimage(Body):
+    """What becomes of the tasks of a node that is to be reimaged."""
+
+    others = ()
+    node_reimage_option: str = "requeue"
+
+
+class NodeDeallocation(Body):
+    """What becomes of the tasks of a node that is to be deallocated."""
+
+    others = ()
+    node_deallocate_option: str = "requeue"
+
+
+class NodeSchedulingDisabling(Body):
+    """What becomes of the tasks of a node that is to take no more of them."""
+
+    others = ()
+    node_disable_scheduling_option: str = "requeue"
+
+
+class NodeUserReplacement(Body):
+    """What a PUT replaces of a user account of a node; what is left out gets its default."""
+
+    others = ()
+    password: str | None = None
+    expiry_time: Time | None = None
+    ssh_public_key: str | None = None
+
+
+class NodeUser(NodeUserReplacement):
+    """A user account of a node."""
+
+    name: str
+    is_admin: bool = False
+
+
+class NodeLogUpload(Body):
+    """Where to the logs of a node go, and of which time."""
+
+    others = ("identityReference",)
+    container_url: str
+    start_time: Time
+    end_time: Time | None = None
 
 
 class JobPatch(Body):

@@ -5,6 +5,7 @@ Tasks run on this machine whatever the image; the list lets clients choose one a
 
 from localbatch.wire import JsonObject, JsonValue
 
+_LATEST = "1.0.0"
 _HPC = ("SupportsRDMAOnly", "NvidiaTeslaDriverInstalled")
 
 _IMAGES: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
@@ -34,3 +35,9 @@ def _view(publisher: str, offer: str, sku: str, agent: str, verification: str, m
     if more:
         view["capabilities"] = list[JsonValue](more)
     return view
+
+
+def exact_version(image: JsonObject) -> str:
+    """Tells which version of an image nodes run: the one asked for, or for the latest one that is made up."""
+    version = str(image["version"])
+    return _LATEST if version.lower() == "latest" else version

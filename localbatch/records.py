@@ -48,10 +48,13 @@ class NodeRecord:
 
     Attributes:
         pool: ``seq`` of its pool.
-        start_task: the pool's start task when the node joined, in the words of the wire.
+        start_task: the pool's start task when the node was started last, in the words of the wire.
         start_info: how the start task went, in the words of the wire.
-        packages: the pool's application package references when the node joined.
+        packages: the pool's application package references when the node was started last.
         errors: why the node is unusable.
+        scheduling: ``enabled``, or ``disabled`` while it is to take no tasks.
+        task_option: what becomes of its tasks before the reboot, reimage or deallocation under way.
+        leaving: it was named to leave the pool.
     """
 
     seq: int
@@ -69,6 +72,40 @@ class NodeRecord:
     errors: list[JsonObject]
     tasks_run: int
     tasks_succeeded: int
+    scheduling: str = "enabled"
+    task_option: str = "requeue"
+    leaving: bool = False
+
+
+@dataclass(frozen=True)
+class NodeUserRecord:
+    """A user account of a node. Its password and key are not remembered: nobody can log in.
+
+    Attributes:
+        node: ``seq`` of its node.
+        expires: when the account expires.
+    """
+
+    seq: int
+    node: int
+    name: str
+    is_admin: bool
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class FaultRecord:
+    """A fault that was asked for: the next allocation of a pool fails.
+
+    Attributes:
+        pool_id: the pool, which need not exist yet.
+        error: the resize error to come.
+    """
+
+    seq: int
+    account: str
+    pool_id: str
+    error: JsonObject
 
 
 @dataclass(frozen=True)

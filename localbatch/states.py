@@ -87,7 +87,7 @@ NODE = _table(
     upgradingos="starting" + _LOSS,
     unusable="starting rebooting reimaging unknown preempted leavingpool",
     unknown="starting idle running offline unusable preempted leavingpool",
-    preempted="creating leavingpool",
+    preempted="leavingpool",
     deallocating="deallocated" + _LOSS,
     deallocated="starting leavingpool",
     leavingpool="",
@@ -149,7 +149,17 @@ _BUSY_NODE = {
     "unusable": "NodeStateUnusable",
 }
 _INVALID = "OperationInvalidForCurrentState"
+_ABSENT_NODE = {
+    "creating": "NodeBeingCreated",
+    **dict.fromkeys(("preempted", "deallocating", "deallocated", "leavingpool"), "OperationNotValidOnNode"),
+}
+_LOST_NODE = _ABSENT_NODE | {"unusable": "NodeStateUnusable", "unknown": "OperationNotValidOnNode"}
 _BUSY_OR_INVALID = {state: _BUSY_NODE.get(state, _INVALID) for state in NODE.states if state not in SCHEDULABLE_NODES}
+
+
+def _unless_it_may_become(state: str) -> dict[str, str]:
+    return {former: _INVALID for former, following in NODE.moves.items() if state not in following}
+
 
 REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("pool", "update"): _ENDING_POOL,
@@ -161,6 +171,10 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("node", "changeusers"): _BUSY_OR_INVALID,
     ("node", "deallocate"): _BUSY_OR_INVALID,
     ("node", "start"): {state: _BUSY_NODE.get(state, _INVALID) for state in NODE.states if state != "deallocated"},
+    ("node", "changescheduling"): _LOST_NODE,
+    ("node", "readlogin"): _ABSENT_NODE,
+    ("node", "uploadlogs"): _ABSENT_NODE | {"unknown": "OperationNotValidOnNode"},
+    **{("node", state): _unless_it_may_become(state) for state in ("preempted", "unknown", "unusable")},
     ("job", "addtasks"): _ENDING_JOB,
     ("job", "update"): _ENDING_JOB,
     ("job", "disable"): _ENDING_JOB | {"enabling": _INVALID},

@@ -11,8 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from localbatch.records import (
+    FaultRecord,
     JobRecord,
     NodeRecord,
+    NodeUserRecord,
     PoolRecord,
     PreparationRecord,
     ReleaseRecord,
@@ -76,6 +78,10 @@ class Store:
         self.nodes = Table(
             connection, NodeRecord, "nodes", indexes={"unique_id": "(pool, id)", "by_state": "(pool, state)"}
         )
+        self.node_users = Table(connection, NodeUserRecord, "node_users", indexes={"unique_name": "(node, name)"})
+        self.faults = Table(
+            connection, FaultRecord, "faults", nocase=("pool_id",), indexes={"by_pool": "(account, pool_id)"}
+        )
         self.jobs = Table(
             connection,
             JobRecord,
@@ -98,7 +104,10 @@ class Store:
             },
         )
         self.preparations = Table(
-            connection, PreparationRecord, "preparations", indexes={"unique_node": "(job, node_id)"}
+            connection,
+            PreparationRecord,
+            "preparations",
+            indexes={"unique_node": "(job, node_id)", "by_node": "(node_id)"},
         )
         self.releases = Table(
             connection,
@@ -138,6 +147,14 @@ class Store:
     def find_node(self, pool: int, node_id: str) -> NodeRecord | None:
         """Returns a node of a pool."""
         return self.nodes.first("pool = ? AND id = ?", pool, node_id)
+
+    def find_node_user(self, node: int, name: str) -> NodeUserRecord | None:
+        """Returns a user account of a node."""
+        return self.node_users.first("node = ? AND name = ?", node, name)
+
+    def forget_node_users(self, node: int) -> None:
+        """Removes the user accounts of a node that is gone or reimaged."""
+        self.node_users.remove_where("node = ?", node, limit=-1)
 
     def find_job(self, account: str, job_id: str) -> JobRecord | None:
         """Returns the job of that id, in whatever case."""
@@ -228,6 +245,16 @@ class Store:
         """Counts a pool's nodes by whether they are dedicated and by state."""
         query = "SELECT dedicated, state, count(*) FROM nodes WHERE pool = ? GROUP BY dedicated, state"
         return {(bool(dedicated), state): count for dedicated, state, count in self._connection.execute(query, (pool,))}
+
+    def last_expiry_on(self, node_id: str) -> datetime | None:
+        """Tells when the last of those files on a node that are kept for some time is to be removed."""
+        condition = "(node_id = ? OR seq IN (SELECT task FROM subtasks WHERE node_id = ?))"
+        row = self._connection.execute(
+            f"SELECT seq FROM tasks WHERE expires IS NOT NULL AND {condition} ORDER BY expires DESC LIMIT 1",  # noqa: S608
+            (node_id, node_id),
+        ).fetchone()
+        task = self.tasks.get(row[0]) if row else None
+        return task.expires if task else None
 
     def next_expiry(self) -> datetime | None:
         """Tells when the files of some task are to be removed next."""

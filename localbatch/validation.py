@@ -31,7 +31,6 @@ from localbatch.models import (
     VirtualMachineConfiguration,
 )
 from localbatch.vm_sizes import MOST_SLOTS, find_size
-from localbatch.whole_numbers import mend
 from localbatch.wire import JsonObject, JsonValue
 
 Model = TypeVar("Model", bound=Body)
@@ -43,7 +42,7 @@ _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
 _MOST_REMOVED_NODES = 100
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
-_DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
+DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
 _WHOLE = {"int_type": "a whole number", "int_parsing": "a whole number", "bool_type": "true or false"}
 
 
@@ -87,7 +86,7 @@ def _text(value: str) -> str:
 
 
 def read(model: type[Model], document: JsonObject) -> Model:
-    """Checks a body against its model. Texts that spell whole numbers are taken for them, also in the body itself.
+    """Checks a body against its model.
 
     Raises:
         ServiceError: ``UnsupportedProperty`` for a name the operation does not have, ``MissingRequiredProperty``, or
@@ -97,8 +96,6 @@ def read(model: type[Model], document: JsonObject) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        if mend(document, error):
-            return read(model, document)
         first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
@@ -211,7 +208,7 @@ def check_resize(body: PoolResize) -> None:
     check_target("targetLowPriorityNodes", body.target_low_priority_nodes or 0)
     if body.resize_timeout is not None:
         check_resize_timeout(body.resize_timeout.total_seconds())
-    check_choice("nodeDeallocationOption", body.node_deallocation_option, _DEALLOCATION)
+    check_choice("nodeDeallocationOption", body.node_deallocation_option, DEALLOCATION)
 
 
 def check_removal(body: NodeRemoval) -> None:
@@ -220,7 +217,7 @@ def check_removal(body: NodeRemoval) -> None:
         raise invalid_property("nodeList", len(body.node_list), f"It must name 1 to {_MOST_REMOVED_NODES} nodes.")
     if body.resize_timeout is not None:
         check_resize_timeout(body.resize_timeout.total_seconds())
-    check_choice("nodeDeallocationOption", body.node_deallocation_option, _DEALLOCATION)
+    check_choice("nodeDeallocationOption", body.node_deallocation_option, DEALLOCATION)
 
 
 def check_task(body: TaskBody) -> None:

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from localbatch.records import (
     JobRecord,
-    NodeRecord,
     PoolRecord,
     PreparationRecord,
     ReleaseRecord,
@@ -20,16 +19,6 @@ from localbatch.records import (
 )
 from localbatch.store_applications import ApplicationRecord, PackageRecord
 from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
-
-_NODE_COUNTERS = {
-    name.lower(): name
-    for name in (
-        *("creating", "idle", "offline", "preempted", "rebooting", "reimaging", "running", "starting"),
-        *("startTaskFailed", "leavingPool", "unknown", "unusable", "waitingForStartTask"),
-        *("deallocated", "deallocating", "upgradingOS"),
-    )
-}
-_AGENT_VERSION = "1.13.0.0"
 
 
 def pool_url(base: str, pool_id: str) -> str:
@@ -82,74 +71,6 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
     if pool.resize_errors:
         view["resizeErrors"] = list[JsonValue](pool.resize_errors)
     return _with_body(view, pool.body)
-
-
-def node_counts_view(pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]) -> JsonObject:
-    """Shows how many nodes of a pool are in each state."""
-    return {"poolId": pool.id, "dedicated": _counters(nodes, True), "lowPriority": _counters(nodes, False)}
-
-
-def _counters(nodes: Mapping[tuple[bool, str], int], dedicated: bool) -> JsonObject:
-    counters: dict[str, int] = {name: nodes.get((dedicated, state), 0) for state, name in _NODE_COUNTERS.items()}
-    return {**counters, "total": sum(counters.values())}
-
-
-def node_view(
-    base: str, pool: PoolRecord, node: NodeRecord, address: str, running: tuple[int, int], recent: Iterable[JsonObject]
-) -> JsonObject:
-    """Shows a node.
-
-    Args:
-        base: the service's address.
-        pool: the pool it belongs to.
-        node: the node.
-        address: its IP address.
-        running: how many tasks it runs, and how many slots they take.
-        recent: the tasks it ran last, as ``recent_task_view`` shows them.
-    """
-    view: JsonObject = {"id": node.id, "url": node_url(base, pool.id, node.id)}
-    view |= _times("state", node.state, node.state_changed)
-    view |= {
-        "schedulingState": "enabled",
-        "allocationTime": format_time(node.allocated),
-        "ipAddress": address,
-        "affinityId": affinity_id(node.id),
-        "vmSize": pool.body["vmSize"],
-        "totalTasksRun": node.tasks_run,
-        "totalTasksSucceeded": node.tasks_succeeded,
-        "runningTasksCount": running[0],
-        "runningTaskSlotsCount": running[1],
-        "isDedicated": node.dedicated,
-    }
-    if node.booted is not None:
-        view["lastBootTime"] = format_time(node.booted)
-        view["nodeAgentInfo"] = {"version": _AGENT_VERSION, "lastUpdateTime": format_time(node.booted)}
-    view |= _given(
-        startTask=node.start_task,
-        startTaskInfo=node.start_info,
-        errors=list[JsonValue](node.errors) or None,
-        recentTasks=list[JsonValue](recent) or None,
-        virtualMachineInfo=_machine(pool),
-    )
-    return view
-
-
-def _machine(pool: PoolRecord) -> JsonObject | None:
-    machine = pool.body.get("virtualMachineConfiguration")
-    image = machine.get("imageReference") if isinstance(machine, dict) else None
-    return {"imageReference": image} if isinstance(image, dict) else None
-
-
-def recent_task_view(base: str, job: JobRecord, task: TaskRecord, subtask: int | None) -> JsonObject:
-    """Shows a task among those a node ran last, with the number of the subtask if it is a multi-instance task."""
-    return {
-        "taskUrl": task_url(base, job.id, task.id),
-        "jobId": job.id,
-        "taskId": task.id,
-        **_given(subtaskId=subtask),
-        "taskState": task.state,
-        "executionInfo": execution_view(task),
-    }
 
 
 def job_view(base: str, job: JobRecord) -> JsonObject:

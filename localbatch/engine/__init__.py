@@ -11,6 +11,8 @@ engine goes on from the records alone.
 - capacity.py     how many nodes quotas leave room for
 - auto_pools.py   pools made for a job or a job schedule
 - nodes.py        a node's life from creation through its start task to removal
+- new_nodes.py    records of nodes to be
+- node_commands.py   reboot, reimage, deallocate, start; scheduling on and off
 - dispatcher.py   puts waiting tasks on free slots
 - runs.py         tasks that run
 - ends.py         how tasks end, and what follows from it

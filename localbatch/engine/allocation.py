@@ -1,16 +1,13 @@
 """Pools get and lose nodes until they have the sizes asked for."""
 
 import asyncio
-import hashlib
-import secrets
-from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
 
 from localbatch.engine.background import settle
 from localbatch.engine.capacity import find_room
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
+from localbatch.engine.new_nodes import add_nodes
 from localbatch.engine.nodes import NodeLife
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.states import ALLOCATION, move
@@ -34,14 +31,9 @@ class Allocation:
         self._context, self._nodes = context, nodes
         self._works: dict[int, asyncio.Task[None]] = {}
 
-    def begin(self, pool: PoolRecord, leaving: Iterable[str] = ()) -> None:
-        """Resizes a pool whose record says so.
-
-        Args:
-            pool: the pool, in allocation state ``resizing``.
-            leaving: ids of nodes that must be among those that leave.
-        """
-        self._works[pool.seq] = self._context.background.start(self._resize(pool, frozenset(leaving)))
+    def begin(self, pool: PoolRecord) -> None:
+        """Resizes a pool whose record says so; of its nodes those named to leave go first."""
+        self._works[pool.seq] = self._context.background.start(self._resize(pool))
 
     def stop(self, pool: PoolRecord) -> None:
         """Stops the resize of a pool whose record says so; it keeps the nodes it has."""
@@ -53,13 +45,13 @@ class Allocation:
         work = self._works.get(pool.seq)
         self._works[pool.seq] = self._context.background.start(self._delete(pool, work))
 
-    async def _resize(self, pool: PoolRecord, leaving: frozenset[str]) -> None:
+    async def _resize(self, pool: PoolRecord) -> None:
         errors: list[JsonObject] = []
         removals: list[asyncio.Task[None]] = []
         try:
             async with asyncio.timeout(pool.resize_seconds):
                 await asyncio.sleep(self._context.allocation_seconds)
-                removals = self._shrink(pool, leaving)
+                removals = self._shrink(pool)
                 errors = self._grow(pool)
                 await settle(*removals)
         except TimeoutError:
@@ -93,12 +85,13 @@ class Allocation:
         with suppress(OSError):
             (self._context.nodes_root / pool.account / pool.id).rmdir()
 
-    def _shrink(self, pool: PoolRecord, leaving: frozenset[str]) -> list[asyncio.Task[None]]:
+    def _shrink(self, pool: PoolRecord) -> list[asyncio.Task[None]]:
         removals = []
         for dedicated, target in _targets(pool):
-            nodes = [node for node in self._present(pool, dedicated) if node.id not in leaving]
-            surplus = sorted(nodes, key=_usefulness)[: max(0, len(nodes) - target)]
-            named = [node for node in self._present(pool, dedicated) if node.id in leaving]
+            present = self._present(pool, dedicated)
+            named = [node for node in present if node.record.leaving]
+            others = sorted((node for node in present if not node.record.leaving), key=_usefulness)
+            surplus = others[: max(0, len(others) - target)]
             removals += [self._nodes.remove(node, pool.deallocation) for node in named + surplus]
         return removals
 
@@ -110,18 +103,13 @@ class Allocation:
         errors: list[JsonObject] = []
         made: list[NodeRecord] = []
         with self._context.store.transaction():
-            newest = self._context.store.pools.get(pool.seq) or pool
             for dedicated, target in _targets(pool):
                 missing = max(0, target - len(self._present(pool, dedicated)))
-                room, error = find_room(self._context, newest, dedicated, missing)
+                room, error = find_room(self._context, pool, dedicated, missing)
                 errors += [] if error is None else [error]
-                for _ in range(room):
-                    record = _new_node(newest, dedicated, newest.nodes_made + len(made), self._context.clock.now())
-                    made.append(self._context.store.nodes.add(record))
-            if made:
-                newest = self._context.store.pools.change(newest, nodes_made=newest.nodes_made + len(made))
+                made += add_nodes(self._context, pool, dedicated, room)
         for record in made:
-            self._nodes.begin(newest, record)
+            self._nodes.begin(pool, record)
         return errors
 
 
@@ -132,27 +120,3 @@ def _targets(pool: PoolRecord) -> tuple[tuple[bool, int], tuple[bool, int]]:
 def _usefulness(node: Node) -> tuple[int, bool, int]:
     """Nodes that do nothing leave first, and among them those that are not up, and the newest."""
     return len(node.runs), node.accepts_tasks, -node.record.seq
-
-
-def _new_node(pool: PoolRecord, dedicated: bool, number: int, now: datetime) -> NodeRecord:
-    start_task = pool.body.get("startTask")
-    packages = pool.body.get("applicationPackageReferences")
-    # Azure's host names end with the number of the node in its pool, too.
-    name = hashlib.sha256(f"{pool.account}/{pool.id}/{pool.seq}".encode()).hexdigest()[:32]
-    return NodeRecord(
-        seq=0,
-        pool=pool.seq,
-        id=f"tvmps_{secrets.token_hex(32)}_{'d' if dedicated else 'p'}",
-        dedicated=dedicated,
-        hostname=f"{name}{number:06d}",
-        state="creating",
-        state_changed=now,
-        allocated=now,
-        booted=None,
-        start_task=start_task if isinstance(start_task, dict) else None,
-        start_info=None,
-        packages=[item for item in packages if isinstance(item, dict)] if isinstance(packages, list) else [],
-        errors=[],
-        tasks_run=0,
-        tasks_succeeded=0,
-    )

@@ -78,12 +78,12 @@ class Dispatcher:
                 self._runs.begin(job, tasks[waiting.task_id], [nodes[node_id] for node_id in node_ids])
 
     def _settle(self) -> None:
-        """Calls nodes idle that have nothing to do, now that it is sure that no task waited for them."""
+        """Calls nodes idle, or offline, that have nothing to do, now that it is sure that no task waited for them."""
         quiet = list(self._context.quiet)
         self._context.quiet.clear()
         for node in quiet:
             if not node.runs and node.record.state == "running":
-                self._context.set_node_state(node, "idle")
+                self._context.set_node_state(node, node.resting_state)
 
 
 def _waiting(job: JobRecord, task: TaskRecord, share: int | None) -> Waiting:

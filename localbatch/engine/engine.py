@@ -5,6 +5,7 @@ from localbatch.engine.auto_pools import AutoPools
 from localbatch.engine.context import Context
 from localbatch.engine.dispatcher import Dispatcher
 from localbatch.engine.jobs import JobLife
+from localbatch.engine.node_commands import NodeCommands
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.recovery import Recovery
@@ -22,6 +23,7 @@ class Engine:
     Attributes:
         allocation: resizes and deletes pools.
         jobs: ends, disables and deletes jobs.
+        nodes: reboots, reimages and deallocates nodes.
         runs: the tasks that run.
         auto_pools: makes pools for jobs and job schedules, and ends them.
         submission: makes jobs.
@@ -32,11 +34,12 @@ class Engine:
         preparations = Preparations(context)
         self.jobs = JobLife(context, preparations, Releases(context), self._end_pool)
         self.runs = self.jobs.runs
-        nodes = NodeLife(context, self.runs, preparations)
-        self.allocation = Allocation(context, nodes)
+        life = NodeLife(context, self.runs, preparations)
+        self.allocation = Allocation(context, life)
+        self.nodes = NodeCommands(context, life, self.runs, preparations)
         self.auto_pools = AutoPools(context, self.allocation)
         self.submission = Submission(context, self.auto_pools, self.jobs)
-        self._recovery = Recovery(context, self.allocation, nodes, self.jobs)
+        self._recovery = Recovery(context, self.allocation, life, self.nodes, self.jobs)
 
     def _end_pool(self, account: str, pool_id: str) -> None:
         self.auto_pools.end(account, pool_id)

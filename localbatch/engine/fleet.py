@@ -85,7 +85,7 @@ class Node:
         releases: release tasks that run here; cancelling one ends its processes.
         moved: set when it goes to another state; there is a new one for the next move.
         recent: the tasks it ran last: ``seq`` of each and, of a multi-instance task, the number of the subtask.
-        life: the work that brings it up.
+        life: the work that brings it up, or on to whatever state comes next.
         removal: the work that takes it away.
     """
 
@@ -120,7 +120,13 @@ class Node:
     @property
     def accepts_tasks(self) -> bool:
         """Whether a task that fits may be put on it."""
-        return not self.draining and self.record.state in SCHEDULABLE_NODES
+        enabled = self.record.scheduling == "enabled" and not self.draining
+        return enabled and self.record.state in SCHEDULABLE_NODES
+
+    @property
+    def resting_state(self) -> str:
+        """The state in which it is when it is up and runs nothing."""
+        return "idle" if self.record.scheduling == "enabled" else "offline"
 
 
 class Fleet:

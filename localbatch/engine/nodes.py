@@ -9,6 +9,7 @@ from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node, make_place
+from localbatch.engine.new_nodes import commands_of
 from localbatch.engine.orders import OrderError, start_order
 from localbatch.engine.outcomes import runs_again, start_info
 from localbatch.engine.preparation import Preparations
@@ -19,6 +20,9 @@ from localbatch.records import NodeRecord, PoolRecord
 from localbatch.wire import JsonObject, JsonValue
 
 logger = logging.getLogger("localbatch")
+
+_WITHOUT_WAITING = ("requeue", "terminate")
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 60.0
 
 
 class NodeLife:
@@ -33,39 +37,52 @@ class NodeLife:
     def __init__(self, context: Context, runs: TaskRuns, preparations: Preparations) -> None:
         self._context, self._runs, self._preparations = context, runs, preparations
 
-    def begin(self, pool: PoolRecord, record: NodeRecord) -> Node:
-        """Takes a node into the fleet and brings it up, from the beginning or, if it was up before, once more."""
+    def take_in(self, pool: PoolRecord, record: NodeRecord) -> Node:
+        """Takes a node into the fleet as it is."""
         slots = pool.body["taskSlotsPerNode"]
         assert isinstance(slots, int)
         node = Node(record, make_place(self._context.nodes_root, self._context.mount, pool, record), slots)
         self._context.fleet.add(node)
-        node.life = self._context.background.start(self._bring_up(node))
         return node
 
-    async def _bring_up(self, node: Node) -> None:
+    def begin(self, pool: PoolRecord, record: NodeRecord) -> Node:
+        """Takes a new node into the fleet and brings it up."""
+        node = self.take_in(pool, record)
+        node.life = self._context.background.start(self.bring_up(node))
+        return node
+
+    async def bring_up(self, node: Node) -> None:
+        """Brings a node up whose state says so, from the beginning or, if it was up before, once more."""
         try:
             await self._start(node)
         except Exception as error:
             logger.exception("Starting node %s failed", node.id)
-            self._condemn(node, Failure("servererror", "NodeError", str(error)))
+            self.condemn(node, Failure("servererror", "NodeError", str(error)))
 
     async def _start(self, node: Node) -> None:
         pause = self._context.start_seconds / 2
         await asyncio.sleep(pause)
+        pool = self._context.store.pools.get(node.record.pool)
+        if pool is not None:
+            self._context.change_node(node, start_info=None, errors=[], **commands_of(pool))
         failure = await self._create(node)
         if failure is not None:
-            self._condemn(node, failure)
+            self.condemn(node, failure)
             return
-        self._context.set_node_state(node, "starting", booted=self._context.clock.now())
+        booted = self._context.clock.now()
+        if node.record.state == "starting":
+            self._context.change_node(node, booted=booted)
+        else:
+            self._context.set_node_state(node, "starting", booted=booted)
         await asyncio.sleep(pause)
         if node.record.start_task is None:
-            self._context.set_node_state(node, "idle")
+            self._context.set_node_state(node, node.resting_state)
             return
         body = StartTask.model_validate(node.record.start_task)
-        self._context.set_node_state(node, "waitingforstarttask" if body.wait_for_success else "idle")
+        self._context.set_node_state(node, "waitingforstarttask" if body.wait_for_success else node.resting_state)
         outcome = await self._run_start_task(node, body)
         if body.wait_for_success:
-            self._context.set_node_state(node, "idle" if outcome.failure is None else "starttaskfailed")
+            self._context.set_node_state(node, node.resting_state if outcome.failure is None else "starttaskfailed")
 
     async def _create(self, node: Node) -> Failure | None:
         packages = self._context.find_packages(node.place.account, node.record.packages)
@@ -97,49 +114,85 @@ class NodeLife:
             return Outcome(now, now, None, error.failure)
         return await self._context.driver.execute(order, _ignore_start)
 
-    def _condemn(self, node: Node, failure: Failure) -> None:
+    def condemn(self, node: Node, failure: Failure) -> None:
+        """Calls a node unusable, and says why."""
         details: list[JsonValue] = [{"name": name, "value": value} for name, value in failure.details]
         error: JsonObject = {"code": failure.code, "message": failure.message, "errorDetails": details}
         self._context.set_node_state(node, "unusable", errors=[error])
 
-    def remove(self, node: Node, deallocation: str) -> "asyncio.Task[None]":
+    def remove(self, node: Node, option: str) -> "asyncio.Task[None]":
         """Takes a node away.
 
         Args:
             node: the node.
-            deallocation: what becomes of its tasks: ``requeue``, ``terminate``, or any other word to let them end.
+            option: what becomes of its tasks, see ``let_end``.
 
         Returns:
             The work that does it. As long as the node lets its tasks end, cancelling it keeps the node.
         """
         if node.removal is None or node.removal.done():
             node.draining = True
-            self._context.fleet.refresh(node)
-            node.removal = self._context.background.start(self._remove(node, deallocation))
+            self._context.change_node(node, leaving=True)
+            node.removal = self._context.background.start(self._remove(node, option))
         return node.removal
 
     def keep(self, node: Node) -> None:
         """Keeps a node that was to leave once its tasks have ended, unless it leaves already."""
-        if node.removal is not None and node.draining and node.record.state != "leavingpool":
+        if node.record.state == "leavingpool":
+            return
+        if node.removal is not None and node.draining:
             node.removal.cancel()
             node.removal = None
             node.draining = False
-            self._context.fleet.refresh(node)
-            self._context.wake(node.record.pool)
+        if node.record.leaving:
+            self._context.change_node(node, leaving=False)
 
-    async def _remove(self, node: Node, deallocation: str) -> None:
-        if deallocation not in ("requeue", "terminate"):
-            await settle(*(run.work for run in node.runs.values() if run.work))
+    async def _remove(self, node: Node, option: str) -> None:
+        await self.let_end(node, option)
         if node.record.state != "leavingpool":
             self._context.set_node_state(node, "leavingpool")
-        if node.life is not None:
-            node.life.cancel()
-            await settle(node.life)
-        await self._runs.leave_node(node, requeue=deallocation != "terminate")
+        await self.halt(node, node.life, option)
+        await self.empty(node)
+        self.forget(node)
+
+    async def let_end(self, node: Node, option: str) -> None:
+        """Waits as long as a node is to be left to its tasks.
+
+        Args:
+            node: the node, which takes no more tasks.
+            option: ``requeue`` and ``terminate`` don't wait, ``taskcompletion`` waits for its tasks, ``retaineddata``
+                for the end of their retention besides.
+        """
+        if option in _WITHOUT_WAITING:
+            return
+        await settle(*(run.work for run in node.runs.values() if run.work))
+        while option == "retaineddata" and (last := self._context.store.last_expiry_on(node.id)) is not None:
+            left = (last - self._context.clock.now()).total_seconds()
+            await asyncio.sleep(min(max(left, _SHORTEST_WAIT), _LONGEST_WAIT))
+
+    async def halt(self, node: Node, life: "asyncio.Task[None] | None", option: str) -> None:
+        """Ends everything that runs on a node.
+
+        Args:
+            node: the node.
+            life: what went on there so far.
+            option: ``terminate`` ends its tasks for good, any other word has them wait for a node again.
+        """
+        if life is not None:
+            life.cancel()
+            await settle(life)
+        await self._runs.leave_node(node, requeue=option != "terminate")
         await self._preparations.leave_node(node)
         await leave_node(node)
+
+    async def empty(self, node: Node) -> None:
+        """Removes all files of a node on which nothing runs."""
         with suppress(OSError):
             await self._context.driver.remove_node(node.place)
+
+    def forget(self, node: Node) -> None:
+        """Removes a node that is gone from fleet and records."""
+        self._context.store.forget_node_users(node.record.seq)
         self._context.store.nodes.remove(node.record.seq)
         self._context.fleet.drop(node)
         self._context.quiet.discard(node)

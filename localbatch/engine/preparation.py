@@ -78,6 +78,22 @@ class Preparations:
                 record, state="completed", **ended_by_request(self._context.clock.now())
             )
 
+    def forget(self, node: Node, *, reimaged: bool) -> None:
+        """Has preparation tasks run again on a node that is being started anew, as far as their jobs want it.
+
+        Args:
+            node: the node, on which none of them runs.
+            reimaged: whether its disk was emptied, so that all must run again.
+        """
+        store = self._context.store
+        node.barred.clear()
+        with store.transaction():
+            for record in list(store.preparations.where("node_id = ?", node.id)):
+                job = store.jobs.get(record.job)
+                body = preparation_of(job) if job else None
+                if reimaged or (body and body.rerun_on_node_reboot_after_success):
+                    store.preparations.change(record, stale=True)
+
     async def _run(self, node: Node, job: JobRecord, body: JobPreparationTask) -> bool:
         store, clock = self._context.store, self._context.clock
         former = store.find_preparation(job.seq, node.id)

@@ -1,18 +1,22 @@
 """Goes on where the service ended, however it ended: the records are all there is.
 
-The processes of tasks ended with the service, so every node counts as started anew, and tasks that were on a node wait
-for one again.
+The processes of tasks ended with the service, so every node that was up counts as started anew, and tasks that were on
+a node wait for one again.
 """
 
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.jobs import JobLife
+from localbatch.engine.node_commands import NodeCommands
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.orders import preparation_of
 from localbatch.engine.release import end_release
 from localbatch.records import JobRecord, PoolRecord
-from localbatch.states import NODE
+
+_UP = ("waitingforstarttask", "idle", "running", "offline", "starttaskfailed")
+_COMING_UP = ("creating", "starting")
+_UNDER_WAY = ("rebooting", "reimaging", "deallocating")
 
 
 class Recovery:
@@ -22,11 +26,15 @@ class Recovery:
         context: the engine's surroundings.
         allocation: what resizes pools.
         nodes: what brings nodes up.
+        commands: what clients have nodes do.
         jobs: what ends jobs.
     """
 
-    def __init__(self, context: Context, allocation: Allocation, nodes: NodeLife, jobs: JobLife) -> None:
+    def __init__(
+        self, context: Context, allocation: Allocation, nodes: NodeLife, commands: NodeCommands, jobs: JobLife
+    ) -> None:
         self._context, self._allocation, self._nodes, self._jobs = context, allocation, nodes, jobs
+        self._commands = commands
 
     def run(self) -> None:
         """Takes everything up again."""
@@ -66,23 +74,27 @@ class Recovery:
                 end_release(self._context, record)
 
     def _recover_pool(self, pool: PoolRecord) -> None:
-        leaving = []
-        for record in list(self._context.store.nodes.where("pool = ?", pool.seq)):
-            node = self._nodes.begin(pool, record)
-            if record.state == "leavingpool":
-                leaving.append(node)
-            else:
-                self._restart(node)
-        for node in leaving:
-            self._nodes.remove(node, "requeue")
+        nodes = [
+            self._nodes.take_in(pool, record) for record in list(self._context.store.nodes.where("pool = ?", pool.seq))
+        ]
+        for node in nodes:
+            self._recover_node(node)
         self._go_on(pool)
+        if pool.allocation == "steady":
+            for node in nodes:
+                if node.record.leaving:
+                    self._nodes.remove(node, pool.deallocation)
 
-    def _restart(self, node: Node) -> None:
-        following = NODE.moves[node.record.state]
-        for state in ("rebooting", "unknown"):
-            if state in following and node.record.state != "creating":
-                self._context.set_node_state(node, state, start_info=None, errors=[])
-                return
+    def _recover_node(self, node: Node) -> None:
+        state = node.record.state
+        if state in _UP:
+            self._context.set_node_state(node, "rebooting", task_option="requeue", start_info=None, errors=[])
+        if state == "leavingpool":
+            self._nodes.remove(node, "requeue")
+        elif state in _COMING_UP:
+            node.life = self._context.background.start(self._nodes.bring_up(node))
+        elif state in _UP or state in _UNDER_WAY:
+            self._commands.go_on(node)
 
     def _go_on(self, pool: PoolRecord) -> None:
         if pool.state == "deleting":

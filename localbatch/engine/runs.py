@@ -187,9 +187,17 @@ class TaskRuns:
         """Stops all tasks of a job that are on a node, whose records are to be removed."""
         await self.discard(list(self._by_job.get(job, {})))
 
+    def end_on(self, node: Node) -> None:
+        """Ends all tasks of a node by request: their records say so at once, their processes end a little later."""
+        for task in self._unfinished(list(node.runs)):
+            self.end(task)
+            self._on_completed(task.job)
+
     async def leave_node(self, node: Node, *, requeue: bool) -> None:
-        """Stops all tasks of a node; they wait for another node, or are ended."""
-        await self._stop(node.runs, None if requeue else self.end)
+        """Stops all tasks that are on a node now; they wait for another node, or are ended."""
+        if not requeue:
+            self.end_on(node)
+        await self._stop(node.runs, None)
 
     async def _stop(self, tasks: Iterable[int], end: Callable[[TaskRecord], object] | None) -> None:
         stopped = list(tasks)

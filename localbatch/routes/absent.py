@@ -5,26 +5,13 @@ from starlette.responses import Response
 from localbatch.not_emulated import refuse_operation
 from localbatch.routes.call import Call, Handler
 
-_NODE = "/pools/{pool}/nodes/{node}"
 _SCHEDULE = "/jobschedules/{schedule}"
 _OPERATIONS = (
+    ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
     ("POST", "/pools/{pool}/enableautoscale"),
     ("POST", "/pools/{pool}/disableautoscale"),
     ("POST", "/pools/{pool}/evaluateautoscale"),
     ("GET", "/poolusagemetrics"),
-    ("POST", f"{_NODE}/deallocate"),
-    ("POST", f"{_NODE}/disablescheduling"),
-    ("POST", f"{_NODE}/enablescheduling"),
-    ("GET", f"{_NODE}/extensions"),
-    ("GET", f"{_NODE}/extensions/{{extension}}"),
-    ("POST", f"{_NODE}/reboot"),
-    ("POST", f"{_NODE}/reimage"),
-    ("GET", f"{_NODE}/remoteloginsettings"),
-    ("POST", f"{_NODE}/start"),
-    ("POST", f"{_NODE}/uploadbatchservicelogs"),
-    ("POST", f"{_NODE}/users"),
-    ("DELETE", f"{_NODE}/users/{{user}}"),
-    ("PUT", f"{_NODE}/users/{{user}}"),
     ("GET", "/jobschedules"),
     ("POST", "/jobschedules"),
     ("DELETE", _SCHEDULE),

@@ -1,6 +1,7 @@
 """Responses in the forms of the service."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from starlette.responses import Response
@@ -51,6 +52,11 @@ def created(call: Call, url: str, modified: datetime) -> Response:
 def changed(call: Call, modified: datetime, *, status: int = 200) -> Response:
     """Answers that a resource was changed, or that a change of it has begun (202)."""
     return Response(status_code=status, headers=resource_headers(call.url, modified))
+
+
+def named(url: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answers with the link to what a command was about, which has no version."""
+    return Response(status_code=status, headers={"DataServiceId": url, **(headers or {})})
 
 
 def done(*, status: int = 200) -> Response:

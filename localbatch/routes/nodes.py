@@ -1,4 +1,4 @@
-"""Operations on nodes."""
+"""What can be asked about nodes."""
 
 from collections.abc import Iterator
 
@@ -9,34 +9,41 @@ from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import node_address
 from localbatch.errors import ServiceError
 from localbatch.filters import equality, select
+from localbatch.node_views import extension_views, login_view, node_view, recent_task_view
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.routes.answers import element
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import Listing
+from localbatch.routes.paging import Listing, page, page_size, skip_number
+from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
-from localbatch.views import node_view, recent_task_view
 from localbatch.wire import JsonObject
+
+NODE = "/pools/{pool}/nodes/{node}"
 
 
 class NodeRoutes:
-    """What can be done with nodes.
+    """What nodes say of themselves.
 
     Args:
         engine: what brings them up.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._store, self._fleet, self._pools = engine.context.store, engine.context.fleet, Pools(engine)
+        self._engine, self._pools = engine, Pools(engine)
+        self._store, self._fleet = engine.context.store, engine.context.fleet
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
         return [
             ("GET", "/pools/{pool}/nodes", self._list),
-            ("GET", "/pools/{pool}/nodes/{node}", self._get),
+            ("GET", NODE, self._get),
+            ("GET", f"{NODE}/remoteloginsettings", self._get_login),
+            ("GET", f"{NODE}/extensions", self._list_extensions),
+            ("GET", f"{NODE}/extensions/{{extension}}", self._get_extension),
         ]
 
     async def _list(self, call: Call) -> Response:
-        pool = self._pools.get(call.account, call.names["pool"])
+        pool = self._pool(call)
         state = equality(call.query.get("$filter", ""), "state")
 
         def fetch(after: int, limit: int) -> Iterator[NodeRecord]:
@@ -48,11 +55,33 @@ class NodeRoutes:
         return Listing("nodes", filters.NODES, fetch, lambda node: self._view(call, pool, node)).answer(call)
 
     async def _get(self, call: Call) -> Response:
-        pool = self._pools.get(call.account, call.names["pool"])
-        node = self._store.find_node(pool.seq, call.names["node"])
-        if node is None:
-            raise ServiceError("NodeNotFound")
-        return element(call, "nodes", select(self._view(call, pool, node), call.query.get("$select")))
+        pool = self._pool(call)
+        node = Nodes(self._engine, pool).get(call.names["node"])
+        return element(call, "nodes", select(self._view(call, pool, node.record), call.query.get("$select")))
+
+    async def _get_login(self, call: Call) -> Response:
+        pool = self._pool(call)
+        node = Nodes(self._engine, pool).get_for("readlogin", call.names["node"])
+        return element(call, "computenodes", login_view(pool, node.record, node.place.address))
+
+    async def _list_extensions(self, call: Call) -> Response:
+        pool = self._pool(call)
+        Nodes(self._engine, pool).get(call.names["node"])
+        begin, limit = skip_number(call), page_size(call)
+        views = list(extension_views(pool).values())
+        selected = [select(view, call.query.get("$select")) for view in views[begin : begin + limit]]
+        return page(call, "extensions", selected, str(begin + limit) if len(views) > begin + limit else None)
+
+    async def _get_extension(self, call: Call) -> Response:
+        pool = self._pool(call)
+        Nodes(self._engine, pool).get(call.names["node"])
+        view = extension_views(pool).get(call.names["extension"])
+        if view is None:
+            raise ServiceError("ResourceNotFound")
+        return element(call, "extensions", select(view, call.query.get("$select")))
+
+    def _pool(self, call: Call) -> PoolRecord:
+        return self._pools.get(call.account, call.names["pool"])
 
     def _view(self, call: Call, pool: PoolRecord, record: NodeRecord) -> JsonObject:
         node = self._fleet.find(pool.seq, record.id)

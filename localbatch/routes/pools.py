@@ -5,12 +5,13 @@ from starlette.responses import Response
 from localbatch import filters
 from localbatch.engine.engine import Engine
 from localbatch.filters import select
+from localbatch.node_views import node_counts_view
 from localbatch.records import PoolRecord
 from localbatch.routes.answers import changed, created, done, element, version_headers
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, check_expand
 from localbatch.service.pools import Pools
-from localbatch.views import node_counts_view, pool_url, pool_view
+from localbatch.views import pool_url, pool_view
 from localbatch.wire import JsonObject
 
 

@@ -143,19 +143,23 @@ class Pools:
         pool = self._changeable(account, pool_id, check)
         body = read(NodeRemoval, document)
         check_removal(body)
-        found = {node_id: self._store.find_node(pool.seq, node_id) for node_id in body.node_list}
+        context = self._engine.context
+        found = {node_id: context.fleet.find(pool.seq, node_id) for node_id in body.node_list}
         nodes = [node for node in found.values() if node is not None]
         if len(nodes) < len(found):
             raise ServiceError("NodeNotFound")
-        dedicated = sum(node.dedicated for node in nodes)
-        pool = self._begin_resize(
-            pool,
-            target_dedicated=max(0, pool.target_dedicated - dedicated),
-            target_spot=max(0, pool.target_spot - (len(nodes) - dedicated)),
-            deallocation=body.node_deallocation_option.lower(),
-            resize_seconds=_seconds(pool, body),
-        )
-        self._engine.allocation.begin(pool, leaving=found)
+        dedicated = sum(node.record.dedicated for node in nodes)
+        with self._store.transaction():
+            pool = self._begin_resize(
+                pool,
+                target_dedicated=max(0, pool.target_dedicated - dedicated),
+                target_spot=max(0, pool.target_spot - (len(nodes) - dedicated)),
+                deallocation=body.node_deallocation_option.lower(),
+                resize_seconds=_seconds(pool, body),
+            )
+            for node in nodes:
+                context.change_node(node, leaving=True)
+        self._engine.allocation.begin(pool)
         return pool
 
     def _begin_resize(self, pool: PoolRecord, **changes: Any) -> PoolRecord:

@@ -38,7 +38,7 @@ def test_every_state_can_be_reached_from_the_first(table: StateTable) -> None:
         (states.POOL, "active deleting"),
         (states.ALLOCATION, "steady resizing stopping steady resizing steady"),
         (states.NODE, "creating starting waitingforstarttask idle running idle offline idle leavingpool"),
-        (states.NODE, "creating starting idle running rebooting starting idle preempted creating"),
+        (states.NODE, "creating starting idle running rebooting starting idle preempted leavingpool"),
         (states.NODE, "creating starting starttaskfailed reimaging starting running unknown starting"),
         (states.NODE, "creating starting idle deallocating deallocated starting"),
         (states.JOB, "active disabling disabled enabling active terminating completed deleting"),
