@@ -1,10 +1,10 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test bench serve
+.PHONY: help check test bench clients serve
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: ## lint and types
 	$(PYTHON) -m ruff check .
@@ -18,6 +18,9 @@ bench: ## run every program in benchmarks/
 		case $$program in "benchmarks/*.py"|*/_*) continue;; esac; \
 		echo "== $$program"; $(PYTHON) $$program; \
 	done
+
+clients: ## sessions with every client, each in its own environment; choose some with ARGS="az npm --keep DIR"
+	$(PYTHON) examples/sdk/every_client.py $(ARGS)
 
 serve: ## the local Azure in the foreground
 	$(PYTHON) -m localbatch $(ARGS)

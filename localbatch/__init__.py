@@ -29,6 +29,7 @@ Facts of the protocol, all pure:
 - states.py          states and legal moves
 - scheduler.py       which task goes to which node
 - shapes.py, body.py, models.py, task_models.py, job_models.py, action_models.py   request bodies
+- whole_numbers.py   numbers that clients write as texts
 - validation.py, job_validation.py, task_validation.py, checks.py   what is refused of them
 - documents.py, new_records.py   how they are remembered
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means

@@ -1,7 +1,8 @@
 """What all request bodies have in common.
 
 Only what the service acts on or checks is spelled out as a field of a body; every other property it has is named in
-``others``, kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another.
+``others``, kept as it came (``extra="allow"``) and echoed. JSON's types are never turned into one another,
+but for the one case in whole_numbers.py.
 """
 
 from datetime import datetime, timedelta

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from localbatch.errors import ServiceError, invalid_property
+from localbatch.whole_numbers import spells_number
 from localbatch.wire import JsonObject, JsonValue, format_time, parse_duration, parse_time
 
 TASK = "BatchTaskCreateOptions"
@@ -84,7 +85,7 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
         older: whether the request is of a version before 2025-06-01.
 
     Returns:
-        The body with words (such as ``Spread``) and times as the service writes them.
+        The body with words (such as ``Spread``), numbers and times as the service writes them.
 
     Raises:
         ServiceError: ``UnsupportedProperty``, ``MissingRequiredProperty`` or ``InvalidPropertyValue``, naming the
@@ -139,6 +140,8 @@ def _word(value: JsonValue, words: list[str], place: str) -> str:
 
 def _plain(value: JsonValue, kind: str, place: str) -> JsonValue:
     fits, wanted = _PLAIN[kind]
+    if kind == "integer" and spells_number(value):
+        value = int(str(value))
     if not fits(value):
         raise invalid_property(place, value, f"It must be {wanted}.")
     if kind == "time":

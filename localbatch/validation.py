@@ -31,6 +31,7 @@ from localbatch.models import (
     VirtualMachineConfiguration,
 )
 from localbatch.vm_sizes import MOST_SLOTS, find_size
+from localbatch.whole_numbers import mend
 from localbatch.wire import JsonObject, JsonValue
 
 Model = TypeVar("Model", bound=Body)
@@ -86,7 +87,7 @@ def _text(value: str) -> str:
 
 
 def read(model: type[Model], document: JsonObject) -> Model:
-    """Checks a body against its model.
+    """Checks a body against its model. Texts that spell whole numbers are taken for them, also in the body itself.
 
     Raises:
         ServiceError: ``UnsupportedProperty`` for a name the operation does not have, ``MissingRequiredProperty``, or
@@ -96,6 +97,8 @@ def read(model: type[Model], document: JsonObject) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
+        if mend(document, error):
+            return read(model, document)
         first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":

@@ -264,17 +264,17 @@ def test_a_resource_as_shown_replaces_itself_and_nothing_it_must_not(batch: Acco
 @pytest.mark.parametrize(
     ("path", "body", "name", "value"),
     [
-        ("/jobs", JOB, "priority", "5"),
+        ("/jobs", JOB, "priority", "five"),
         ("/jobs", JOB, "priority", 5.0),
         ("/jobs", JOB, "maxParallelTasks", True),
         ("/jobs", JOB, "allowTaskPreemption", 0),
         ("/jobs", JOB, "displayName", 7),
-        ("/pools", POOL, "targetDedicatedNodes", "2"),
+        ("/pools", POOL, "targetDedicatedNodes", "2.0"),
         ("/pools", POOL, "enableInterNodeCommunication", 1),
         ("/pools", POOL, "enableInterNodeCommunication", "true"),
         ("/pools", POOL, "resizeTimeout", 900),
         ("/pools", POOL, "displayName", 7),
-        ("/jobs/job/tasks", TASK, "requiredSlots", "1"),
+        ("/jobs/job/tasks", TASK, "requiredSlots", [1]),
         ("/jobs/job/tasks", TASK, "commandLine", 1),
     ],
 )
@@ -289,13 +289,31 @@ def test_the_types_of_json_are_not_turned_into_one_another(
 def test_the_types_of_changes_are_not_turned_into_one_another_either(batch: Account) -> None:
     make_all(batch)
     for method, path, body in (
-        ("PATCH", "/pools/z", {"taskSlotsPerNode": "2"}),
+        ("PATCH", "/pools/z", {"taskSlotsPerNode": 2.0}),
         ("POST", "/pools/z/resize", {"targetDedicatedNodes": True}),
-        ("PATCH", "/jobs/job", {"priority": "5"}),
-        ("PUT", "/jobs/job", {"poolInfo": {"poolId": "z"}, "maxParallelTasks": "1"}),
-        ("PUT", "/jobs/job/tasks/task", {"constraints": {"maxTaskRetryCount": "1"}}),
+        ("PATCH", "/jobs/job", {"priority": "high"}),
+        ("PUT", "/jobs/job", {"poolInfo": {"poolId": "z"}, "maxParallelTasks": ""}),
+        ("PUT", "/jobs/job/tasks/task", {"constraints": {"maxTaskRetryCount": {}}}),
     ):
         refused(batch.send(method, path, json=body), 400, "InvalidPropertyValue")
+
+
+def test_whole_numbers_may_be_written_as_texts_as_azure_cli_does(batch: Account) -> None:
+    make_all(batch)
+    pool = {**POOL, "id": "new", "targetDedicatedNodes": "0", "taskSlotsPerNode": "2"}
+    job = {**JOB, "id": "new", "priority": "5", "constraints": {"maxTaskRetryCount": "3"}}
+    for method, path, body in (
+        ("POST", "/pools", pool),
+        ("POST", "/jobs", job),
+        ("POST", "/jobs/new/tasks", {**TASK, "requiredSlots": "2"}),
+        ("POST", "/jobs/new/addtaskcollection", {"value": [{**TASK, "id": "other", "requiredSlots": "2"}]}),
+        ("PATCH", "/jobs/new", {"priority": "6"}),
+        ("PUT", "/jobs/new/tasks/task", {"constraints": {"maxTaskRetryCount": "1"}}),
+    ):
+        assert batch.send(method, path, json=body).status_code < 300
+    assert batch.client.get_pool("new").task_slots_per_node == 2
+    assert batch.client.get_job("new").priority == 6
+    assert [task.required_slots for task in batch.client.list_tasks("new")] == [2, 2]
 
 
 def test_a_body_too_large_is_refused(batch: Account) -> None:

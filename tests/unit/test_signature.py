@@ -105,6 +105,15 @@ def test_names_of_the_query_signed_in_lower_case_are_understood() -> None:
     assert check(request, {"authorization": f"SharedKey local:{sign(text, KEY)}"}) == "local"
 
 
+@pytest.mark.parametrize("signed", ["", "0"])
+def test_a_length_that_is_not_sent_may_be_signed_as_nothing_or_zero(signed: str) -> None:
+    headers = {"ocp-date": DATE}
+    text = string_to_sign("DELETE", "/jobs/j", "", headers, "local", missing_length=signed)
+    assert text.split("\n")[3] == signed
+    authorization = {"authorization": f"SharedKey local:{sign(text, KEY)}"}
+    assert verify("DELETE", "/jobs/j", "", headers | authorization, KEY, NOW) == "local"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -97,3 +97,22 @@ def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObj
 def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
     refuse_properties({"enableAutoScale": False, "autoScaleFormula": "", "userAccounts": []}, POOL)
     refuse_properties({"jobManagerTask": None, "allowTaskPreemption": False}, JOB)
+
+
+def test_texts_that_spell_whole_numbers_are_taken_for_them() -> None:
+    document: JsonObject = {
+        "id": "t",
+        "commandLine": "true",
+        "requiredSlots": "2",
+        "constraints": {"maxTaskRetryCount": "-1"},
+    }
+    body = read(TaskBody, document)
+    assert (body.required_slots, body.constraints.max_task_retry_count) == (2, -1)
+    assert write(body)["constraints"] == {"maxTaskRetryCount": -1}
+    assert document["requiredSlots"] == 2
+
+
+@pytest.mark.parametrize("text", ["", "two", "1.5", "1e3", " 1", "+1", "٣", "9" * 5000])
+def test_other_texts_are_no_numbers(text: str) -> None:
+    document: JsonObject = {"id": "t", "commandLine": "true", "requiredSlots": text}
+    assert refusal_of(read, TaskBody, document) == "InvalidPropertyValue"
