@@ -28,13 +28,14 @@ Facts of the protocol, all pure:
 - filters.py, filter_syntax.py   $filter and $select
 - states.py          states and legal moves
 - scheduler.py       which task goes to which node
-- shapes.py, body.py, models.py, task_models.py, job_models.py, action_models.py   request bodies
+- recurrence.py      when job schedules make jobs
+- shapes.py, body.py, models.py, task_models.py, job_models.py, schedule_models.py, action_models.py   request bodies
 - whole_numbers.py   numbers that clients write as texts
-- validation.py, job_validation.py, task_validation.py, checks.py   what is refused of them
+- validation.py, job_validation.py, task_validation.py, schedule_validation.py, checks.py   what is refused of them
 - documents.py, new_records.py   how they are remembered
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
 - not_emulated.py    what is refused because it is not emulated
-- views.py, node_views.py, images.py   what answers show
+- views.py, node_views.py, schedule_views.py, images.py   what answers show
 - vm_sizes.py, quotas.py   cores and memory of the nodes of a VM size; how much an account may have
 - node_paths.py      where links on a node lead
 - clock.py           the time

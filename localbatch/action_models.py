@@ -129,7 +129,7 @@ class JobPatch(Body):
     metadata: list[MetadataItem] | None = None
 
 
-_SHOWN = (
+SHOWN = (
     *("odata.metadata", "creationTime", "displayName", "eTag", "executionInfo", "id", "lastModified", "previousState"),
     *("previousStateTransitionTime", "state", "stateTransitionTime", "stats", "url"),
 )
@@ -139,7 +139,7 @@ class JobReplacement(Body):
     """What a PUT replaces of a job; what is left out gets its default. Clients send whole jobs as shown to them."""
 
     others = (
-        *_SHOWN,
+        *SHOWN,
         *("commonEnvironmentSettings", "jobManagerTask", "jobPreparationTask", "jobReleaseTask"),
         *("networkConfiguration", "onTaskFailure", "usesTaskDependencies"),
     )
@@ -170,7 +170,7 @@ class TaskReplacement(Body):
     """What a PUT replaces of a task: only its constraints. Clients send whole tasks as shown to them."""
 
     others = (
-        *_SHOWN,
+        *SHOWN,
         *("affinityInfo", "applicationPackageReferences", "authenticationTokenSettings", "commandLine"),
         *("containerSettings", "dependsOn", "environmentSettings", "exitConditions", "multiInstanceSettings"),
         *("nodeInfo", "outputFiles", "requiredSlots", "resourceFiles", "userIdentity"),

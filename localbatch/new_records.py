@@ -39,7 +39,9 @@ def new_pool(account: str, account_url: str, body: PoolBody, now: datetime) -> P
     )
 
 
-def new_job(account: str, job_id: str, body: JobSpecification, pool_id: str, now: datetime) -> JobRecord:
+def new_job(
+    account: str, job_id: str, body: JobSpecification, pool_id: str, now: datetime, schedule: int | None = None
+) -> JobRecord:
     """Makes the record of a job.
 
     Args:
@@ -48,6 +50,7 @@ def new_job(account: str, job_id: str, body: JobSpecification, pool_id: str, now
         body: what it does.
         pool_id: the pool it runs on; empty if it has none and so can't run.
         now: the moment of its creation.
+        schedule: ``seq`` of the job schedule that makes it.
     """
     return JobRecord(
         seq=0,
@@ -66,4 +69,5 @@ def new_job(account: str, job_id: str, body: JobSpecification, pool_id: str, now
         disable_tasks="",
         ended=None,
         terminate_reason=None,
+        schedule=schedule,
     )

@@ -119,6 +119,7 @@ class JobRecord:
         terminate_reason: why it ended.
         scheduling_error: why it could not even begin.
         forced: it ends without waiting for its nodes.
+        schedule: ``seq`` of the job schedule that made it; None if a client did.
     """
 
     seq: int
@@ -139,6 +140,39 @@ class JobRecord:
     terminate_reason: str | None
     scheduling_error: JsonObject | None = None
     forced: bool = False
+    schedule: int | None = None
+
+
+@dataclass(frozen=True)
+class JobScheduleRecord:
+    """A job schedule.
+
+    Attributes:
+        account_url: how the client that created it reaches the service; tasks on its own pool are told.
+        jobs_made: how many jobs it ever made, for their ids.
+        last_run: when it made the last one.
+        recent_job: id of that job, which need not exist any more.
+        pool_id: the pool that was made for it and lives as long as it does.
+        forced: its jobs end without waiting for their nodes.
+    """
+
+    seq: int
+    account: str
+    id: str
+    account_url: str
+    body: JsonObject
+    created: datetime
+    modified: datetime
+    state: str
+    state_changed: datetime
+    previous_state: str | None = None
+    previous_changed: datetime | None = None
+    jobs_made: int = 0
+    last_run: datetime | None = None
+    recent_job: str | None = None
+    pool_id: str | None = None
+    forced: bool = False
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)

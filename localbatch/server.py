@@ -22,6 +22,7 @@ from localbatch.routes.management import ManagementRoute
 from localbatch.routes.node_commands import NodeCommandRoutes
 from localbatch.routes.nodes import NodeRoutes
 from localbatch.routes.pools import PoolRoutes
+from localbatch.routes.schedules import JobScheduleRoutes
 from localbatch.routes.tasks import TaskRoutes
 from localbatch.store import Store
 
@@ -83,7 +84,16 @@ def create_app(settings: Settings) -> Starlette:
             if storage is not None:
                 storage.close()
 
-    groups = (PoolRoutes, NodeRoutes, NodeCommandRoutes, JobRoutes, TaskRoutes, FileRoutes, AccountRoutes)
+    groups = (
+        PoolRoutes,
+        NodeRoutes,
+        NodeCommandRoutes,
+        JobRoutes,
+        JobScheduleRoutes,
+        TaskRoutes,
+        FileRoutes,
+        AccountRoutes,
+    )
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
     management = ManagementRoute(store.applications, storage, settings.key)
     return Starlette(routes=[management, BatchRoute(operations, settings.key, clock)], lifespan=lifespan)

@@ -140,6 +140,11 @@ _ENDING_JOB = {
     "completed": "JobCompleted",
     "deleting": "JobBeingDeleted",
 }
+_ENDING_SCHEDULE = {
+    "terminating": "JobScheduleBeingTerminated",
+    "completed": "JobScheduleCompleted",
+    "deleting": "JobScheduleBeingDeleted",
+}
 _BUSY_NODE = {
     "creating": "NodeBeingCreated",
     "starting": "NodeBeingStarted",
@@ -185,6 +190,11 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("job", "forceterminate"): {state: code for state, code in _ENDING_JOB.items() if state != "terminating"},
     ("job", "forcedelete"): {},
     ("job", "reactivatetask"): _ENDING_JOB,
+    ("jobschedule", "update"): _ENDING_SCHEDULE,
+    ("jobschedule", "disable"): _ENDING_SCHEDULE | {"disabled": "JobScheduleDisabled"},
+    ("jobschedule", "enable"): _ENDING_SCHEDULE | {"active": _INVALID},
+    ("jobschedule", "terminate"): _ENDING_SCHEDULE,
+    ("jobschedule", "delete"): {"deleting": "JobScheduleBeingDeleted"},
     ("task", "terminate"): {"completed": "TaskCompleted"},
     ("task", "reactivate"): {state: "TaskNotCompleted" for state in TASK.states if state != "completed"},
 }
@@ -195,7 +205,7 @@ def refusal(kind: str, operation: str, state: str) -> str | None:
     """Tells why an operation is refused on a resource in a state.
 
     Args:
-        kind: ``pool``, ``allocation``, ``node``, ``job`` or ``task``.
+        kind: ``pool``, ``allocation``, ``node``, ``job``, ``jobschedule`` or ``task``.
         operation: as the keys of ``REFUSALS`` name it, such as ``addtasks``.
         state: the state the resource is in.
 

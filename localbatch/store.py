@@ -13,6 +13,7 @@ from pathlib import Path
 from localbatch.records import (
     FaultRecord,
     JobRecord,
+    JobScheduleRecord,
     NodeRecord,
     NodeUserRecord,
     PoolRecord,
@@ -87,7 +88,18 @@ class Store:
             JobRecord,
             "jobs",
             nocase=("id", "pool_id"),
-            indexes={"unique_id": "(account, id)", "by_pool": "(account, pool_id, state)"},
+            indexes={
+                "unique_id": "(account, id)",
+                "by_pool": "(account, pool_id, state)",
+                "by_schedule": "(schedule, state) WHERE schedule IS NOT NULL",
+            },
+        )
+        self.schedules = Table(
+            connection,
+            JobScheduleRecord,
+            "schedules",
+            nocase=("id",),
+            indexes={"unique_id": "(account, id)", "by_state": "(state)"},
         )
         self.tasks = Table(
             connection,
@@ -160,6 +172,10 @@ class Store:
         """Returns the job of that id, in whatever case."""
         return self.jobs.first("account = ? AND id = ?", account, job_id)
 
+    def find_schedule(self, account: str, schedule_id: str) -> JobScheduleRecord | None:
+        """Returns the job schedule of that id, in whatever case."""
+        return self.schedules.first("account = ? AND id = ?", account, schedule_id)
+
     def find_task(self, job: int, task_id: str) -> TaskRecord | None:
         """Returns the task of that id, in whatever case."""
         return self.tasks.first("job = ? AND id = ?", job, task_id)
@@ -171,6 +187,20 @@ class Store:
     def find_release(self, job: int, node_id: str) -> ReleaseRecord | None:
         """Returns how a job's release task went on a node, None if it never ran there."""
         return self.releases.first("job = ? AND node_id = ?", job, node_id)
+
+    def list_jobs_of_schedule(self, schedule: int, after: int = 0, limit: int = -1) -> list[JobRecord]:
+        """Returns the jobs that a job schedule has made.
+
+        Args:
+            schedule: ``seq`` of the schedule.
+            after: only rows behind this ``seq``.
+            limit: at most so many.
+        """
+        return list(self.jobs.where("schedule = ? AND seq > ?", schedule, after, limit=limit))
+
+    def has_unfinished_job(self, schedule: int) -> bool:
+        """Tells whether a job that a job schedule has made is not completed."""
+        return self.jobs.first("schedule = ? AND state != 'completed'", schedule) is not None
 
     def list_tasks(
         self, job: int, after: int, limit: int, *, state: str | None = None, since: datetime | None = None
@@ -234,8 +264,10 @@ class Store:
         return self._count("SELECT count(*) FROM pools WHERE account = ?", account)
 
     def count_active_jobs(self, account: str) -> int:
-        """Counts the jobs of an account that are not completed."""
-        return self._count("SELECT count(*) FROM jobs WHERE account = ? AND state <> 'completed'", account)
+        """Counts the jobs and job schedules of an account that are not completed."""
+        jobs = self._count("SELECT count(*) FROM jobs WHERE account = ? AND state <> 'completed'", account)
+        query = "SELECT count(*) FROM schedules WHERE account = ? AND state <> 'completed'"
+        return jobs + self._count(query, account)
 
     def _count(self, query: str, *values: SqlValue) -> int:
         (count,) = self._connection.execute(query, values).fetchone()

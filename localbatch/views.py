@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from localbatch.records import (
     JobRecord,
+    JobScheduleRecord,
     PoolRecord,
     PreparationRecord,
     ReleaseRecord,
@@ -31,6 +32,11 @@ def node_url(base: str, pool_id: str, node_id: str) -> str:
     return f"{base}/pools/{pool_id}/nodes/{node_id}"
 
 
+def job_schedule_url(base: str, schedule_id: str) -> str:
+    """Makes the link to a job schedule."""
+    return f"{base}/jobschedules/{schedule_id}"
+
+
 def job_url(base: str, job_id: str) -> str:
     """Makes the link to a job."""
     return f"{base}/jobs/{job_id}"
@@ -46,9 +52,14 @@ def file_url(owner: str, name: str) -> str:
     return f"{owner}/files/{quote(name, errors='surrogateescape')}"
 
 
+def job_directory(job_id: str) -> str:
+    """Tells where on a node all that belongs to a job lies; a job schedule's jobs lie side by side."""
+    return f"workitems/{job_id.replace(':', '/')}"
+
+
 def task_directory(job_id: str, task_id: str) -> str:
     """Tells where on a node a task has its directory."""
-    return f"workitems/{job_id}/job-1/{task_id}"
+    return f"{job_directory(job_id)}/{task_id}" if ":" in job_id else f"{job_directory(job_id)}/job-1/{task_id}"
 
 
 def affinity_id(node_id: str) -> str:
@@ -75,8 +86,7 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
 
 def job_view(base: str, job: JobRecord) -> JsonObject:
     """Shows a job."""
-    view = _head(job_url(base, job.id), job)
-    view |= _states(job.state, job.state_changed, job.previous_state, job.previous_changed)
+    view = resource_view(job_url(base, job.id), job)
     execution: JsonObject = {"startTime": format_time(job.created), **_given(poolId=job.pool_id or None)}
     if job.ended is not None:
         execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
@@ -104,8 +114,7 @@ def task_counts_view(counts: Mapping[str, TaskCount]) -> JsonObject:
 
 def task_view(base: str, job_id: str, task: TaskRecord) -> JsonObject:
     """Shows a task."""
-    view = _head(task_url(base, job_id, task.id), task)
-    view |= _states(task.state, task.state_changed, task.previous_state, task.previous_changed)
+    view = resource_view(task_url(base, job_id, task.id), task)
     view["executionInfo"] = execution_view(task)
     if task.pool_id is not None and task.node_id is not None:
         view["nodeInfo"] = _node_info(base, task.pool_id, task.node_id, task_directory(job_id, task.id))
@@ -213,7 +222,13 @@ def _with_body(computed: JsonObject, body: JsonObject) -> JsonObject:
     return {**computed, **body, **computed}
 
 
-def _head(url: str, record: PoolRecord | JobRecord | TaskRecord) -> JsonObject:
+def resource_view(url: str, record: JobRecord | JobScheduleRecord | TaskRecord) -> JsonObject:
+    """Shows what all resources have that remember their former state: id, version and states."""
+    states = _states(record.state, record.state_changed, record.previous_state, record.previous_changed)
+    return _head(url, record) | states
+
+
+def _head(url: str, record: PoolRecord | JobRecord | JobScheduleRecord | TaskRecord) -> JsonObject:
     return {
         "id": record.id,
         "url": url,

@@ -22,6 +22,7 @@ engine goes on from the records alone.
 - release.py      job release tasks, on each node at the end of the job
 - submission.py   new jobs, with what belongs to them
 - jobs.py         how jobs end, are disabled and deleted
+- schedules.py    job schedules make jobs, end and are deleted
 - retention.py    removes the files of tasks at the end of their retention
 - recovery.py     goes on after a restart
 """

@@ -35,6 +35,7 @@ class Context:
         pools_to_serve: ``seq`` of those pools.
         quiet: nodes whose last task has ended.
         expiring: set when the files of a task are to be removed soon.
+        scheduling: set when some job schedule is to be looked at.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class Context:
     pools_to_serve: set[int] = field(default_factory=set)
     quiet: set[Node] = field(default_factory=set)
     expiring: asyncio.Event = field(default_factory=asyncio.Event)
+    scheduling: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self, pool: int) -> None:
         """Has the dispatcher look whether waiting tasks can now run on a pool."""

@@ -11,6 +11,7 @@ from localbatch.engine.preparation import Preparations
 from localbatch.engine.recovery import Recovery
 from localbatch.engine.release import Releases
 from localbatch.engine.retention import Retention
+from localbatch.engine.schedules import ScheduleLife
 from localbatch.engine.submission import Submission
 
 
@@ -49,6 +50,8 @@ class Engine:
         self._recovery.run()
         self.context.background.start(Dispatcher(self.context, self.runs).run())
         self.context.background.start(Retention(self.context, self.runs).run())
+        schedules = ScheduleLife(self.context, self.submission, self.jobs, self.auto_pools)
+        self.context.background.start(schedules.run())
 
     async def stop(self) -> None:
         """Ends every process of every node. The records stay as they are, so that a new start goes on from there."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 from localbatch.documents import seconds_of
@@ -17,6 +16,7 @@ from localbatch.exit_conditions import TERMINATE
 from localbatch.job_models import PoolInfo
 from localbatch.records import JobRecord
 from localbatch.states import JOB, refusal
+from localbatch.views import job_directory
 
 _ROWS_AT_ONCE = 500
 _LONGEST_ALARM = timedelta(days=3650).total_seconds()
@@ -184,6 +184,7 @@ class JobLife:
             job = self._newest(job)
             self._context.store.jobs.change(job, **moved(JOB, job, "completed", now), ended=now)
             self._leave_pool(job)
+        self._context.scheduling.set()
 
     async def _disable(self, job: JobRecord) -> None:
         if job.disable_tasks == "requeue":
@@ -219,6 +220,7 @@ class JobLife:
         with store.transaction():
             self._leave_pool(self._newest(job))
             store.jobs.remove(job.seq)
+        self._context.scheduling.set()
 
     def _leave_pool(self, job: JobRecord) -> None:
         """Ends the pool that was made for a job, unless it is to be kept."""
@@ -230,7 +232,7 @@ class JobLife:
         pool = self._context.store.find_pool(job.account, job.pool_id)
         if pool is None:
             return
-        directory = str(PurePosixPath("workitems") / job.id)
+        directory = job_directory(job.id)
         for node in self._context.fleet.nodes(pool.seq):
             with suppress(OSError):
                 await self._context.driver.clear_directory(node.place, directory)

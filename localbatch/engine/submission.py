@@ -23,7 +23,14 @@ class Submission:
         self._context, self._pools, self._jobs = context, pools, jobs
 
     def submit(
-        self, account: str, account_url: str, job_id: str, body: JobSpecification, *, schedule_pool: str | None = None
+        self,
+        account: str,
+        account_url: str,
+        job_id: str,
+        body: JobSpecification,
+        *,
+        schedule: int | None = None,
+        schedule_pool: str | None = None,
     ) -> JobRecord:
         """Makes a job and whatever it asks for. If its own pool can't be made it is completed at once and says why.
 
@@ -32,6 +39,7 @@ class Submission:
             account_url: how the client that asked for it reaches the service.
             job_id: its id, which no job has.
             body: the job, checked.
+            schedule: ``seq`` of the job schedule that makes it.
             schedule_pool: id of the pool that lives as long as the job's schedule, if the job is to run there.
         """
         error = None
@@ -41,7 +49,7 @@ class Submission:
             except AutoPoolError as failure:
                 pool_id, error = "", failure.error
             now = self._context.clock.now()
-            job = self._context.store.jobs.add(new_job(account, job_id, body, pool_id, now))
+            job = self._context.store.jobs.add(new_job(account, job_id, body, pool_id, now, schedule))
             if error is not None:
                 return self._give_up(job, error)
         self._jobs.begin(job)

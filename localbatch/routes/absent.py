@@ -5,24 +5,12 @@ from starlette.responses import Response
 from localbatch.not_emulated import refuse_operation
 from localbatch.routes.call import Call, Handler
 
-_SCHEDULE = "/jobschedules/{schedule}"
 _OPERATIONS = (
     ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
     ("POST", "/pools/{pool}/enableautoscale"),
     ("POST", "/pools/{pool}/disableautoscale"),
     ("POST", "/pools/{pool}/evaluateautoscale"),
     ("GET", "/poolusagemetrics"),
-    ("GET", "/jobschedules"),
-    ("POST", "/jobschedules"),
-    ("DELETE", _SCHEDULE),
-    ("GET", _SCHEDULE),
-    ("HEAD", _SCHEDULE),
-    ("PATCH", _SCHEDULE),
-    ("PUT", _SCHEDULE),
-    ("POST", f"{_SCHEDULE}/disable"),
-    ("POST", f"{_SCHEDULE}/enable"),
-    ("GET", f"{_SCHEDULE}/jobs"),
-    ("POST", f"{_SCHEDULE}/terminate"),
 )
 
 

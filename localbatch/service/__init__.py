@@ -3,6 +3,7 @@
 - pools.py        create, update, resize and delete pools
 - nodes.py        reboot, reimage, deallocate and start nodes, their scheduling and their user accounts
 - jobs.py         create, update, disable, enable, terminate and delete jobs
+- schedules.py    create, update, disable, enable, terminate and delete job schedules
 - tasks.py        add, update, terminate, reactivate and delete tasks
 - files.py        the files of nodes and tasks, and nothing outside them
 - conditions.py   conditional requests

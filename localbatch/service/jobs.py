@@ -51,13 +51,15 @@ class Jobs:
         """Creates a job. Its pool need not exist; one of its own is made for it.
 
         Raises:
-            ServiceError: the body is refused, or a job of that id exists.
+            ServiceError: the body is refused, or a job or a job schedule of that id exists.
         """
         refuse_properties(document, JOB)
         body = read(JobBody, document)
         check_job(body)
         if self._store.find_job(account, body.id) is not None:
             raise ServiceError("JobExists")
+        if self._store.find_schedule(account, body.id) is not None:
+            raise ServiceError("JobScheduleWithSameIdExists")
         if reached(self._engine.context.quotas.active_jobs, self._store.count_active_jobs(account)):
             raise ServiceError("ActiveJobAndScheduleQuotaReached")
         return self._engine.submission.submit(account, account_url, body.id, body)

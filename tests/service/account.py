@@ -108,7 +108,9 @@ class Account:
         return b"".join(self.client.download_task_file(job_id, task_id, name))
 
     def clear(self) -> None:
-        """Deletes its jobs and pools."""
+        """Deletes its job schedules, jobs and pools."""
+        for schedule in self.client.list_job_schedules():
+            self.send("DELETE", f"/jobschedules/{schedule.id}")
         for job in self.client.list_jobs():
             self.send("DELETE", f"/jobs/{job.id}")
         for pool in self.client.list_pools():

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from azure.batch import models
@@ -123,3 +124,29 @@ def test_a_start_task_and_a_preparation_task_run_again_on_a_node_that_starts_aga
         batch.add_task("cd $AZ_BATCH_NODE_SHARED_DIR; cat starts preparations", "second")
         batch.await_task("second")
         assert batch.stdout("second") == "run\n" * 4
+
+
+def test_a_job_schedule_goes_on_after_kill_9(tmp_path: Path) -> None:
+    minute = timedelta(minutes=1)
+    specification = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="pool"))
+
+    def jobs(batch: Account, schedule_id: str) -> dict[str, object]:
+        return {job.id: job.state for job in batch.client.list_jobs_from_schedule(schedule_id)}
+
+    with running(tmp_path, killed=True) as batch:
+        # The second occurrence is two seconds away.
+        begin = datetime.now(UTC) - minute + timedelta(seconds=2)
+        timing = models.BatchJobScheduleConfiguration(do_not_run_until=begin, recurrence_interval=minute)
+        for name in ("recurring", "ending", "going"):
+            options = models.BatchJobScheduleCreateOptions(id=name, schedule=timing, job_specification=specification)
+            batch.client.create_job_schedule(options)
+            batch.wait_until(lambda name=name: len(jobs(batch, name)) == 1)  # type: ignore[misc]
+        assert batch.send("POST", "/jobschedules/ending/terminate").status_code == 202
+        assert batch.send("DELETE", "/jobschedules/going").status_code == 202
+    with running(tmp_path) as batch:
+        batch.await_gone(lambda: batch.client.get_job_schedule("going"))
+        batch.wait_until(lambda: batch.client.get_job_schedule("ending").state == "completed")
+        assert jobs(batch, "ending") == {"ending:job-1": "completed"}
+        assert jobs(batch, "recurring") == {"recurring:job-1": "active"}
+        assert batch.send("POST", "/jobs/recurring:job-1/terminate").status_code == 202
+        batch.wait_until(lambda: jobs(batch, "recurring").get("recurring:job-2") == "active")

@@ -48,6 +48,25 @@ def test_a_pool_beyond_the_quota_is_refused_until_another_is_gone(batch: Account
     batch.make_pool("three", nodes=0)
 
 
+def test_job_schedules_count_with_the_jobs_and_wait_for_room(batch: Account) -> None:
+    batch.make_job("one")
+    specification = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="pool"))
+    timing = models.BatchJobScheduleConfiguration()
+
+    def make_schedule(schedule_id: str) -> None:
+        batch.client.create_job_schedule(
+            models.BatchJobScheduleCreateOptions(id=schedule_id, schedule=timing, job_specification=specification)
+        )
+
+    make_schedule("schedule")
+    with pytest.raises(ResourceExistsError) as caught:
+        make_schedule("other")
+    assert error_code(caught.value) == "ActiveJobAndScheduleQuotaReached"
+    assert batch.client.get_job_schedule("schedule").execution_info.recent_job is None
+    batch.send("POST", "/jobs/one/terminate")
+    batch.wait_until(lambda: batch.client.get_job_schedule("schedule").execution_info.recent_job is not None)
+
+
 def test_a_job_beyond_the_quota_is_refused_until_another_is_completed(batch: Account) -> None:
     for name in ("one", "two"):
         batch.make_job(name)

@@ -43,6 +43,10 @@ def test_every_state_can_be_reached_from_the_first(table: StateTable) -> None:
         (states.NODE, "creating starting idle deallocating deallocated starting"),
         (states.JOB, "active disabling disabled enabling active terminating completed deleting"),
         (states.JOB, "active deleting"),
+        (states.JOB_SCHEDULE, "active disabled active terminating completed deleting"),
+        (states.JOB_SCHEDULE, "active completed deleting"),
+        (states.JOB_SCHEDULE, "disabled completed deleting"),
+        (states.JOB_SCHEDULE, "disabled terminating deleting"),
         (states.TASK, "active preparing running active running completed active completed"),
         (states.SUBTASK, "preparing running completed"),
         (states.NODE_COMMAND, "running completed running completed"),
@@ -67,6 +71,9 @@ def test_a_usual_life_is_legal(table: StateTable, life: str) -> None:
         (states.JOB, "completed", "active"),
         (states.JOB, "active", "completed"),
         (states.JOB, "terminating", "active"),
+        (states.JOB_SCHEDULE, "completed", "active"),
+        (states.JOB_SCHEDULE, "terminating", "disabled"),
+        (states.JOB_SCHEDULE, "deleting", "completed"),
         (states.TASK, "completed", "running"),
         (states.TASK, "running", "preparing"),
         (states.TASK, "running", "running"),
@@ -103,6 +110,7 @@ def test_every_refusal_is_a_conflict_of_the_error_table_on_a_known_state() -> No
         "allocation": states.ALLOCATION,
         "node": states.NODE,
         "job": states.JOB,
+        "jobschedule": states.JOB_SCHEDULE,
         "task": states.TASK,
     }
     for (kind, _operation), refusals in states.REFUSALS.items():
@@ -133,6 +141,25 @@ def test_every_refusal_is_a_conflict_of_the_error_table_on_a_known_state() -> No
         ("job", "terminate", "disabled", None),
         ("job", "delete", "completed", None),
         ("job", "delete", "deleting", "JobBeingDeleted"),
+        ("jobschedule", "update", "active", None),
+        ("jobschedule", "update", "disabled", None),
+        *(
+            ("jobschedule", operation, state, code)
+            for operation in ("update", "disable", "enable", "terminate")
+            for state, code in [
+                ("terminating", "JobScheduleBeingTerminated"),
+                ("completed", "JobScheduleCompleted"),
+                ("deleting", "JobScheduleBeingDeleted"),
+            ]
+        ),
+        ("jobschedule", "disable", "active", None),
+        ("jobschedule", "disable", "disabled", "JobScheduleDisabled"),
+        ("jobschedule", "enable", "disabled", None),
+        ("jobschedule", "enable", "active", "OperationInvalidForCurrentState"),
+        ("jobschedule", "terminate", "disabled", None),
+        ("jobschedule", "delete", "terminating", None),
+        ("jobschedule", "delete", "completed", None),
+        ("jobschedule", "delete", "deleting", "JobScheduleBeingDeleted"),
         ("task", "terminate", "completed", "TaskCompleted"),
         ("task", "terminate", "active", None),
         ("task", "reactivate", "running", "TaskNotCompleted"),

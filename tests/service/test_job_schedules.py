@@ -1,0 +1,472 @@
+"""Job schedules: their jobs at the right time, their states, and what becomes of the jobs."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.batch import models
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+
+from tests.service.account import IMAGE, Account, error_code, error_values
+
+MINUTE = timedelta(minutes=1)
+SPECIFICATION = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="pool"))
+
+
+def make_schedule(batch: Account, schedule_id: str = "schedule", **options: Any) -> None:
+    """Creates a job schedule; what it is not told of its timing makes one job at once."""
+    timing = {name: options.pop(name) for name in list(options) if name.startswith(("do_", "start_", "recurrence_"))}
+    options["schedule"] = models.BatchJobScheduleConfiguration(**timing)
+    options.setdefault("job_specification", SPECIFICATION)
+    batch.client.create_job_schedule(models.BatchJobScheduleCreateOptions(id=schedule_id, **options))
+
+
+def await_schedule(batch: Account, state: str, schedule_id: str = "schedule") -> models.BatchJobSchedule:
+    """Waits until a job schedule is in a state."""
+    batch.wait_until(lambda: batch.client.get_job_schedule(schedule_id).state == state)
+    return batch.client.get_job_schedule(schedule_id)
+
+
+def await_recent_job(batch: Account, job_id: str = "schedule:job-1", schedule_id: str = "schedule") -> None:
+    """Waits until a job schedule has made that job."""
+
+    def made() -> bool:
+        recent = batch.client.get_job_schedule(schedule_id).execution_info.recent_job
+        return recent is not None and recent.id == job_id
+
+    batch.wait_until(made)
+
+
+def terminate(batch: Account, job_id: str) -> None:
+    batch.send("POST", f"/jobs/{job_id}/terminate")
+    batch.await_job(job_id)
+
+
+def test_a_schedule_without_times_makes_one_job_at_once_and_is_complete_with_it(batch: Account) -> None:
+    make_schedule(batch, display_name="nightly", metadata=[models.BatchMetadataItem(name="a", value="1")])
+    await_recent_job(batch)
+    schedule = batch.client.get_job_schedule("schedule")
+    assert (schedule.state, schedule.display_name, schedule.previous_state) == ("active", "nightly", None)
+    assert [item.name for item in schedule.metadata or []] == ["a"]
+    assert schedule.execution_info.next_run_time is None
+    assert schedule.execution_info.recent_job is not None
+    assert (schedule.execution_info.recent_job.url or "").endswith("/jobs/schedule:job-1")
+    assert schedule.job_specification.all_tasks_complete_mode == "noaction"
+    terminate(batch, "schedule:job-1")
+    schedule = await_schedule(batch, "completed")
+    assert schedule.previous_state == "active"
+    assert schedule.execution_info.end_time is not None
+    assert len(list(batch.client.list_jobs_from_schedule("schedule"))) == 1
+
+
+def test_a_job_of_a_schedule_is_as_the_specification_says(batch: Account) -> None:
+    specification = models.BatchJobSpecification(
+        pool_info=models.BatchPoolInfo(pool_id="pool"),
+        display_name="made by a schedule",
+        priority=7,
+        max_parallel_tasks=3,
+        constraints=models.BatchJobConstraints(max_wall_clock_time=timedelta(hours=1), max_task_retry_count=2),
+        common_environment_settings=[models.EnvironmentSetting(name="A", value="1")],
+        metadata=[models.BatchMetadataItem(name="b", value="2")],
+    )
+    make_schedule(batch, job_specification=specification)
+    await_recent_job(batch)
+    job = batch.client.get_job("schedule:job-1")
+    assert (job.display_name, job.priority, job.max_parallel_tasks) == ("made by a schedule", 7, 3)
+    assert job.constraints is not None
+    assert job.constraints.max_task_retry_count == 2
+    assert [item.value for item in job.metadata or []] == ["2"]
+    batch.make_pool()
+    batch.add_task("echo $A", job_id="schedule:job-1")
+    batch.await_task(job_id="schedule:job-1")
+    assert batch.stdout(job_id="schedule:job-1") == "1\n"
+
+
+def test_tasks_of_a_schedule_have_their_directories_below_that_of_the_schedule(batch: Account) -> None:
+    make_schedule(batch)
+    await_recent_job(batch)
+    batch.make_pool()
+    batch.add_task("pwd; echo $AZ_BATCH_JOB_ID", job_id="schedule:job-1")
+    task = batch.await_task(job_id="schedule:job-1")
+    directory, job_id = batch.stdout(job_id="schedule:job-1").splitlines()
+    assert directory.endswith("/workitems/schedule/job-1/task/wd")
+    assert job_id == "schedule:job-1"
+    assert task.node_info is not None
+    assert task.node_info.task_root_directory == "workitems/schedule/job-1/task"
+    node_id = task.node_info.node_id or ""
+    batch.client.begin_delete_job_schedule("schedule", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+    names = [file.name or "" for file in batch.client.list_node_files("pool", node_id, recursive=True)]
+    assert not any(name.startswith("workitems/schedule") for name in names)
+
+
+def test_the_first_job_waits_for_the_time_it_may_not_run_until(batch: Account) -> None:
+    begin = datetime.now(UTC) + timedelta(seconds=2)
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    schedule = batch.client.get_job_schedule("schedule")
+    assert schedule.execution_info.recent_job is None
+    assert schedule.execution_info.next_run_time == begin
+    await_recent_job(batch)
+    job = batch.client.get_job("schedule:job-1")
+    assert begin <= job.creation_time < begin + timedelta(seconds=10)
+    assert batch.client.get_job_schedule("schedule").execution_info.next_run_time == begin + MINUTE
+
+
+def test_a_recurring_schedule_makes_the_next_job_only_when_the_former_has_ended(batch: Account) -> None:
+    # The second occurrence is two seconds away.
+    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=2)
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    batch.wait_until(lambda: datetime.now(UTC) > begin + MINUTE + timedelta(seconds=0.3))
+    assert [job.id for job in batch.client.list_jobs_from_schedule("schedule")] == ["schedule:job-1"]
+    assert batch.client.get_job_schedule("schedule").execution_info.next_run_time == begin + MINUTE
+    terminate(batch, "schedule:job-1")
+    await_recent_job(batch, "schedule:job-2")
+    states = {job.id: job.state for job in batch.client.list_jobs_from_schedule("schedule")}
+    assert states == {"schedule:job-1": "completed", "schedule:job-2": "active"}
+    assert batch.client.get_job_schedule("schedule").state == "active"
+
+
+def test_a_schedule_whose_last_moment_is_past_is_complete_without_a_job(batch: Account) -> None:
+    make_schedule(batch, do_not_run_after=datetime.now(UTC) - MINUTE, recurrence_interval=MINUTE)
+    schedule = await_schedule(batch, "completed")
+    assert schedule.execution_info.recent_job is None
+
+
+def test_a_schedule_is_complete_when_its_last_moment_is_past(batch: Account) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=2)
+    make_schedule(batch, do_not_run_after=end, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    terminate(batch, "schedule:job-1")
+    assert batch.client.get_job_schedule("schedule").execution_info.next_run_time is None
+    schedule = await_schedule(batch, "completed")
+    assert schedule.execution_info.end_time is not None
+    assert schedule.execution_info.end_time >= end
+
+
+def test_a_disabled_schedule_makes_no_job_and_lets_the_active_one_go_on(batch: Account) -> None:
+    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    batch.client.disable_job_schedule("schedule")
+    assert batch.client.get_job("schedule:job-1").state == "active"
+    terminate(batch, "schedule:job-1")
+    batch.wait_until(lambda: datetime.now(UTC) > begin + MINUTE + timedelta(seconds=0.3))
+    schedule = batch.client.get_job_schedule("schedule")
+    assert (schedule.state, schedule.previous_state) == ("disabled", "active")
+    assert schedule.execution_info.recent_job is not None
+    assert schedule.execution_info.recent_job.id == "schedule:job-1"
+    batch.client.enable_job_schedule("schedule")
+    assert batch.client.get_job_schedule("schedule").state == "active"
+    await_recent_job(batch, "schedule:job-2")
+
+
+def test_a_terminated_schedule_ends_its_active_job(batch: Account) -> None:
+    make_schedule(batch, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    batch.client.begin_terminate_job_schedule("schedule", polling_interval=0).result()
+    schedule = await_schedule(batch, "completed")
+    assert schedule.execution_info.end_time is not None
+    assert schedule.execution_info.next_run_time is None
+    job = batch.client.get_job("schedule:job-1")
+    assert job.state == "completed"
+    assert job.execution_info is not None
+    assert job.execution_info.termination_reason == "TerminateJobSchedule"
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "state", "code"),
+    [
+        ("POST", "/terminate", "terminating", "JobScheduleBeingTerminated"),
+        ("DELETE", "", "deleting", "JobScheduleBeingDeleted"),
+    ],
+)
+def test_a_schedule_on_its_way_out_says_so_until_its_job_has_ended(
+    batch: Account, verb: str, path: str, state: str, code: str
+) -> None:
+    make_schedule(batch)
+    await_recent_job(batch)
+    batch.make_pool()
+    batch.add_task("trap : TERM; while true; do sleep 0.1; done", job_id="schedule:job-1")
+    batch.await_task(job_id="schedule:job-1", state="running")
+    assert batch.send(verb, f"/jobschedules/schedule{path}").status_code == 202
+    refused(batch, {"patch": code})
+    assert batch.client.get_job_schedule("schedule").state == state
+
+
+@pytest.mark.parametrize(("verb", "path"), [("POST", "/terminate"), ("DELETE", "")])
+def test_a_schedule_can_be_made_not_to_wait_for_its_nodes(batch: Account, verb: str, path: str) -> None:
+    make_schedule(batch)
+    await_recent_job(batch)
+    batch.make_pool()
+    batch.add_task("trap : TERM; while true; do sleep 0.1; done", job_id="schedule:job-1")
+    batch.await_task(job_id="schedule:job-1", state="running")
+    assert batch.send(verb, f"/jobschedules/schedule{path}?force=maybe").status_code == 400
+    assert batch.send(verb, f"/jobschedules/schedule{path}?force=true").status_code == 202
+    if verb == "POST":
+        await_schedule(batch, "completed")
+        assert batch.client.get_job("schedule:job-1").state == "completed"
+    else:
+        batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+
+
+OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "patch": ("PATCH", "", {"json": {"metadata": []}}),
+    "put": ("PUT", "", {"json": {"jobSpecification": {"poolInfo": {"poolId": "pool"}}}}),
+    "disable": ("POST", "/disable", {}),
+    "enable": ("POST", "/enable", {}),
+    "terminate": ("POST", "/terminate", {}),
+    "delete": ("DELETE", "", {}),
+}
+
+
+def refused(batch: Account, codes: dict[str, str]) -> None:
+    """Checks that operations are refused with these codes."""
+    for operation, code in codes.items():
+        verb, path, options = OPERATIONS[operation]
+        answer = batch.send(verb, f"/jobschedules/schedule{path}", **options)
+        assert (operation, answer.status_code, answer.json()["code"]) == (operation, 409, code)
+
+
+def test_each_state_refuses_what_is_illegal_in_it(batch: Account) -> None:
+    make_schedule(batch, do_not_run_until=datetime.now(UTC) + timedelta(days=1))
+    refused(batch, {"enable": "OperationInvalidForCurrentState"})
+    batch.client.disable_job_schedule("schedule")
+    refused(batch, {"disable": "JobScheduleDisabled"})
+    assert batch.send("PATCH", "/jobschedules/schedule", json={"metadata": []}).status_code == 200
+    assert batch.send("POST", "/jobschedules/schedule/terminate").status_code == 202
+    await_schedule(batch, "completed")
+    refused(batch, {name: "JobScheduleCompleted" for name in OPERATIONS if name != "delete"})
+    assert batch.send("DELETE", "/jobschedules/schedule").status_code == 202
+    batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+
+
+def test_a_deleted_schedule_takes_all_its_jobs_along(batch: Account) -> None:
+    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    terminate(batch, "schedule:job-1")
+    await_recent_job(batch, "schedule:job-2")
+    batch.client.begin_delete_job_schedule("schedule", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+    assert list(batch.client.list_jobs()) == []
+    make_schedule(batch)
+    await_recent_job(batch)
+
+
+def test_an_update_affects_later_jobs_only(batch: Account) -> None:
+    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    await_recent_job(batch)
+    specification = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="second"), priority=5)
+    options = models.BatchJobScheduleUpdateOptions(job_specification=specification)
+    batch.client.update_job_schedule("schedule", options)
+    assert batch.client.get_job("schedule:job-1").priority == 0
+    terminate(batch, "schedule:job-1")
+    await_recent_job(batch, "schedule:job-2")
+    job = batch.client.get_job("schedule:job-2")
+    assert job.pool_info is not None
+    assert (job.priority, job.pool_info.pool_id) == (5, "second")
+
+
+def test_a_patch_changes_what_it_names_and_a_replacement_removes_what_it_leaves_out(batch: Account) -> None:
+    later = datetime(2099, 1, 1, tzinfo=UTC)
+    make_schedule(
+        batch,
+        display_name="kept",
+        do_not_run_until=later,
+        start_window=timedelta(minutes=5),
+        metadata=[models.BatchMetadataItem(name="a", value="1")],
+    )
+    timing = models.BatchJobScheduleConfiguration(do_not_run_until=later + MINUTE)
+    batch.client.update_job_schedule("schedule", models.BatchJobScheduleUpdateOptions(schedule=timing))
+    schedule = batch.client.get_job_schedule("schedule")
+    assert schedule.schedule is not None
+    assert (schedule.schedule.do_not_run_until, schedule.schedule.start_window) == (later + MINUTE, None)
+    assert [item.name for item in schedule.metadata or []] == ["a"]
+    batch.client.replace_job_schedule("schedule", schedule)
+    assert batch.client.get_job_schedule("schedule").schedule == schedule.schedule
+    batch.client.replace_job_schedule("schedule", models.BatchJobSchedule(job_specification=SPECIFICATION))
+    schedule = batch.client.get_job_schedule("schedule")
+    assert (schedule.schedule, schedule.metadata, schedule.display_name) == (None, None, "kept")
+    # Nothing holds the first job up any more.
+    await_recent_job(batch)
+
+
+def test_conditions_guard_every_change_of_a_schedule(batch: Account) -> None:
+    make_schedule(batch, do_not_run_until=datetime.now(UTC) + timedelta(days=1))
+    etag = batch.client.get_job_schedule("schedule").etag
+    batch.client.disable_job_schedule("schedule", etag=etag, match_condition=MatchConditions.IfNotModified)
+    stale: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    changes: list[Callable[[], object]] = [
+        lambda: batch.client.enable_job_schedule("schedule", **stale),
+        lambda: batch.client.update_job_schedule("schedule", models.BatchJobScheduleUpdateOptions(), **stale),
+        lambda: batch.client.replace_job_schedule(
+            "schedule", models.BatchJobSchedule(job_specification=SPECIFICATION), **stale
+        ),
+        lambda: batch.client.begin_terminate_job_schedule("schedule", **stale),
+        lambda: batch.client.begin_delete_job_schedule("schedule", **stale),
+    ]
+    for change in changes:
+        with pytest.raises(ResourceModifiedError) as caught:
+            change()
+        assert caught.value.status_code == 412
+    current = batch.client.get_job_schedule("schedule").etag
+    unchanged = batch.send("GET", "/jobschedules/schedule", headers={"If-None-Match": f'"{current}"'})
+    assert unchanged.status_code == 304
+    assert batch.client.get_job_schedule("schedule").state == "disabled"
+
+
+def test_a_schedule_is_there_or_not(batch: Account) -> None:
+    make_schedule(batch, do_not_run_until=datetime.now(UTC) + timedelta(days=1))
+    assert batch.client.job_schedule_exists("schedule")
+    assert batch.client.job_schedule_exists("SCHEDULE")
+    with pytest.raises(ResourceNotFoundError):
+        batch.client.job_schedule_exists("other")
+    with pytest.raises(ResourceNotFoundError) as caught:
+        batch.client.get_job_schedule("other")
+    assert error_code(caught.value) == "JobScheduleNotFound"
+    with pytest.raises(ResourceExistsError) as exists:
+        make_schedule(batch)
+    assert error_code(exists.value) == "JobScheduleExists"
+
+
+def test_jobs_and_schedules_do_not_share_ids(batch: Account) -> None:
+    batch.make_job("one")
+    with pytest.raises(ResourceExistsError) as caught:
+        make_schedule(batch, "One")
+    assert error_code(caught.value) == "JobWithSameIdExists"
+    make_schedule(batch, "two")
+    with pytest.raises(ResourceExistsError) as caught:
+        batch.make_job("TWO")
+    assert error_code(caught.value) == "JobScheduleWithSameIdExists"
+
+
+def test_schedules_are_listed_by_pages_with_filter_and_selection(batch: Account) -> None:
+    far = datetime(2099, 1, 1, tzinfo=UTC)
+    for number in range(3):
+        make_schedule(batch, f"s{number}", do_not_run_until=far + number * MINUTE)
+    batch.client.disable_job_schedule("s1")
+    assert [each.id for each in batch.client.list_job_schedules(max_results=1)] == ["s0", "s1", "s2"]
+
+    def listed(text: str) -> list[str]:
+        return [each.id for each in batch.client.list_job_schedules(filter=text)]
+
+    assert listed("state eq 'disabled'") == ["s1"]
+    assert listed("startswith(id, 's') and schedule/doNotRunUntil gt DateTime'2099-01-01T00:00:30Z'") == ["s1", "s2"]
+    (first, *_) = batch.client.list_job_schedules(select=["id", "executionInfo"])
+    assert first.as_dict() == {"id": "s0", "executionInfo": {"nextRunTime": "2099-01-01T00:00:00.0000000Z"}}
+    with pytest.raises(HttpResponseError) as caught:
+        listed("displayName eq 'a'")
+    assert error_code(caught.value) == "InvalidQueryParameterValue"
+
+
+def test_the_jobs_of_a_schedule_are_listed_alone(batch: Account) -> None:
+    make_schedule(batch)
+    await_recent_job(batch)
+    batch.make_job("other")
+    assert [job.id for job in batch.client.list_jobs_from_schedule("schedule")] == ["schedule:job-1"]
+    assert sorted(job.id for job in batch.client.list_jobs()) == ["other", "schedule:job-1"]
+    assert [job.id for job in batch.client.list_jobs_from_schedule("schedule", filter="state eq 'completed'")] == []
+    with pytest.raises(HttpResponseError) as caught:
+        list(batch.client.list_jobs_from_schedule("schedule", filter="id eq 'a'"))
+    assert error_code(caught.value) == "InvalidQueryParameterValue"
+    with pytest.raises(ResourceNotFoundError):
+        list(batch.client.list_jobs_from_schedule("none"))
+
+
+GOOD = {"id": "new", "schedule": {}, "jobSpecification": {"poolInfo": {"poolId": "pool"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "name"),
+    [
+        ({"schedule": {"recurrenceInterval": "PT59S"}}, "InvalidPropertyValue", "schedule.recurrenceInterval"),
+        ({"schedule": {"startWindow": "PT59S"}}, "InvalidPropertyValue", "schedule.startWindow"),
+        ({"schedule": {"startWindow": "soon"}}, "InvalidPropertyValue", "schedule.startWindow"),
+        ({"schedule": {"doNotRunUntil": "tomorrow"}}, "InvalidPropertyValue", "schedule.doNotRunUntil"),
+        ({"schedule": {"doNotRunAfter": 5}}, "InvalidPropertyValue", "schedule.doNotRunAfter"),
+        (
+            {"schedule": {"doNotRunUntil": "2099-01-01T00:00:00Z", "doNotRunAfter": "2098-01-01T00:00:00Z"}},
+            "InvalidPropertyValue",
+            "schedule.doNotRunAfter",
+        ),
+        ({"schedule": {"every": "day"}}, "UnsupportedProperty", "schedule.every"),
+        ({"schedule": "daily"}, "InvalidPropertyValue", "schedule"),
+        ({"schedule": None}, "MissingRequiredProperty", "schedule"),
+        ({"jobSpecification": []}, "InvalidPropertyValue", "jobSpecification"),
+        ({"jobSpecification": {}}, "MissingRequiredProperty", "jobSpecification.poolInfo"),
+        (
+            {"jobSpecification": {"id": "x", "poolInfo": {"poolId": "pool"}}},
+            "UnsupportedProperty",
+            "jobSpecification.id",
+        ),
+        (
+            {"jobSpecification": {"priority": 1001, "poolInfo": {"poolId": "pool"}}},
+            "InvalidPropertyValue",
+            "jobSpecification.priority",
+        ),
+        ({"id": "no:colon"}, "InvalidPropertyValue", "id"),
+        ({"state": "active"}, "UnsupportedProperty", "state"),
+        ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata.0.value"),
+    ],
+)
+def test_a_schedule_that_can_not_be_is_refused_by_the_property(
+    batch: Account, body: dict[str, object], code: str, name: str
+) -> None:
+    answer = batch.send("POST", "/jobschedules", json={**GOOD, **body})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert {"key": "PropertyName", "value": name} in answer.json()["values"]
+    if "id" in body or "state" in body or body == {"schedule": None}:
+        return
+    make_schedule(batch, do_not_run_until=datetime(2099, 1, 1, tzinfo=UTC))
+    answer = batch.send("PATCH", "/jobschedules/schedule", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_what_a_schedule_needs_is_missed(batch: Account) -> None:
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.create_job_schedule({"id": "s", "schedule": {}})  # type: ignore[arg-type]
+    assert error_values(caught.value)["PropertyName"] == "jobSpecification"
+    answer = batch.send("PUT", "/jobschedules/none", json={})
+    assert (answer.status_code, answer.json()["code"]) == (404, "JobScheduleNotFound")
+
+
+def auto_pool(**options: Any) -> models.BatchJobSpecification:
+    """A specification whose jobs share a pool of their schedule, which has no nodes."""
+    pool = models.BatchPoolSpecification(vm_size="standard_d2s_v3", virtual_machine_configuration=IMAGE)
+    automatic = models.BatchAutoPoolSpecification(pool_lifetime_option="jobschedule", pool=pool, **options)
+    return models.BatchJobSpecification(pool_info=models.BatchPoolInfo(auto_pool_specification=automatic))
+
+
+def pool_of(batch: Account, job_id: str) -> str:
+    info = batch.client.get_job(job_id).execution_info
+    assert info is not None
+    return info.pool_id or ""
+
+
+def test_the_jobs_of_a_schedule_share_its_pool_which_ends_with_it(batch: Account) -> None:
+    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
+    specification = auto_pool(auto_pool_id_prefix="mine")
+    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE, job_specification=specification)
+    await_recent_job(batch)
+    pool_id = pool_of(batch, "schedule:job-1")
+    assert pool_id.startswith("mine_")
+    terminate(batch, "schedule:job-1")
+    await_recent_job(batch, "schedule:job-2")
+    assert pool_of(batch, "schedule:job-2") == pool_id
+    assert [pool.id for pool in batch.client.list_pools()] == [pool_id]
+    batch.client.begin_terminate_job_schedule("schedule", polling_interval=0).result()
+    await_schedule(batch, "completed")
+    batch.await_gone(lambda: batch.client.get_pool(pool_id))
+
+
+def test_a_pool_that_is_kept_alive_outlives_its_schedule(batch: Account) -> None:
+    make_schedule(batch, job_specification=auto_pool(keep_alive=True))
+    await_recent_job(batch)
+    pool_id = pool_of(batch, "schedule:job-1")
+    batch.client.begin_delete_job_schedule("schedule", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+    assert batch.client.get_pool(pool_id).state == "active"
