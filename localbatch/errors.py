@@ -13,6 +13,7 @@ from datetime import datetime
 from localbatch.wire import JsonObject, format_time
 
 _ENTITIES = "Microsoft.Azure.Batch.Protocol.Entities.Container"
+_LONGEST_VALUE = 1024
 _READ_CONDITION = "The condition specified in the conditional header(s) was not met for a read operation."
 
 _BY_STATUS: dict[int, dict[str, str]] = {
@@ -234,8 +235,36 @@ def invalid_property(name: str, value: object, reason: str) -> ServiceError:
     """
     return ServiceError(
         "InvalidPropertyValue",
-        values=(("PropertyName", name), ("PropertyValue", str(value)), ("Reason", reason)),
+        values=(("PropertyName", name), ("PropertyValue", _short(value)), ("Reason", reason)),
     )
+
+
+def unreadable_property(name: str, reason: str) -> ServiceError:
+    """Makes the refusal of a body with a property that does not exist, or whose value is of another JSON type.
+
+    Azure answers so, too, and names the property only in the reason. Source: "Software entitlement service REST API" of
+    Azure Batch, and issue 12147 of azure-powershell.
+
+    Args:
+        name: path of the property.
+        reason: a sentence saying what is wrong with it.
+    """
+    return ServiceError("InvalidRequestBody", values=(("PropertyName", name), ("Reason", reason)))
+
+
+def unknown_property(name: str) -> ServiceError:
+    """Makes the refusal of a property that the operation does not have.
+
+    Args:
+        name: path of the property.
+    """
+    reason = f"The property '{name}' does not exist. Make sure to only use property names that are defined by the type."
+    return unreadable_property(name, reason)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def invalid_query_parameter(name: str, value: object, reason: str) -> ServiceError:
@@ -248,7 +277,7 @@ def invalid_query_parameter(name: str, value: object, reason: str) -> ServiceErr
     """
     return ServiceError(
         "InvalidQueryParameterValue",
-        values=(("QueryParameterName", name), ("QueryParameterValue", str(value)), ("Reason", reason)),
+        values=(("QueryParameterName", name), ("QueryParameterValue", _short(value)), ("Reason", reason)),
     )
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from localbatch.errors import ServiceError, invalid_property
+from localbatch.errors import ServiceError, invalid_property, unknown_property, unreadable_property
 from localbatch.whole_numbers import spells_number
-from localbatch.wire import JsonObject, JsonValue, format_time, parse_duration, parse_time
+from localbatch.wire import JsonObject, JsonValue, format_duration, format_time, parse_duration, parse_time
 
 TASK = "BatchTaskCreateOptions"
 # Its tasks are read one by one, by who adds them: one that can't be read does not hold up the others.
@@ -85,11 +85,11 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
         older: whether the request is of a version before 2025-06-01.
 
     Returns:
-        The body with words (such as ``Spread``), numbers and times as the service writes them.
+        The body with words (such as ``Spread``), times and durations as the service writes them.
 
     Raises:
-        ServiceError: ``UnsupportedProperty``, ``MissingRequiredProperty`` or ``InvalidPropertyValue``, naming the
-            property by its path.
+        ServiceError: ``InvalidRequestBody``, ``MissingRequiredProperty``, or ``InvalidPropertyValue`` for a word
+            that is none of those there are; each names the property by its path.
     """
     if model == _TASK_GROUP:
         return document
@@ -110,8 +110,7 @@ class _Reader:
             elif self.older and name in _OLDER_NAMES.get(model, ()):
                 read[name] = value
             else:
-                reason = "There is no such property that could be set."
-                raise ServiceError("UnsupportedProperty", values=(("PropertyName", within + name), ("Reason", reason)))
+                raise unknown_property(within + name)
         for name, kind in kinds.items():
             if kind.endswith("!") and name not in document:
                 raise ServiceError("MissingRequiredProperty", values=(("PropertyName", within + name),))
@@ -120,11 +119,11 @@ class _Reader:
     def _value(self, value: JsonValue, kind: str, place: str) -> JsonValue:
         if kind.startswith("["):
             if not isinstance(value, list):
-                raise invalid_property(place, value, "It must be an array.")
+                raise unreadable_property(place, "It must be an array.")
             return [self._value(each, kind[1:-1], f"{place}.{number}") for number, each in enumerate(value)]
         if kind in _shapes().models:
             if not isinstance(value, dict):
-                raise invalid_property(place, value, "It must be an object.")
+                raise unreadable_property(place, "It must be an object.")
             return self.read(value, kind, f"{place}.")
         if kind in _shapes().enums:
             return _word(value, _shapes().enums[kind], place)
@@ -139,33 +138,44 @@ def _word(value: JsonValue, words: list[str], place: str) -> str:
 
 
 def _plain(value: JsonValue, kind: str, place: str) -> JsonValue:
-    fits, wanted = _PLAIN[kind]
-    if kind == "integer" and spells_number(value):
+    read, wanted = _PLAIN[kind]
+    try:
+        return read(value)
+    except ValueError as error:
+        raise unreadable_property(place, f"It must be {wanted}.") from error
+
+
+def _only(kind: type) -> Callable[[JsonValue], JsonValue]:
+    def read(value: JsonValue) -> JsonValue:
+        if type(value) is not kind:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _whole(value: JsonValue) -> JsonValue:
+    if spells_number(value):
         value = int(str(value))
-    if not fits(value):
-        raise invalid_property(place, value, f"It must be {wanted}.")
-    if kind == "time":
-        return format_time(parse_time(str(value)))
+    if type(value) is not int or not _SMALLEST <= value <= _LARGEST:
+        raise ValueError
     return value
 
 
-def _is_whole(value: JsonValue) -> bool:
-    return type(value) is int and _SMALLEST <= value <= _LARGEST
+def _time(value: JsonValue) -> JsonValue:
+    return format_time(parse_time(str(value)))
 
 
-def _reads(parse: Callable[[str], object], value: JsonValue) -> bool:
-    try:
-        return isinstance(value, str) and parse(value) is not None
-    except ValueError:
-        return False
+def _duration(value: JsonValue) -> JsonValue:
+    return format_duration(parse_duration(value))
 
 
-_PLAIN: dict[str, tuple[Callable[[JsonValue], bool], str]] = {
-    "string": (lambda value: isinstance(value, str), "a text"),
-    "boolean": (lambda value: isinstance(value, bool), "true or false"),
-    "integer": (_is_whole, "a whole number of 32 bits"),
-    "object": (lambda value: isinstance(value, dict), "an object"),
-    "time": (lambda value: _reads(parse_time, value), "a date and time such as 2030-01-31T08:00:00Z"),
-    "duration": (lambda value: _reads(parse_duration, value), "an ISO 8601 duration such as PT15M"),
+_PLAIN: dict[str, tuple[Callable[[JsonValue], JsonValue], str]] = {
+    "string": (_only(str), "a text"),
+    "boolean": (_only(bool), "true or false"),
+    "integer": (_whole, "a whole number of 32 bits"),
+    "object": (_only(dict), "an object"),
+    "time": (_time, "a date and time such as 2030-01-31T08:00:00Z"),
+    "duration": (_duration, "an ISO 8601 duration such as PT15M"),
 }
-"""Kind of a property -> whether a value is of that kind, and what it must be."""
+"""Kind of a property -> what reads its values or raises ValueError, and what they must be."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from localbatch.action_models import NodeRemoval, PoolResize
 from localbatch.body import Body
 from localbatch.checks import check_choice, check_id, check_user_identity
-from localbatch.errors import ServiceError, invalid_property
+from localbatch.errors import ServiceError, invalid_property, unknown_property, unreadable_property
 from localbatch.images import supported_images
 from localbatch.models import (
     Command,
@@ -44,7 +44,6 @@ _LONGEST_NAME = 1024
 _MOST_REMOVED_NODES = 100
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
-_WHOLE = {"int_type": "a whole number", "int_parsing": "a whole number", "bool_type": "true or false"}
 
 
 def parse_json(raw: bytes) -> JsonObject:
@@ -90,8 +89,8 @@ def read(model: type[Model], document: JsonObject) -> Model:
     """Checks a body against its model. Texts that spell whole numbers are taken for them, also in the body itself.
 
     Raises:
-        ServiceError: ``UnsupportedProperty`` for a name the operation does not have, ``MissingRequiredProperty``, or
-            ``InvalidPropertyValue`` naming the property and the reason.
+        ServiceError: ``InvalidRequestBody`` for a name the operation does not have or a value of another type,
+            ``MissingRequiredProperty``, or ``InvalidPropertyValue`` naming the property and the reason.
     """
     refuse_unknown(model, document)
     try:
@@ -103,28 +102,23 @@ def read(model: type[Model], document: JsonObject) -> Model:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         raise ServiceError("MissingRequiredProperty", values=(("PropertyName", name),))
-    raise invalid_property(
-        name,
-        first["input"],
-        f"It must be {_WHOLE[first['type']]}."
-        if first["type"] in _WHOLE
-        else f"{first['msg'].removeprefix('Value error, ')}.",
-    )
+    if first["type"] == "value_error":
+        raise invalid_property(name, first["input"], f"{first['msg'].removeprefix('Value error, ')}.")
+    raise unreadable_property(name, f"{first['msg']}.")
 
 
 def refuse_unknown(model: type[Body], document: JsonObject) -> None:
     """Refuses properties that an operation does not have, among them those which only the service sets.
 
     Raises:
-        ServiceError: ``UnsupportedProperty`` naming the first one found.
+        ServiceError: ``InvalidRequestBody`` naming the first one found.
     """
     if model.others is None:
         return
     known = {*model.others, *(field.alias for field in model.model_fields.values())}
     for name in document:
         if name not in known:
-            reason = "The operation has no such property that could be set."
-            raise ServiceError("UnsupportedProperty", values=(("PropertyName", name), ("Reason", reason)))
+            raise unknown_property(name)
 
 
 def write(model: Body) -> JsonObject:

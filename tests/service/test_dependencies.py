@@ -173,7 +173,7 @@ def test_dependencies_need_a_job_that_has_them(batch: Account) -> None:
         (after(ranges=tuple((n, n) for n in range(10_000, 16_000))), "TaskDependencyRangesTooLong", None),
         (after("a b"), "InvalidPropertyValue", "dependsOn.taskIds.0"),
         (after(ranges=((1, 2), (3, 2))), "InvalidPropertyValue", "dependsOn.taskIdRanges.1"),
-        (after(ranges=((1, 2**31),)), "InvalidPropertyValue", "dependsOn.taskIdRanges.0.end"),
+        (after(ranges=((1, 2**31),)), "InvalidRequestBody", "dependsOn.taskIdRanges.0.end"),
     ],
 )
 def test_dependencies_that_cannot_be_are_refused(

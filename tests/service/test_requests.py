@@ -121,13 +121,19 @@ def test_a_missing_property_is_named(batch: Account) -> None:
 
 def test_a_property_of_the_wrong_kind_is_named(batch: Account) -> None:
     body = {"id": "job", "poolInfo": {"poolId": "pool"}, "priority": "high"}
+    values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidRequestBody")
+    assert values["PropertyName"] == "priority"
+
+
+def test_a_value_out_of_range_is_named(batch: Account) -> None:
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "priority": 1001}
     values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidPropertyValue")
-    assert (values["PropertyName"], values["PropertyValue"]) == ("priority", "high")
+    assert (values["PropertyName"], values["PropertyValue"]) == ("priority", "1001")
 
 
 def test_a_malformed_duration_is_named(batch: Account) -> None:
     body = {"id": "job", "poolInfo": {"poolId": "pool"}, "constraints": {"maxWallClockTime": "soon"}}
-    values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidPropertyValue")
+    values = refused(batch.send("POST", "/jobs", json=body), 400, "InvalidRequestBody")
     assert values["PropertyName"] == "constraints.maxWallClockTime"
 
 
@@ -148,24 +154,33 @@ def test_a_property_that_does_not_exist_is_refused_at_any_depth(
     batch: Account, nested: dict[str, object], name: str
 ) -> None:
     body = {"id": "job", "poolInfo": {"poolId": "pool"}, **nested}
-    assert refused(batch.send("POST", "/jobs", json=body), 400, "UnsupportedProperty")["PropertyName"] == name
+    assert refused(batch.send("POST", "/jobs", json=body), 400, "InvalidRequestBody")["PropertyName"] == name
 
 
 @pytest.mark.parametrize(
-    ("network", "name"),
+    ("network", "code", "name"),
     [
-        ({"subnetId": 7}, "networkConfiguration.subnetId"),
-        ({"dynamicVNetAssignmentScope": "everything"}, "networkConfiguration.dynamicVNetAssignmentScope"),
+        ({"subnetId": 7}, "InvalidRequestBody", "networkConfiguration.subnetId"),
+        (
+            {"dynamicVNetAssignmentScope": "everything"},
+            *("InvalidPropertyValue", "networkConfiguration.dynamicVNetAssignmentScope"),
+        ),
         (
             {"endpointConfiguration": {"inboundNATPools": {}}},
-            "networkConfiguration.endpointConfiguration.inboundNATPools",
+            *("InvalidRequestBody", "networkConfiguration.endpointConfiguration.inboundNATPools"),
         ),
-        ({"publicIPAddressConfiguration": []}, "networkConfiguration.publicIPAddressConfiguration"),
+        (
+            {"publicIPAddressConfiguration": []},
+            "InvalidRequestBody",
+            "networkConfiguration.publicIPAddressConfiguration",
+        ),
     ],
 )
-def test_what_is_only_echoed_has_the_right_form_too(batch: Account, network: dict[str, object], name: str) -> None:
+def test_what_is_only_echoed_has_the_right_form_too(
+    batch: Account, network: dict[str, object], code: str, name: str
+) -> None:
     body = {**POOL, "networkConfiguration": network}
-    assert refused(batch.send("POST", "/pools", json=body), 400, "InvalidPropertyValue")["PropertyName"] == name
+    assert refused(batch.send("POST", "/pools", json=body), 400, code)["PropertyName"] == name
 
 
 def test_words_come_back_as_the_service_writes_them(batch: Account) -> None:
@@ -216,7 +231,7 @@ def test_a_property_the_operation_does_not_have_is_refused_by_name(
     make_all(batch)
     before = batch.send("GET", shown).json()
     for name in names.split():
-        values = refused(batch.send(method, path, json={**body, name: "deleting"}), 400, "UnsupportedProperty")
+        values = refused(batch.send(method, path, json={**body, name: "deleting"}), 400, "InvalidRequestBody")
         assert values["PropertyName"] == name
     after = batch.send("GET", shown).json()
     assert {name: after[name] for name in ("id", "url")} == {name: before[name] for name in ("id", "url")}
@@ -237,7 +252,7 @@ def test_names_of_older_versions_are_taken_and_shown_in_these(batch: Account) ->
 
 @pytest.mark.parametrize("name", OLDER)
 def test_names_of_older_versions_are_refused_in_the_newest(batch: Account, name: str) -> None:
-    values = refused(batch.send("POST", "/pools", json={**POOL, name: OLDER[name]}), 400, "UnsupportedProperty")
+    values = refused(batch.send("POST", "/pools", json={**POOL, name: OLDER[name]}), 400, "InvalidRequestBody")
     assert values["PropertyName"] == name
 
 
@@ -282,7 +297,7 @@ def test_the_types_of_json_are_not_turned_into_one_another(
     batch: Account, path: str, body: dict[str, object], name: str, value: object
 ) -> None:
     make_all(batch)
-    values = refused(batch.send("POST", path, json={**body, "id": "new", name: value}), 400, "InvalidPropertyValue")
+    values = refused(batch.send("POST", path, json={**body, "id": "new", name: value}), 400, "InvalidRequestBody")
     assert values["PropertyName"] == name
 
 
@@ -295,7 +310,7 @@ def test_the_types_of_changes_are_not_turned_into_one_another_either(batch: Acco
         ("PUT", "/jobs/job", {"poolInfo": {"poolId": "z"}, "maxParallelTasks": ""}),
         ("PUT", "/jobs/job/tasks/task", {"constraints": {"maxTaskRetryCount": {}}}),
     ):
-        refused(batch.send(method, path, json=body), 400, "InvalidPropertyValue")
+        refused(batch.send(method, path, json=body), 400, "InvalidRequestBody")
 
 
 def test_whole_numbers_may_be_written_as_texts_as_azure_cli_does(batch: Account) -> None:

@@ -70,17 +70,17 @@ def test_every_operation_with_a_body_is_checked() -> None:
 @pytest.mark.parametrize(
     ("change", "code", "name"),
     [
-        ({"colour": "red"}, "UnsupportedProperty", "colour"),
+        ({"colour": "red"}, "InvalidRequestBody", "colour"),
         ({"startTask": {}}, "MissingRequiredProperty", "startTask.commandLine"),
-        ({"startTask": "true"}, "InvalidPropertyValue", "startTask"),
-        ({"metadata": {}}, "InvalidPropertyValue", "metadata"),
+        ({"startTask": "true"}, "InvalidRequestBody", "startTask"),
+        ({"metadata": {}}, "InvalidRequestBody", "metadata"),
         ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata.0.value"),
-        ({"taskSlotsPerNode": 2**31}, "InvalidPropertyValue", "taskSlotsPerNode"),
-        ({"taskSlotsPerNode": 1.0}, "InvalidPropertyValue", "taskSlotsPerNode"),
-        ({"taskSlotsPerNode": True}, "InvalidPropertyValue", "taskSlotsPerNode"),
-        ({"enableAutoScale": "true"}, "InvalidPropertyValue", "enableAutoScale"),
-        ({"resizeTimeout": "15 minutes"}, "InvalidPropertyValue", "resizeTimeout"),
-        ({"displayName": 7}, "InvalidPropertyValue", "displayName"),
+        ({"taskSlotsPerNode": 2**31}, "InvalidRequestBody", "taskSlotsPerNode"),
+        ({"taskSlotsPerNode": 1.0}, "InvalidRequestBody", "taskSlotsPerNode"),
+        ({"taskSlotsPerNode": True}, "InvalidRequestBody", "taskSlotsPerNode"),
+        ({"enableAutoScale": "true"}, "InvalidRequestBody", "enableAutoScale"),
+        ({"resizeTimeout": "15 minutes"}, "InvalidRequestBody", "resizeTimeout"),
+        ({"displayName": 7}, "InvalidRequestBody", "displayName"),
         (
             {"taskSchedulingPolicy": {"nodeFillType": "fill"}},
             *("InvalidPropertyValue", "taskSchedulingPolicy.nodeFillType"),
@@ -100,8 +100,12 @@ def test_words_and_times_are_written_as_the_service_does() -> None:
     assert user["expiryTime"] == "2030-01-31T08:00:00.0000000Z"
 
 
+def test_whole_numbers_may_be_written_as_texts() -> None:
+    assert conform(POOL | {"taskSlotsPerNode": "2"}, "BatchPoolCreateOptions")["taskSlotsPerNode"] == 2
+
+
 def test_older_versions_have_names_of_their_own() -> None:
     older: JsonObject = {"resourceTags": {"a": "b"}}
     assert conform(POOL | older, "BatchPoolCreateOptions", older=True)["resourceTags"] == {"a": "b"}
-    with pytest.raises(ServiceError, match="UnsupportedProperty"):
+    with pytest.raises(ServiceError, match="InvalidRequestBody"):
         conform(POOL | older, "BatchPoolCreateOptions")

@@ -41,7 +41,7 @@ def test_whatever_json_is_sent_is_a_body_or_refused(document: JsonObject) -> Non
             None,
             "MissingRequiredProperty",
             "InvalidPropertyValue",
-            "UnsupportedProperty",
+            "InvalidRequestBody",
         )
 
 
@@ -115,4 +115,4 @@ def test_texts_that_spell_whole_numbers_are_taken_for_them() -> None:
 @pytest.mark.parametrize("text", ["", "two", "1.5", "1e3", " 1", "+1", "٣", "9" * 5000])
 def test_other_texts_are_no_numbers(text: str) -> None:
     document: JsonObject = {"id": "t", "commandLine": "true", "requiredSlots": text}
-    assert refusal_of(read, TaskBody, document) == "InvalidPropertyValue"
+    assert refusal_of(read, TaskBody, document) == "InvalidRequestBody"
