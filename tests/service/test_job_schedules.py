@@ -385,22 +385,22 @@ GOOD = {"id": "new", "schedule": {}, "jobSpecification": {"poolInfo": {"poolId":
     [
         ({"schedule": {"recurrenceInterval": "PT59S"}}, "InvalidPropertyValue", "schedule.recurrenceInterval"),
         ({"schedule": {"startWindow": "PT59S"}}, "InvalidPropertyValue", "schedule.startWindow"),
-        ({"schedule": {"startWindow": "soon"}}, "InvalidPropertyValue", "schedule.startWindow"),
-        ({"schedule": {"doNotRunUntil": "tomorrow"}}, "InvalidPropertyValue", "schedule.doNotRunUntil"),
-        ({"schedule": {"doNotRunAfter": 5}}, "InvalidPropertyValue", "schedule.doNotRunAfter"),
+        ({"schedule": {"startWindow": "soon"}}, "InvalidRequestBody", "schedule.startWindow"),
+        ({"schedule": {"doNotRunUntil": "tomorrow"}}, "InvalidRequestBody", "schedule.doNotRunUntil"),
+        ({"schedule": {"doNotRunAfter": 5}}, "InvalidRequestBody", "schedule.doNotRunAfter"),
         (
             {"schedule": {"doNotRunUntil": "2099-01-01T00:00:00Z", "doNotRunAfter": "2098-01-01T00:00:00Z"}},
             "InvalidPropertyValue",
             "schedule.doNotRunAfter",
         ),
-        ({"schedule": {"every": "day"}}, "UnsupportedProperty", "schedule.every"),
-        ({"schedule": "daily"}, "InvalidPropertyValue", "schedule"),
+        ({"schedule": {"every": "day"}}, "InvalidRequestBody", "schedule.every"),
+        ({"schedule": "daily"}, "InvalidRequestBody", "schedule"),
         ({"schedule": None}, "MissingRequiredProperty", "schedule"),
-        ({"jobSpecification": []}, "InvalidPropertyValue", "jobSpecification"),
+        ({"jobSpecification": []}, "InvalidRequestBody", "jobSpecification"),
         ({"jobSpecification": {}}, "MissingRequiredProperty", "jobSpecification.poolInfo"),
         (
             {"jobSpecification": {"id": "x", "poolInfo": {"poolId": "pool"}}},
-            "UnsupportedProperty",
+            "InvalidRequestBody",
             "jobSpecification.id",
         ),
         (
@@ -409,7 +409,7 @@ GOOD = {"id": "new", "schedule": {}, "jobSpecification": {"poolInfo": {"poolId":
             "jobSpecification.priority",
         ),
         ({"id": "no:colon"}, "InvalidPropertyValue", "id"),
-        ({"state": "active"}, "UnsupportedProperty", "state"),
+        ({"state": "active"}, "InvalidRequestBody", "state"),
         ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata.0.value"),
     ],
 )
