@@ -27,6 +27,7 @@ Facts of the protocol, all pure:
 - errors.py          codes, statuses and texts of all errors
 - filters.py, filter_syntax.py   $filter and $select
 - states.py          states and legal moves
+- usage.py           core hours of pools
 - scheduler.py       which task goes to which node
 - recurrence.py      when job schedules make jobs
 - shapes.py, body.py, models.py, task_models.py, job_models.py, schedule_models.py, action_models.py   request bodies

@@ -300,6 +300,19 @@ class ReleaseRecord:
 
 
 @dataclass(frozen=True)
+class LifetimeRecord:
+    """How long a node that is gone was allocated; with no cores, how long a pool existed."""
+
+    seq: int
+    account: str
+    pool_id: str
+    vm_size: str
+    cores: int
+    started: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True)
 class TaskCount:
     """How many tasks of a job are in one state, and how many slots they need."""
 

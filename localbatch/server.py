@@ -24,6 +24,7 @@ from localbatch.routes.nodes import NodeRoutes
 from localbatch.routes.pools import PoolRoutes
 from localbatch.routes.schedules import JobScheduleRoutes
 from localbatch.routes.tasks import TaskRoutes
+from localbatch.routes.usage import UsageRoutes
 from localbatch.store import Store
 
 STATE_FILE = "state.db"
@@ -93,6 +94,7 @@ def create_app(settings: Settings) -> Starlette:
         TaskRoutes,
         FileRoutes,
         AccountRoutes,
+        UsageRoutes,
     )
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
     management = ManagementRoute(store.applications, storage, settings.key)

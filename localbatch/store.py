@@ -14,6 +14,7 @@ from localbatch.records import (
     FaultRecord,
     JobRecord,
     JobScheduleRecord,
+    LifetimeRecord,
     NodeRecord,
     NodeUserRecord,
     PoolRecord,
@@ -130,6 +131,7 @@ class Store:
         self.subtasks = Table(
             connection, SubtaskRecord, "subtasks", indexes={"unique_number": "(task, number)", "by_job": "(job)"}
         )
+        self.lifetimes = Table(connection, LifetimeRecord, "lifetimes", indexes={"by_end": "(account, ended)"})
         connection.executescript(_COUNTS)
         self.applications = Applications(connection)
         self.dependencies = Dependencies(connection)

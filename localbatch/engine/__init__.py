@@ -24,5 +24,6 @@ engine goes on from the records alone.
 - jobs.py         how jobs end, are disabled and deleted
 - schedules.py    job schedules make jobs, end and are deleted
 - retention.py    removes the files of tasks at the end of their retention
+- usage.py        remembers how long nodes and pools were there
 - recovery.py     goes on after a restart
 """

@@ -9,6 +9,7 @@ from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.new_nodes import add_nodes
 from localbatch.engine.nodes import NodeLife
+from localbatch.engine.usage import note_pool
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.states import ALLOCATION, move
 from localbatch.wire import JsonObject
@@ -80,7 +81,9 @@ class Allocation:
         for node in self._context.fleet.nodes(pool.seq):
             self._nodes.keep(node)
         await settle(*(self._nodes.remove(node, "requeue") for node in self._context.fleet.nodes(pool.seq)))
-        self._context.store.pools.remove(pool.seq)
+        with self._context.store.transaction():
+            note_pool(self._context, pool)
+            self._context.store.pools.remove(pool.seq)
         del self._works[pool.seq]
         with suppress(OSError):
             (self._context.nodes_root / pool.account / pool.id).rmdir()

@@ -15,6 +15,7 @@ from localbatch.engine.outcomes import runs_again, start_info
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import leave_node
 from localbatch.engine.runs import TaskRuns
+from localbatch.engine.usage import note_node
 from localbatch.models import StartTask
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.wire import JsonObject, JsonValue
@@ -192,8 +193,10 @@ class NodeLife:
 
     def forget(self, node: Node) -> None:
         """Removes a node that is gone from fleet and records."""
-        self._context.store.forget_node_users(node.record.seq)
-        self._context.store.nodes.remove(node.record.seq)
+        with self._context.store.transaction():
+            note_node(self._context, node.record)
+            self._context.store.forget_node_users(node.record.seq)
+            self._context.store.nodes.remove(node.record.seq)
         self._context.fleet.drop(node)
         self._context.quiet.discard(node)
         self._context.wake(node.record.pool)

@@ -4,7 +4,7 @@
 - call.py             one authorised request: its names, query, conditions and body
 - answers.py          responses in the forms of the service
 - paging.py           lists by pages, with $filter and $select
-- pools.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py   the operations
+- pools.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py   the operations
 - absent.py           operations that are known and not emulated
 - management.py, management_wire.py   the few calls of the management plane that publish application packages
 """

@@ -10,7 +10,6 @@ _OPERATIONS = (
     ("POST", "/pools/{pool}/enableautoscale"),
     ("POST", "/pools/{pool}/disableautoscale"),
     ("POST", "/pools/{pool}/evaluateautoscale"),
-    ("GET", "/poolusagemetrics"),
 )
 
 

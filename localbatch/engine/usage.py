@@ -1,0 +1,57 @@
+"""Remembers how long nodes and pools were there, for the usage metrics."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from localbatch.engine.context import Context
+from localbatch.records import LifetimeRecord, NodeRecord, PoolRecord
+from localbatch.table import to_sql
+from localbatch.usage import Lifetime
+from localbatch.vm_sizes import find_size
+
+_MOST_LIFETIMES = 100_000
+
+
+def note_node(context: Context, node: NodeRecord) -> None:
+    """Takes note of a node that is gone. The caller has a transaction open, or removes its record at once."""
+    pool = context.store.pools.get(node.pool)
+    if pool is not None:
+        _note(context, pool, _cores(pool), node.allocated)
+
+
+def note_pool(context: Context, pool: PoolRecord) -> None:
+    """Takes note of a pool that is gone, which counts as having existed even without nodes."""
+    _note(context, pool, 0, pool.created)
+
+
+def _note(context: Context, pool: PoolRecord, cores: int, started: datetime) -> None:
+    lifetimes = context.store.lifetimes
+    now = context.clock.now()
+    added = lifetimes.add(LifetimeRecord(0, pool.account, pool.id, _size(pool), cores, started, now))
+    lifetimes.remove_where("seq <= ?", added.seq - _MOST_LIFETIMES, limit=-1)
+
+
+def lifetimes_of(context: Context, account: str, since: datetime, now: datetime) -> Iterator[Lifetime]:
+    """Returns how long an account's nodes and pools were there: those that are gone, then those that are not.
+
+    Args:
+        context: the engine's surroundings.
+        account: the account.
+        since: only what ended later.
+        now: the time, at which those that are there are taken to end.
+    """
+    for each in context.store.lifetimes.where("account = ? AND ended > ?", account, to_sql(since)):
+        yield Lifetime(each.pool_id, each.vm_size, each.cores, each.started, each.ended)
+    for pool in context.store.pools.where("account = ?", account):
+        yield Lifetime(pool.id, _size(pool), 0, pool.created, now)
+        for node in context.fleet.nodes(pool.seq):
+            yield Lifetime(pool.id, _size(pool), _cores(pool), node.record.allocated, now)
+
+
+def _size(pool: PoolRecord) -> str:
+    return str(pool.body["vmSize"])
+
+
+def _cores(pool: PoolRecord) -> int:
+    size = find_size(_size(pool))
+    return 0 if size is None else size.cores
