@@ -3,6 +3,7 @@
 To use it:
 - __main__.py        ``python -m localbatch``: the command line
 - launcher.py        ``LocalAzure``: the same for the life of a ``with`` block; all that other packages import
+- credentials.py     ... what Azure's SDKs ask for bearer tokens
 
 The processes around the service:
 - foreground.py, ending.py             runs the service and Azurite until told to stop
@@ -23,7 +24,7 @@ The service:
 
 Facts of the protocol, all pure:
 - wire.py            times, durations, ETags
-- signature.py       SharedKey
+- signature.py, tokens.py   SharedKey and bearer tokens
 - errors.py          codes, statuses and texts of all errors
 - filters.py, filter_syntax.py   $filter and $select
 - states.py          states and legal moves

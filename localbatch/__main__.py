@@ -71,6 +71,7 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="FAMILY=CORES",
         help="cores of dedicated nodes of one VM family, such as standardDSv3Family=16; may be given several times",
     )
+    add("--tokens", action="store_true", help="accept bearer tokens on the data plane too, as LocalAzure makes them")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser
 

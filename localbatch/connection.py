@@ -7,6 +7,9 @@ from typing import Self
 MPI_FILE = "mpi"
 """File in the root directory that names the MPI of the nodes."""
 
+TOKEN_KEY_FILE = "token.key"
+"""File in the root directory that holds the key of bearer tokens, in hexadecimal digits."""
+
 _STORAGE_FIELDS = ("blob_endpoint", "storage_account", "storage_key", "storage_connection_string")
 
 

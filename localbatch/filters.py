@@ -122,6 +122,7 @@ PREPARATION_AND_RELEASE: Rules = {
 FILES: Rules = {"name": _PREFIX}
 NODE_COUNTS: Rules = {"poolId": PropertyRule(frozenset({"eq"}))}
 SUPPORTED_IMAGES: Rules = {"osType": _NAME, "verificationType": _NAME, "nodeAgentSKUId": _NAME}
+VM_SKUS: Rules = {"familyName": _NAME}
 USAGE_METRICS: Rules = {"poolId": PropertyRule(frozenset({"eq", "ge", "gt", "le", "lt", "startswith"}))}
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {

@@ -34,6 +34,8 @@ from localbatch.quotas import Quotas
 from localbatch.root import Identity, RootDirectory, RootError, open_root
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from localbatch.driver.interface import Driver
 
 DEFAULT_ACCOUNT = "localbatch"
@@ -66,6 +68,7 @@ class Options:
         pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
         family_core_quota: pairs of VM family and number of cores.
         task_seconds: how long each task takes with the driver ``simulated``.
+        tokens: bearer tokens are accepted on the data plane too.
         stop_with_stdin: stop when standard input is closed or the parent process ends.
     """
 
@@ -87,6 +90,7 @@ class Options:
     low_priority_core_quota: int | None = None
     family_core_quota: Sequence[tuple[str, int]] = ()
     task_seconds: float = 0.0
+    tokens: bool = False
     stop_with_stdin: bool = False
 
 
@@ -157,9 +161,11 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         port = listener.getsockname()[1]
         identity = replace(identity, batch_port=port, blob_port=azurite.port if azurite else identity.blob_port)
         root.write_identity(identity)
-        endpoints = _describe(options, root, identity, azurite)
-        config = _configure(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
-        server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi))
+        app = _make_app(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
+        # A key that was regenerated is the account's, and no longer the one that the service was started with.
+        key, _ = app.state.accounts.keys(identity.account)
+        endpoints = _describe(options, root, replace(identity, key=key), azurite)
+        server = _Server(_configure(options, app), azurite, lambda: _announce(root, endpoints, options.mpi))
         ENDING.check()
         asyncio.run(server.serve(sockets=[listener]))
         return server.exit_status
@@ -261,9 +267,9 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
     )
 
 
-def _configure(
+def _make_app(
     options: Options, root: RootDirectory, mount: Path, identity: Identity, azurite: Azurite | None
-) -> uvicorn.Config:
+) -> "Starlette":
     from localbatch.server import Settings, create_app
 
     # What a service that was killed has left there; nothing of it runs any more, or the root would not be ours.
@@ -272,14 +278,21 @@ def _configure(
         root=root.path,
         mount=mount,
         key=base64.b64decode(identity.key),
+        token_key=root.token_key(),
+        main_account=identity.account,
         storage_connection_string=azurite.connection_string if azurite else None,
         allocation_seconds=options.allocation_seconds,
         start_seconds=options.start_seconds,
         driver=_make_driver(options, root),
         quotas=_make_quotas(options),
+        tokens=options.tokens,
     )
+    return create_app(settings)
+
+
+def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings),
+        app,
         http="h11",
         ws="none",
         lifespan="on",

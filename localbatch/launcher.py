@@ -13,16 +13,16 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from localbatch.connection import MPI_FILE, Endpoints
+from localbatch.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core.credentials import TokenCredential
+    from azure.core.credentials_async import AsyncTokenCredential
 
 __all__ = ["CONNECTION_VARIABLE", "Endpoints", "LocalAzure", "LocalAzureError"]
 
@@ -35,7 +35,6 @@ _READY_SECONDS = 420.0  # the first start of all installs Azurite, which has a l
 _STOP_SECONDS = 20.0
 _CLEANUP_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
-_TOKEN_SECONDS = 24 * 3600
 _LINES_KEPT = 50
 
 
@@ -107,10 +106,41 @@ class LocalAzure:
     def management_credential(self) -> "TokenCredential":
         """Returns a credential for ``azure.mgmt.batch.BatchManagementClient`` on the local management plane.
 
-        Its token is the account key; do not use it with any other address. Calls over http need
-        ``enforce_https=False``.
+        Calls over http need ``enforce_https=False``.
+
+        Raises:
+            LocalAzureError: the service belongs to somebody else, whose root directory can't be read.
         """
-        return _KeyCredential(self.endpoints.batch_key)
+        return self.batch_credential()
+
+    def batch_credential(self) -> "TokenCredential":
+        """Returns a credential for ``azure.batch.BatchClient``, where the service was started with ``--tokens``.
+
+        Calls over http need ``enforce_https=False``.
+
+        Raises:
+            LocalAzureError: the service belongs to somebody else, whose root directory can't be read.
+        """
+        from localbatch.credentials import LocalCredential
+
+        return LocalCredential(self._token_key())
+
+    def async_credential(self) -> "AsyncTokenCredential":
+        """Returns the same for the clients in ``azure.batch.aio`` and ``azure.mgmt.batch.aio``.
+
+        Raises:
+            LocalAzureError: the service belongs to somebody else, whose root directory can't be read.
+        """
+        from localbatch.credentials import AsyncLocalCredential
+
+        return AsyncLocalCredential(self._token_key())
+
+    def _token_key(self) -> bytes:
+        file = Path(self.endpoints.root) / TOKEN_KEY_FILE
+        try:
+            return bytes.fromhex(file.read_text().strip())
+        except OSError as error:
+            raise LocalAzureError(f"tokens are signed with {file}, which cannot be read: {error.strerror}") from error
 
     def stop(self) -> None:
         """Ends the services and every process they started; an attached service is left alone."""
@@ -124,16 +154,6 @@ class LocalAzure:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-class _KeyCredential:
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
-        from azure.core.credentials import AccessToken
-
-        return AccessToken(self._key, int(time.time()) + _TOKEN_SECONDS)
 
 
 def _attach(file: Path, storage: bool) -> Endpoints:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -12,12 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from localbatch.connection import TOKEN_KEY_FILE
 from localbatch.driver.layout import remove_tree
 
 _LOCK = "lock"
 _IDENTITY = "identity.json"
 _CONNECTION = "connection.json"
 _TEMPORARY_PREFIX = "localbatch-"
+_TOKEN_KEY_BYTES = 32
 _LEFTOVER_SECONDS = 30.0
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -79,6 +82,22 @@ class RootDirectory:
     def write_identity(self, identity: Identity) -> None:
         """Remembers who this service is, for the next start."""
         _write_secret(self.path / _IDENTITY, json.dumps(asdict(identity)))
+
+    def token_key(self) -> bytes:
+        """Returns the key that bearer tokens are signed with; it is made on the first start.
+
+        Raises:
+            RootError: the file is damaged.
+        """
+        file = self.path / TOKEN_KEY_FILE
+        try:
+            return bytes.fromhex(file.read_text().strip())
+        except FileNotFoundError:
+            key = secrets.token_bytes(_TOKEN_KEY_BYTES)
+        except ValueError:
+            raise RootError(f"{file} is damaged: remove it, and a new key will be made") from None
+        _write_secret(file, key.hex())
+        return key
 
     def write_connection(self, line: str) -> None:
         """Leaves the ready line where others find it."""

@@ -18,13 +18,16 @@ from localbatch.routes.account import AccountRoutes
 from localbatch.routes.batch import BatchRoute
 from localbatch.routes.files import FileRoutes
 from localbatch.routes.jobs import JobRoutes
-from localbatch.routes.management import ManagementRoute
+from localbatch.routes.management.route import ManagementRoute
+from localbatch.routes.management.table import management_table
 from localbatch.routes.node_commands import NodeCommandRoutes
 from localbatch.routes.nodes import NodeRoutes
 from localbatch.routes.pools import PoolRoutes
 from localbatch.routes.schedules import JobScheduleRoutes
 from localbatch.routes.tasks import TaskRoutes
 from localbatch.routes.usage import UsageRoutes
+from localbatch.service.accounts import Accounts
+from localbatch.service.authentication import Authentication
 from localbatch.store import Store
 
 STATE_FILE = "state.db"
@@ -38,7 +41,10 @@ class Settings:
     Attributes:
         root: directory of state and nodes; it exists, and no other service uses it.
         mount: where commands see the directory tree of their node.
-        key: the key of all accounts, decoded.
+        key: the first key of all accounts, decoded.
+        token_key: what bearer tokens are signed with.
+        main_account: the account that exists from the start, for bearer tokens where the host names none.
+        tokens: bearer tokens are accepted on the data plane too.
         storage_connection_string: of the linked storage account; None where there is no Blob service.
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
@@ -49,15 +55,21 @@ class Settings:
     root: Path
     mount: Path
     key: bytes = field(repr=False)
+    token_key: bytes = field(repr=False)
+    main_account: str
     storage_connection_string: str | None = field(repr=False)
     allocation_seconds: float
     start_seconds: float
     driver: Driver
     quotas: Quotas = field(default_factory=Quotas)
+    tokens: bool = False
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Makes the service. It begins to work, and ends every process it started, with the application's lifespan."""
+    """Makes the service. It begins to work, and ends every process it started, with the application's lifespan.
+
+    Its state holds the ``accounts``.
+    """
     storage = AutoStorage(settings.storage_connection_string) if settings.storage_connection_string else None
     store = Store(settings.root / STATE_FILE)
     clock = Clock()
@@ -73,10 +85,14 @@ def create_app(settings: Settings) -> Starlette:
         quotas=settings.quotas,
     )
     engine = Engine(context)
+    accounts = Accounts(engine, settings.key, tokens=settings.tokens)
+    if accounts.find(settings.main_account) is None:
+        accounts.add(settings.main_account, None, {})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         engine.start()
+        accounts.go_on()
         try:
             yield
         finally:
@@ -97,5 +113,8 @@ def create_app(settings: Settings) -> Starlette:
         UsageRoutes,
     )
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
-    management = ManagementRoute(store.applications, storage, settings.key)
-    return Starlette(routes=[management, BatchRoute(operations, settings.key, clock)], lifespan=lifespan)
+    management = ManagementRoute(management_table(engine, accounts), settings.token_key)
+    authentication = Authentication(accounts, settings.token_key, settings.main_account)
+    app = Starlette(routes=[management, BatchRoute(operations, authentication, clock)], lifespan=lifespan)
+    app.state.accounts = accounts
+    return app

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -77,22 +77,32 @@ def sign(text: str, key: bytes) -> str:
     return base64.b64encode(_digest(text, key)).decode("ascii")
 
 
+def signer(headers: Mapping[str, str]) -> str | None:
+    """Returns the account a request says it was signed for, None if it was not signed.
+
+    Args:
+        headers: names in any case.
+    """
+    credentials = _AUTHORIZATION.fullmatch(_first_values(headers).get("authorization", ""))
+    return None if credentials is None else credentials.group(1)
+
+
 def verify(
     method: str,
     raw_path: bytes | str,
     query: bytes | str,
     headers: Mapping[str, str],
-    key: bytes,
+    keys: Sequence[bytes],
     now: datetime,
 ) -> str:
-    """Checks that a request was signed with the key, and lately.
+    """Checks that a request was signed with a key of its account, and lately.
 
     Args:
         method: the HTTP verb in capitals.
         raw_path: path of the request target as sent.
         query: query of the request target as sent, without the question mark.
         headers: names in any case.
-        key: the account key's bytes.
+        keys: the bytes of the account's keys, any of which will do.
         now: the service's clock, with a time zone.
 
     Returns:
@@ -113,9 +123,10 @@ def verify(
         for length in ("0", "")
         for lower_names in (False, True)
     )
-    if not any(hmac.compare_digest(claimed, _digest(reading, key)) for reading in readings):
+    digests = (_digest(reading, key) for reading in readings for key in keys)
+    if not any(hmac.compare_digest(claimed, digest) for digest in digests):
         text = string_to_sign(method, raw_path, query, headers, account)
-        raise _refusal(f"The signature is not that of the account's key over the string to sign {text!r}.")
+        raise _refusal(f"The signature is not that of a key of the account over the string to sign {text!r}.")
     return account
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from localbatch.records import (
+    AccountRecord,
     FaultRecord,
     JobRecord,
     JobScheduleRecord,
@@ -76,6 +77,7 @@ class Store:
         _check_version(connection, path)
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
+        self.accounts = Table(connection, AccountRecord, "accounts", indexes={"unique_name": "(name)"})
         self.pools = Table(connection, PoolRecord, "pools", nocase=("id",), indexes={"unique_id": "(account, id)"})
         self.nodes = Table(
             connection, NodeRecord, "nodes", indexes={"unique_id": "(pool, id)", "by_state": "(pool, state)"}

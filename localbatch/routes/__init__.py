@@ -6,5 +6,5 @@
 - paging.py           lists by pages, with $filter and $select
 - pools.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py   the operations
 - absent.py           operations that are known and not emulated
-- management.py, management_wire.py   the few calls of the management plane that publish application packages
+- management/         the management plane
 """

@@ -15,10 +15,12 @@ from localbatch.clock import Clock
 from localbatch.errors import ServiceError, error_body
 from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import VERSIONS, Call, Handler
+from localbatch.service.authentication import Authentication
 from localbatch.shapes import BODIES
-from localbatch.signature import verify
+from localbatch.tokens import AUTHORITY, BATCH_AUDIENCE
 
 _NO_BODY = (204, 304)
+_CHALLENGE = f'Bearer authorization_uri="{AUTHORITY}", resource_id="{BATCH_AUDIENCE}"'
 
 logger = logging.getLogger("localbatch")
 
@@ -54,16 +56,18 @@ class BatchRoute(BaseRoute):
 
     Args:
         operations: verb, path and handler of each operation.
-        key: the key of all accounts.
+        authentication: what finds out who calls.
         clock: the service's clock.
     """
 
-    def __init__(self, operations: Iterable[tuple[str, str, Handler]], key: bytes, clock: Clock) -> None:
+    def __init__(
+        self, operations: Iterable[tuple[str, str, Handler]], authentication: Authentication, clock: Clock
+    ) -> None:
         self._operations = [
             _Operation(verb, tuple(path.strip("/").split("/")), handler, BODIES.get((verb, path)))
             for verb, path, handler in operations
         ]
-        self._key, self._clock = key, clock
+        self._authentication, self._clock = authentication, clock
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Takes all there is."""
@@ -87,10 +91,9 @@ class BatchRoute(BaseRoute):
 
     async def _answer(self, request: Request) -> Response:
         scope = request.scope
-        # Azure's accounts have names in small letters; who signs with another spelling means the same account.
-        account = verify(
-            request.method, scope["raw_path"], scope["query_string"], request.headers, self._key, self._clock.now()
-        ).lower()
+        account = self._authentication.find_account(
+            request.method, scope["raw_path"], scope["query_string"], request.headers, self._clock.now()
+        )
         query = _read_query(scope["query_string"])
         version = _check_version(query)
         operation, names = self._find(request.method, scope["raw_path"])
@@ -112,7 +115,8 @@ class BatchRoute(BaseRoute):
         if error.status in _NO_BODY:
             return Response(status_code=error.status)
         body = error_body(error, _base_url(request), request_id, self._clock.now())
-        return JsonResponse(body, status_code=error.status)
+        headers = {"WWW-Authenticate": _CHALLENGE} if error.status == 401 else {}
+        return JsonResponse(body, status_code=error.status, headers=headers)
 
 
 def _base_url(request: Request) -> str:

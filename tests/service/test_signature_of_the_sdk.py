@@ -53,7 +53,7 @@ class Answerer(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         now = datetime.now(UTC)
         try:
-            account = verify(self.command, path, query, dict(self.headers.items()), KEY, now)
+            account = verify(self.command, path, query, dict(self.headers.items()), [KEY], now)
         except ServiceError as error:
             self.send(error.status, error_body(error, self.server.url, "some-request", now))
             return

