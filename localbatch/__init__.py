@@ -30,11 +30,12 @@ Facts of the protocol, all pure:
 - states.py          states and legal moves
 - usage.py           core hours of pools
 - scheduler.py       which task goes to which node
+- preemption.py      which task makes room
 - recurrence.py      when job schedules make jobs
 - shapes.py, body.py, models.py, task_models.py, job_models.py, schedule_models.py, action_models.py   request bodies
 - whole_numbers.py   numbers that clients write as texts
 - validation.py, job_validation.py, task_validation.py, schedule_validation.py, checks.py   what is refused of them
-- documents.py, new_records.py   how they are remembered
+- documents.py, job_documents.py, new_records.py   how they are remembered
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
 - not_emulated.py    what is refused because it is not emulated
 - views.py, node_views.py, schedule_views.py, images.py   what answers show

@@ -6,7 +6,7 @@ Source: the Batch REST reference, API version 2025-06-01.
 from pydantic import Field
 
 from localbatch.body import Body, Duration, Time
-from localbatch.job_models import JobConstraints, PoolInfo
+from localbatch.job_models import JobConstraints, JobNetworkConfiguration, PoolInfo
 from localbatch.models import (
     MetadataItem,
     PackageReference,
@@ -119,13 +119,14 @@ class NodeLogUpload(Body):
 class JobPatch(Body):
     """What can be changed of a job; what is left out stays as it is."""
 
-    others = ("networkConfiguration",)
+    others = ()
     priority: int | None = None
     max_parallel_tasks: int | None = None
     allow_task_preemption: bool | None = None
     constraints: JobConstraints | None = None
     pool_info: PoolInfo | None = None
     on_all_tasks_complete: str | None = None
+    network_configuration: JobNetworkConfiguration | None = None
     metadata: list[MetadataItem] | None = None
 
 

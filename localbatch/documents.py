@@ -5,10 +5,9 @@ Source: recorded answers of the service and the official examples for API versio
 
 from functools import lru_cache
 
-from localbatch.job_models import JobPreparationTask, JobReleaseTask, JobSpecification
 from localbatch.models import PoolBody, StartTask, TaskBody, TaskConstraints
 from localbatch.validation import write
-from localbatch.wire import INFINITE, JsonObject, JsonValue, format_duration, parse_duration
+from localbatch.wire import INFINITE, JsonObject, format_duration, parse_duration
 
 FOREVER = format_duration(INFINITE)
 RETENTION = "P7D"
@@ -42,7 +41,8 @@ def filled_in(document: JsonObject, start_task: StartTask | None) -> JsonObject:
         network.setdefault("enableAcceleratedNetworking", False)
     policy = document.get("taskSchedulingPolicy")
     if isinstance(policy, dict):
-        document["taskSchedulingPolicy"] = {**policy, "nodeFillType": str(policy.get("nodeFillType", "spread")).lower()}
+        lowered: JsonObject = {name: str(value).lower() for name, value in policy.items()}
+        document["taskSchedulingPolicy"] = {"nodeFillType": "spread", **lowered}
     if start_task is not None:
         document["startTask"] = start_task_document(start_task)
     return document
@@ -66,55 +66,6 @@ def start_task_document(body: StartTask) -> JsonObject:
     }
 
 
-def job_document(body: JobSpecification) -> JsonObject:
-    """Makes the document of a new job, without its id."""
-    document = write(body)
-    document.pop("id", None)
-    document |= {
-        "priority": body.priority,
-        "maxParallelTasks": body.max_parallel_tasks,
-        "onAllTasksComplete": body.on_all_tasks_complete.lower(),
-        "onTaskFailure": body.on_task_failure.lower(),
-        "constraints": job_constraints(document.get("constraints")),
-    }
-    document.setdefault("usesTaskDependencies", False)
-    document.setdefault("allowTaskPreemption", False)
-    automatic = body.pool_info.auto_pool_specification
-    if automatic is not None:
-        document["poolInfo"] = {"autoPoolSpecification": {**write(automatic), "keepAlive": automatic.keep_alive}}
-    if body.job_preparation_task is not None:
-        document["jobPreparationTask"] = _preparation_document(body.job_preparation_task)
-    if body.job_release_task is not None:
-        document["jobReleaseTask"] = _release_document(body.job_release_task)
-    return document
-
-
-def _preparation_document(body: JobPreparationTask) -> JsonObject:
-    return {
-        "userIdentity": default_user(),
-        **write(body),
-        "id": body.id,
-        "constraints": _task_constraints(body.constraints, 0),
-        "waitForSuccess": body.wait_for_success,
-        "rerunOnNodeRebootAfterSuccess": body.rerun_on_node_reboot_after_success,
-    }
-
-
-def _release_document(body: JobReleaseTask) -> JsonObject:
-    return {
-        "userIdentity": default_user(),
-        **write(body),
-        "id": body.id,
-        "maxWallClockTime": format_duration(body.max_wall_clock_time),
-        "retentionTime": format_duration(body.retention_time),
-    }
-
-
-def job_constraints(given: JsonValue) -> JsonObject:
-    """Fills in a job's constraints."""
-    return {"maxWallClockTime": FOREVER, "maxTaskRetryCount": 0, **(given if isinstance(given, dict) else {})}
-
-
 def task_document(body: TaskBody, job: JsonObject) -> JsonObject:
     """Makes the document of a new task, without its id.
 
@@ -126,7 +77,7 @@ def task_document(body: TaskBody, job: JsonObject) -> JsonObject:
     document.pop("id")
     constraints = job.get("constraints")
     retries = constraints.get("maxTaskRetryCount") if isinstance(constraints, dict) else None
-    document["constraints"] = _task_constraints(body.constraints, retries if isinstance(retries, int) else 0)
+    document["constraints"] = task_constraints(body.constraints, retries if isinstance(retries, int) else 0)
     document["requiredSlots"] = body.required_slots
     document.setdefault("userIdentity", default_user())
     settings = body.multi_instance_settings
@@ -137,10 +88,11 @@ def task_document(body: TaskBody, job: JsonObject) -> JsonObject:
 
 def replaced_task_constraints(constraints: TaskConstraints) -> JsonObject:
     """Makes the constraints of a task whose client replaced them: what was left out gets its default."""
-    return _task_constraints(constraints, 0)
+    return task_constraints(constraints, 0)
 
 
-def _task_constraints(constraints: TaskConstraints, retries: int) -> JsonObject:
+def task_constraints(constraints: TaskConstraints, retries: int) -> JsonObject:
+    """Fills in a task's constraints; ``retries`` is how often it may be run again if it does not say so."""
     defaults: JsonObject = {"maxWallClockTime": FOREVER, "retentionTime": RETENTION, "maxTaskRetryCount": retries}
     return defaults | write(constraints)
 

@@ -8,7 +8,18 @@ from datetime import timedelta
 from pydantic import Field
 
 from localbatch.body import Body, Duration
-from localbatch.models import Command, MetadataItem, NameValue, PoolSpecification, TaskConstraints
+from localbatch.models import (
+    Command,
+    MetadataItem,
+    NameValue,
+    OutputFile,
+    PackageReference,
+    PoolSpecification,
+    TaskBody,
+    TaskConstraints,
+)
+
+_OF_MANAGERS = ("killJobOnCompletion", "runExclusive", "allowLowPriorityNode")
 
 
 class JobPreparationTask(Command):
@@ -18,6 +29,27 @@ class JobPreparationTask(Command):
     constraints: TaskConstraints = Field(default_factory=TaskConstraints)
     wait_for_success: bool = True
     rerun_on_node_reboot_after_success: bool = True
+
+
+class JobManagerTask(Command):
+    """A task of the job that is made with it and comes before all others."""
+
+    others = ("containerSettings", "authenticationTokenSettings")
+    id: str
+    display_name: str | None = None
+    output_files: list[OutputFile] = Field(default_factory=list)
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+    required_slots: int = 1
+    application_package_references: list[PackageReference] = Field(default_factory=list)
+    kill_job_on_completion: bool = True
+    run_exclusive: bool = True
+    allow_low_priority_node: bool = True
+
+    @property
+    def task(self) -> TaskBody:
+        """What it has in common with any task."""
+        document = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+        return TaskBody.model_validate({name: value for name, value in document.items() if name not in _OF_MANAGERS})
 
 
 class JobReleaseTask(Command):
@@ -63,6 +95,13 @@ class PoolInfo(Body):
     auto_pool_specification: AutoPoolSpecification | None = None
 
 
+class JobNetworkConfiguration(Body):
+    """A virtual network that nodes would join while they run tasks of the job; remembered, and of no effect here."""
+
+    subnet_id: str
+    skip_withdraw_from_vnet: bool = Field(default=False, alias="skipWithdrawFromVNet")
+
+
 class JobSpecification(Body):
     """What a job does, whether it is created by itself or by a schedule."""
 
@@ -72,17 +111,19 @@ class JobSpecification(Body):
     allow_task_preemption: bool | None = None
     max_parallel_tasks: int = -1
     constraints: JobConstraints = Field(default_factory=JobConstraints)
+    job_manager_task: JobManagerTask | None = None
     job_preparation_task: JobPreparationTask | None = None
     job_release_task: JobReleaseTask | None = None
     common_environment_settings: list[NameValue] = Field(default_factory=list)
     pool_info: PoolInfo
     on_all_tasks_complete: str = "noaction"
     on_task_failure: str = "noaction"
+    network_configuration: JobNetworkConfiguration | None = None
     metadata: list[MetadataItem] = Field(default_factory=list)
 
 
 class JobBody(JobSpecification):
     """A job as created."""
 
-    others = ("jobManagerTask", "networkConfiguration")
+    others = ()
     id: str

@@ -11,6 +11,7 @@ from localbatch.errors import ServiceError, invalid_property
 from localbatch.job_models import (
     AutoPoolSpecification,
     JobBody,
+    JobManagerTask,
     JobPreparationTask,
     JobReleaseTask,
     JobSpecification,
@@ -24,6 +25,7 @@ from localbatch.validation import (
     check_pool_specification,
     check_retries,
     check_settings,
+    check_task,
     check_task_constraints,
     within,
     write,
@@ -54,6 +56,8 @@ def check_job_specification(body: JobSpecification) -> None:
     check_metadata(body.metadata)
     check_settings("commonEnvironmentSettings", body.common_environment_settings)
     check_pool_info(body.pool_info)
+    if body.job_manager_task is not None:
+        _check_manager(body.job_manager_task, body)
     if body.job_preparation_task is not None:
         _check_preparation(body.job_preparation_task)
     if body.job_release_task is not None:
@@ -94,6 +98,16 @@ def _check_auto_pool(body: AutoPoolSpecification) -> None:
     with within("pool"):
         refuse_properties(write(body.pool), POOL)
         check_pool_specification(body.pool)
+
+
+def _check_manager(body: JobManagerTask, job: JobSpecification) -> None:
+    with within("jobManagerTask"):
+        check_task(body.task)
+    preparation, release = job.job_preparation_task, job.job_release_task
+    if preparation is not None and preparation.id.lower() == body.id.lower():
+        raise ServiceError("TaskIdSameAsJobPreparationTask")
+    if release is not None and release.id.lower() == body.id.lower():
+        raise ServiceError("TaskIdSameAsJobReleaseTask")
 
 
 def _check_preparation(body: JobPreparationTask) -> None:

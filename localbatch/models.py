@@ -122,6 +122,7 @@ class TaskSchedulingPolicy(Body):
     """How a pool's tasks are spread over its nodes."""
 
     node_fill_type: str = "spread"
+    job_default_order: str = "none"
 
 
 class ImageReference(Body):

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from localbatch.documents import job_document, pool_document
-from localbatch.job_models import JobSpecification
+from localbatch.documents import pool_document, task_document
+from localbatch.job_documents import job_document
+from localbatch.job_models import JobManagerTask, JobSpecification
 from localbatch.models import PoolBody
-from localbatch.records import JobRecord, PoolRecord
-from localbatch.states import JOB, POOL
+from localbatch.records import JobRecord, PoolRecord, TaskRecord
+from localbatch.states import JOB, POOL, TASK
 
 
 def new_pool(account: str, account_url: str, body: PoolBody, now: datetime) -> PoolRecord:
@@ -65,9 +66,28 @@ def new_job(
         previous_changed=None,
         pool_id=pool_id,
         priority=body.priority,
+        preemptable=body.allow_task_preemption is True,
         max_parallel=body.max_parallel_tasks,
         disable_tasks="",
         ended=None,
         terminate_reason=None,
         schedule=schedule,
+    )
+
+
+def new_manager(job: JobRecord, body: JobManagerTask) -> TaskRecord:
+    """Makes the record of the manager task of a new job."""
+    return TaskRecord(
+        seq=0,
+        job=job.seq,
+        id=body.id,
+        body=task_document(body.task, job.body),
+        required_slots=body.required_slots,
+        affinity=None,
+        instances=0,
+        created=job.created,
+        modified=job.created,
+        state=TASK.initial,
+        state_changed=job.created,
+        manager=True,
     )

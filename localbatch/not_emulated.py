@@ -12,7 +12,7 @@ _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
 _COMMAND = ("containerSettings", "authenticationTokenSettings")
 _IDENTITIES = ("identityReference",)
-_JOB_TASKS = ("jobPreparationTask", "jobReleaseTask")
+_JOB_TASKS = ("jobManagerTask", "jobPreparationTask", "jobReleaseTask")
 
 POOL = (
     *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
@@ -24,9 +24,9 @@ POOL = (
     *(f"startTask.resourceFiles.{name}" for name in _IDENTITIES),
 )
 JOB = (
-    *("jobManagerTask", "allowTaskPreemption", "networkConfiguration"),
     *(f"{task}.{name}" for task in _JOB_TASKS for name in _COMMAND),
     *(f"{task}.resourceFiles.{name}" for task in _JOB_TASKS for name in _IDENTITIES),
+    *(f"jobManagerTask.outputFiles.destination.container.{name}" for name in _IDENTITIES),
 )
 TASK = (
     *_COMMAND,

@@ -120,6 +120,7 @@ class JobRecord:
         scheduling_error: why it could not even begin.
         forced: it ends without waiting for its nodes.
         schedule: ``seq`` of the job schedule that made it; None if a client did.
+        preemptable: its tasks may lose their nodes to jobs of higher priority.
     """
 
     seq: int
@@ -141,6 +142,7 @@ class JobRecord:
     scheduling_error: JsonObject | None = None
     forced: bool = False
     schedule: int | None = None
+    preemptable: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ class TaskRecord:
         expires: when its files are removed; None as long as that is not known, and for ever.
         cleaned: its files are gone, by the end of their retention.
         blockers: how many of its dependencies it still waits for.
+        manager: it is its job's manager task.
         satisfied: it has ended as tasks that depend on it wish.
     """
 
@@ -218,6 +221,7 @@ class TaskRecord:
     node_id: str | None = None
     expires: datetime | None = None
     cleaned: bool = False
+    manager: bool = False
     blockers: int = 0
     satisfied: bool = False
 
@@ -258,6 +262,7 @@ class PreparationRecord:
         pool_id: pool of the node.
         state: ``running`` or ``completed``.
         stale: the node was started anew since, and it must run again.
+        emptied: the node's disk was emptied since, so that nothing is left to be released.
     """
 
     seq: int
@@ -273,6 +278,7 @@ class PreparationRecord:
     retries: int = 0
     retried: datetime | None = None
     stale: bool = False
+    emptied: bool = False
 
 
 @dataclass(frozen=True)

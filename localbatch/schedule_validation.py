@@ -6,8 +6,8 @@ Source of the limits: the Batch REST reference, API version 2025-06-01.
 from datetime import timedelta
 
 from localbatch.checks import check_id
-from localbatch.documents import job_document
 from localbatch.errors import invalid_property
+from localbatch.job_documents import job_document
 from localbatch.job_validation import check_job_specification
 from localbatch.models import MetadataItem
 from localbatch.not_emulated import JOB, refuse_properties

@@ -19,12 +19,14 @@ class FreeNode:
         free_slots: how many of its task slots nobody uses.
         affinity_id: the name by which a task asks for this node.
         running_tasks: how many tasks it runs; of two nodes with as many free slots the one with fewer comes first.
+        dedicated: false for a spot node.
     """
 
     node_id: str
     free_slots: int
     affinity_id: str = ""
     running_tasks: int = 0
+    dedicated: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Waiting:
         parallel_left: how many further tasks its job may have running, the same for all tasks of the job; None is no
             limit.
         affinity_id: the node it would rather run on, as long as that one has room.
+        exclusive: it runs only where nothing else runs, and nothing else where it runs.
+        dedicated_only: it runs on no spot node.
     """
 
     job_id: str
@@ -49,6 +53,8 @@ class Waiting:
     parallel_left: int | None = None
     affinity_id: str | None = None
     instances: int = 0
+    exclusive: bool = False
+    dedicated_only: bool = False
 
 
 Assignment: TypeAlias = tuple[Waiting, tuple[str, ...]]
@@ -120,11 +126,30 @@ class _Fleet:
 
     def take_together(self, task: Waiting, fill: Fill) -> tuple[str, ...]:
         """Takes all the nodes that a task needs, or none."""
+        if task.exclusive or task.dedicated_only:
+            return self._take_particular(task, fill)
         needed = max(task.instances, 1)
         if needed > 1 and self._room < needed:
             return ()
         taken = (self.take(task.required_slots, task.affinity_id, fill) for _ in range(needed))
         return tuple(node_id for node_id in taken if node_id is not None)
+
+    def _take_particular(self, task: Waiting, fill: Fill) -> tuple[str, ...]:
+        """Takes a node that not every task would get."""
+        needed = max(task.required_slots, 1)
+        fitting = [
+            index
+            for index, node in enumerate(self._nodes)
+            if self._free[index] >= needed
+            and (node.dedicated or not task.dedicated_only)
+            and (not task.exclusive or (node.running_tasks == 0 and self._free[index] == node.free_slots))
+        ]
+        if not fitting:
+            return ()
+        best = max if fill == "spread" else min
+        index = best(fitting, key=lambda index: self._free[index])
+        self._use(index, self._free[index] if task.exclusive else needed)
+        return (self._nodes[index].node_id,)
 
     def take(self, slots: int, affinity_id: str | None, fill: Fill) -> str | None:
         needed = max(slots, 1)
@@ -133,10 +158,13 @@ class _Fleet:
             index = self._first(needed, fill)
         if index is None:
             return None
-        self._free[index] -= needed
-        self._room -= needed
-        self._queues[self._free[index]].append(index)
+        self._use(index, needed)
         return self._nodes[index].node_id
+
+    def _use(self, index: int, slots: int) -> None:
+        self._free[index] -= slots
+        self._room -= slots
+        self._queues[self._free[index]].append(index)
 
     def _wanted(self, needed: int, affinity_id: str | None) -> int | None:
         index = self._by_affinity.get(affinity_id) if affinity_id else None

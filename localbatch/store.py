@@ -52,6 +52,7 @@ CREATE TRIGGER IF NOT EXISTS task_moved AFTER UPDATE OF state ON tasks BEGIN
 END;
 """
 
+_WAITING_TASKS = "state = 'active' AND blockers = 0 AND manager = 0"
 _WAITING_JOBS = (
     "account = ? AND pool_id = ? AND state = 'active' AND EXISTS"
     " (SELECT 1 FROM task_counts WHERE job = jobs.seq AND kind = 'active' AND tasks > 0)"
@@ -93,7 +94,7 @@ class Store:
             nocase=("id", "pool_id"),
             indexes={
                 "unique_id": "(account, id)",
-                "by_pool": "(account, pool_id, state)",
+                "by_pool": "(account, pool_id, state, preemptable)",
                 "by_schedule": "(schedule, state) WHERE schedule IS NOT NULL",
             },
         )
@@ -113,7 +114,8 @@ class Store:
                 "unique_id": "(job, id)",
                 "by_job": "(job, seq)",
                 "by_state": "(job, state, seq)",
-                "by_wait": "(job, seq, required_slots, instances) WHERE state = 'active' AND blockers = 0",
+                "by_wait": f"(job, seq, required_slots, instances) WHERE {_WAITING_TASKS}",
+                "by_loss": "(job) WHERE manager = 1 AND state = 'active' AND requeues > 0",
                 "by_change": "(job, state, state_changed)",
                 "by_expiry": "(expires) WHERE expires IS NOT NULL",
             },
@@ -226,7 +228,7 @@ class Store:
         return self.tasks.where(condition, job, state, to_sql(since), after, limit=limit, by="by_change")
 
     def list_waiting_tasks(self, job: int, largest: int, limit: int, instances: int = 0) -> list[TaskRecord]:
-        """Returns the first tasks of a job that wait for a node, and for no other task.
+        """Returns the first tasks of a job that wait for a node, and for no other task; the job's manager is left out.
 
         Args:
             job: ``seq`` of the job.
@@ -234,8 +236,14 @@ class Store:
             limit: at most so many.
             instances: only those that need no more than so many nodes at once; 0 leaves out all multi-instance tasks.
         """
-        condition = "job = ? AND state = 'active' AND blockers = 0 AND required_slots <= ? AND instances <= ?"
+        condition = f"job = ? AND {_WAITING_TASKS} AND required_slots <= ? AND instances <= ?"
         return list(self.tasks.where(condition, job, largest, instances, limit=limit, by="by_wait"))
+
+    def find_manager(self, job: JobRecord) -> TaskRecord | None:
+        """Returns the manager task of a job, None if it has none or it was deleted."""
+        body = job.body.get("jobManagerTask")
+        task = self.find_task(job.seq, str(body["id"])) if isinstance(body, dict) else None
+        return task if task is not None and task.manager else None
 
     def list_subtasks(self, task: int) -> list[SubtaskRecord]:
         """Returns the subtasks of a task's last run, in the order of their numbers."""
@@ -253,6 +261,16 @@ class Store:
         """Returns the active jobs of a pool that have waiting tasks: the most important first, then the oldest."""
         jobs = self.jobs.where(_WAITING_JOBS, account, pool_id)
         return sorted(jobs, key=lambda job: (-job.priority, job.seq))
+
+    def list_lost_managers(self) -> list[TaskRecord]:
+        """Returns the manager tasks that lost their node and have no other yet."""
+        return list(self.tasks.where("manager = 1 AND state = 'active' AND requeues > 0", by="by_loss"))
+
+    def list_preemptable_jobs(self, account: str, pool_id: str) -> list[JobRecord]:
+        """Returns the active jobs of a pool whose tasks may lose their nodes to jobs of higher priority."""
+        return list(
+            self.jobs.where("account = ? AND pool_id = ? AND state = 'active' AND preemptable = 1", account, pool_id)
+        )
 
     def count_tasks(self, job: int) -> dict[str, TaskCount]:
         """Counts a job's tasks: ``active``, ``preparing``, ``running``, ``success`` and ``failure``."""

@@ -166,9 +166,10 @@ def check_machine(machine: VirtualMachineConfiguration | None) -> None:
 
 
 def check_scheduling_policy(policy: TaskSchedulingPolicy | None) -> None:
-    """Refuses a way to fill nodes that does not exist."""
+    """Refuses a way to fill nodes, or an order of jobs, that does not exist."""
     if policy is not None:
         check_choice("taskSchedulingPolicy.nodeFillType", policy.node_fill_type, ("spread", "pack"))
+        check_choice("taskSchedulingPolicy.jobDefaultOrder", policy.job_default_order, ("none", "creationtime"))
 
 
 def check_node(vm_size: str, slots: int) -> None:

@@ -14,6 +14,9 @@ engine goes on from the records alone.
 - new_nodes.py    records of nodes to be
 - node_commands.py   reboot, reimage, deallocate, start; scheduling on and off
 - dispatcher.py   puts waiting tasks on free slots
+- room.py         the room that a pool has
+- waiting.py      tasks and nodes as the scheduler sees them
+- preemption.py   running tasks make room
 - runs.py         tasks that run
 - ends.py         how tasks end, and what follows from it
 - subtasks.py     the subtasks of multi-instance tasks

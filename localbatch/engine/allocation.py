@@ -120,6 +120,6 @@ def _targets(pool: PoolRecord) -> tuple[tuple[bool, int], tuple[bool, int]]:
     return (True, pool.target_dedicated), (False, pool.target_spot)
 
 
-def _usefulness(node: Node) -> tuple[int, bool, int]:
-    """Nodes that do nothing leave first, and among them those that are not up, and the newest."""
-    return len(node.runs), node.accepts_tasks, -node.record.seq
+def _usefulness(node: Node) -> tuple[bool, int, bool, int]:
+    """Nodes with job managers leave last, nodes that do nothing first, and of these those not up, and the newest."""
+    return any(run.manager for run in node.runs.values()), len(node.runs), node.accepts_tasks, -node.record.seq

@@ -1,13 +1,18 @@
 """Puts waiting tasks on free slots, whenever slots or tasks have come."""
 
 import logging
+import math
+from itertools import groupby
 
 from localbatch.engine.background import breathe
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
+from localbatch.engine.preemption import Preemption
+from localbatch.engine.room import Room
 from localbatch.engine.runs import TaskRuns
-from localbatch.records import JobRecord, PoolRecord, TaskRecord
-from localbatch.scheduler import Assignment, Fill, FreeNode, Waiting, assign
+from localbatch.engine.waiting import describe_node, describe_waiting
+from localbatch.records import JobRecord, TaskRecord
+from localbatch.scheduler import Assignment, Fill, assign
 
 logger = logging.getLogger("localbatch")
 
@@ -25,6 +30,7 @@ class Dispatcher:
 
     def __init__(self, context: Context, runs: TaskRuns) -> None:
         self._context, self._runs = context, runs
+        self._preemption = Preemption(context, runs)
 
     async def run(self) -> None:
         """Serves pools for as long as the service lives."""
@@ -43,31 +49,59 @@ class Dispatcher:
 
     async def _serve(self, seq: int) -> None:
         pool = self._context.store.pools.get(seq)
-        if pool is None or not self._context.fleet.with_room(seq):
+        if pool is None:
             return
-        for job in self._context.store.list_waiting_jobs(pool.account, pool.id):
-            while self._serve_job(pool, job.seq):
-                await breathe()
+        room = Room(self._context, pool)
+        if room.slots():
+            jobs = self._context.store.list_waiting_jobs(pool.account, pool.id)
+            for _priority, equals in groupby(jobs, key=lambda job: job.priority):
+                await self._serve_equals(room, list(equals))
+        self._preemption.make_room(pool)
 
-    def _serve_job(self, pool: PoolRecord, seq: int) -> bool:
+    async def _serve_equals(self, room: Room, jobs: list[JobRecord]) -> None:
+        """Serves jobs of one priority: the oldest first, or each with an equal share of the room."""
+        in_order = room.policy("jobDefaultOrder") == "creationtime"
+        while jobs and (slots := room.slots()):
+            served = jobs[:1] if in_order else sorted(jobs, key=lambda job: self._runs.running_of(job.seq))
+            most = math.ceil(slots / len(served))
+            jobs = [job for job in served if self._serve_job(room, job.seq, most)] + jobs[len(served) :]
+            await breathe()
+
+    def _serve_job(self, room: Room, seq: int, most: int) -> bool:
         """Starts some tasks of a job; false if no more of them can be started now."""
         job = self._context.store.jobs.get(seq)
-        nodes = [node for node in self._context.fleet.with_room(pool.seq) if seq not in node.barred]
-        if job is None or job.state != "active" or not nodes:
+        if job is None or job.state != "active" or self._share(job) == 0:
             return False
-        share = None if job.max_parallel < 0 else job.max_parallel - self._runs.running_of(seq)
-        room = sum(node.free_slots for node in nodes)
-        limit = min(room, _MOST_AT_ONCE, room if share is None else share)
+        manager = self._context.store.find_manager(job)
+        if manager is not None and manager.state == "active" and not self._runs.is_running(manager.seq):
+            if self._place(room, job, [manager]):
+                return True
+            room.keep(job, describe_waiting(job, manager, None))
+        return self._serve_tasks(room, job, most)
+
+    def _share(self, job: JobRecord) -> int | None:
+        """Tells how many further tasks of a job may run at once."""
+        return None if job.max_parallel < 0 else max(0, job.max_parallel - self._runs.running_of(job.seq))
+
+    def _serve_tasks(self, room: Room, job: JobRecord, most: int) -> bool:
+        nodes, share = room.nodes(job), self._share(job)
+        slots = sum(node.free_slots for node in nodes)
+        limit = min(slots, most, _MOST_AT_ONCE, slots if share is None else share)
         if limit <= 0:
             return False
         largest = max(node.free_slots for node in nodes)
-        together = len(nodes) if _runs_together(pool) else 0
-        found = self._context.store.list_waiting_tasks(seq, largest, limit, together)
+        together = len(nodes) if room.runs_together() else 0
+        found = self._context.store.list_waiting_tasks(job.seq, largest, limit, together)
         # A task ended by request and made active again may still be on its old node.
-        tasks = {task.id: task for task in found if not self._runs.is_running(task.seq)}
-        waiting = (_waiting(job, task, share) for task in tasks.values())
-        assignments = assign([_free(node) for node in nodes], waiting, _fill(pool))
-        self._start(job, tasks, {node.id: node for node in nodes}, assignments)
+        return self._place(room, job, [task for task in found if not self._runs.is_running(task.seq)])
+
+    def _place(self, room: Room, job: JobRecord, tasks: list[TaskRecord]) -> bool:
+        """Starts those of some tasks for which there is room; false if there is none for any."""
+        nodes, share = room.nodes(job), self._share(job)
+        waiting = (describe_waiting(job, task, share) for task in tasks)
+        fill: Fill = "pack" if room.policy("nodeFillType") == "pack" else "spread"
+        assignments = assign([describe_node(node) for node in nodes], waiting, fill)
+        self._start(job, {task.id: task for task in tasks}, {node.id: node for node in nodes}, assignments)
         return bool(assignments)
 
     def _start(
@@ -84,30 +118,3 @@ class Dispatcher:
         for node in quiet:
             if not node.runs and node.record.state == "running":
                 self._context.set_node_state(node, node.resting_state)
-
-
-def _waiting(job: JobRecord, task: TaskRecord, share: int | None) -> Waiting:
-    return Waiting(
-        job_id=job.id,
-        task_id=task.id,
-        required_slots=task.required_slots,
-        priority=job.priority,
-        parallel_left=share,
-        affinity_id=task.affinity,
-        instances=task.instances,
-    )
-
-
-def _free(node: Node) -> FreeNode:
-    return FreeNode(node.id, node.free_slots, affinity_id=f"TVM:{node.id}", running_tasks=len(node.runs))
-
-
-def _runs_together(pool: PoolRecord) -> bool:
-    """Tells whether multi-instance tasks run on a pool; on any other they wait for ever, as on Azure."""
-    return pool.body.get("enableInterNodeCommunication") is True and pool.body.get("taskSlotsPerNode") == 1
-
-
-def _fill(pool: PoolRecord) -> Fill:
-    policy = pool.body.get("taskSchedulingPolicy")
-    kind = policy.get("nodeFillType") if isinstance(policy, dict) else None
-    return "pack" if str(kind).lower() == "pack" else "spread"

@@ -55,6 +55,9 @@ class TaskRun:
     Attributes:
         job: ``seq`` of its job.
         task: its own ``seq``.
+        manager: it is its job's manager.
+        exclusive: nothing else may run where it runs.
+        yielding: it has to make room for another task, and will be gone soon.
         nodes: those it is on, the primary's first; more than one for a multi-instance task.
         work: what carries it out; cancelling it ends the task's processes.
     """
@@ -63,6 +66,9 @@ class TaskRun:
     task: int
     slots: int
     nodes: "tuple[Node, ...]"
+    manager: bool = False
+    exclusive: bool = False
+    yielding: bool = False
     work: "asyncio.Task[None] | None" = None
 
     @property
@@ -114,8 +120,8 @@ class Node:
 
     @property
     def free_slots(self) -> int:
-        """How many of its slots are free."""
-        return self.slots - self.used_slots
+        """How many of its slots are free; none beside a task that wants the node for itself."""
+        return 0 if any(run.exclusive for run in self.runs.values()) else self.slots - self.used_slots
 
     @property
     def accepts_tasks(self) -> bool:

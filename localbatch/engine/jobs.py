@@ -79,13 +79,24 @@ class JobLife:
             self._silence(seq)
 
     def check_complete(self, seq: int) -> None:
-        """Ends a job whose tasks have all ended, if it is to end then."""
+        """Ends a job whose manager or whose tasks have all ended, if it is to end then."""
         job = self._context.store.jobs.get(seq)
+        if job is not None and job.state in ("active", "disabled") and self._is_left(job):
+            self.terminate(job, "JMComplete")
+            return
         if job is None or job.state != "active" or job.body["onAllTasksComplete"] != "terminatejob":
             return
         counts = self._context.store.count_tasks(seq)
         if not any(counts[kind].tasks for kind in ("active", "preparing", "running") if kind in counts):
             self.terminate(job, "AllTasksComplete")
+
+    def _is_left(self, job: JobRecord) -> bool:
+        """Tells whether a job ends because its manager has."""
+        settings = job.body.get("jobManagerTask")
+        if not isinstance(settings, dict) or settings["killJobOnCompletion"] is not True:
+            return False
+        manager = self._context.store.find_manager(job)
+        return manager is not None and manager.state == "completed"
 
     def act(self, seq: int, action: str) -> None:
         """Does to a job what the end of one of its tasks asks for, unless the job is beyond it."""
@@ -195,6 +206,7 @@ class JobLife:
             await self.runs.wait_for(job.seq)
         changes = moved(JOB, job, "disabled", self._context.clock.now())
         self._context.store.jobs.change(self._newest(job), **changes)
+        self.check_complete(job.seq)
 
     async def _enable(self, job: JobRecord) -> None:
         # One turn of the event loop, so that the state in between can be seen.

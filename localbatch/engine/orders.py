@@ -9,7 +9,7 @@ from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Ru
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.errors import FAILURES
-from localbatch.job_models import JobPreparationTask, JobReleaseTask
+from localbatch.job_models import JobManagerTask, JobPreparationTask, JobReleaseTask
 from localbatch.models import (
     Command,
     MultiInstanceSettings,
@@ -145,6 +145,12 @@ def start_order(context: Context, node: Node, body: StartTask) -> Run:
         environment=_settings(body.environment_settings),
         resource_files=_resolve_files(context, body),
     )
+
+
+def manager_of(job: JobRecord) -> JobManagerTask | None:
+    """Returns a job's manager task, if it has one."""
+    body = job.body.get("jobManagerTask")
+    return None if body is None else JobManagerTask.model_validate(body)
 
 
 def preparation_of(job: JobRecord) -> JobPreparationTask | None:

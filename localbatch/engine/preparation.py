@@ -92,7 +92,7 @@ class Preparations:
                 job = store.jobs.get(record.job)
                 body = preparation_of(job) if job else None
                 if reimaged or (body and body.rerun_on_node_reboot_after_success):
-                    store.preparations.change(record, stale=True)
+                    store.preparations.change(record, stale=True, emptied=reimaged or record.emptied)
 
     async def _run(self, node: Node, job: JobRecord, body: JobPreparationTask) -> bool:
         store, clock = self._context.store, self._context.clock

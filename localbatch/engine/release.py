@@ -125,7 +125,8 @@ def _made_ready(job: JobRecord, preparation: PreparationRecord) -> bool:
     """Tells whether tasks of the job could run on a node after its preparation task there."""
     body = preparation_of(job)
     waits = body is not None and body.wait_for_success
-    return preparation.state == "completed" and (preparation.result == SUCCESS or not waits)
+    done = preparation.state == "completed" and not preparation.emptied
+    return done and (preparation.result == SUCCESS or not waits)
 
 
 async def _comes_up(node: Node) -> bool:

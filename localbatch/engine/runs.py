@@ -11,7 +11,7 @@ from localbatch.engine.background import settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.ends import TaskEnds
 from localbatch.engine.fleet import Node, TaskRun
-from localbatch.engine.orders import OrderError, multi_instance_order, task_order
+from localbatch.engine.orders import OrderError, manager_of, multi_instance_order, task_order
 from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.subtasks import Subtasks
@@ -64,7 +64,9 @@ class TaskRuns:
         changes |= {"pool_id": nodes[0].place.pool_id, "node_id": nodes[0].id, "started": now if prepared else None}
         task = self._context.store.tasks.change(task, **changes)
         self._subtasks.begin(task, nodes[1:])
-        run = TaskRun(job.seq, task.seq, task.required_slots, tuple(nodes))
+        settings = manager_of(job) if task.manager else None
+        exclusive = settings is not None and settings.run_exclusive
+        run = TaskRun(job.seq, task.seq, task.required_slots, tuple(nodes), task.manager, exclusive)
         self._runs[task.seq] = run
         self._by_job.setdefault(job.seq, {})[task.seq] = run
         for number, node in enumerate(nodes):
@@ -178,6 +180,11 @@ class TaskRuns:
     async def requeue_all(self, job: int) -> None:
         """Stops all tasks of a job that are on a node; they wait for a node again."""
         await self._stop(self._by_job.get(job, {}), None)
+
+    def preempt(self, run: TaskRun) -> None:
+        """Has a task make room for another one; it waits for a node again."""
+        run.yielding = True
+        self._context.background.start(self._stop([run.task], None))
 
     async def wait_for(self, job: int) -> None:
         """Waits until no task of a job is on a node any more."""

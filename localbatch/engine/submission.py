@@ -4,7 +4,7 @@ from localbatch.engine.auto_pools import AutoPoolError, AutoPools
 from localbatch.engine.context import Context, moved
 from localbatch.engine.jobs import JobLife
 from localbatch.job_models import JobSpecification
-from localbatch.new_records import new_job
+from localbatch.new_records import new_job, new_manager
 from localbatch.records import JobRecord
 from localbatch.states import JOB
 from localbatch.wire import JsonObject
@@ -52,6 +52,8 @@ class Submission:
             job = self._context.store.jobs.add(new_job(account, job_id, body, pool_id, now, schedule))
             if error is not None:
                 return self._give_up(job, error)
+            if body.job_manager_task is not None:
+                self._context.store.tasks.add(new_manager(job, body.job_manager_task))
         self._jobs.begin(job)
         return job
 

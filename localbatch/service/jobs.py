@@ -6,14 +6,15 @@ from typing import Any
 
 from localbatch.action_models import JobDisabling, JobPatch, JobReplacement, JobTermination
 from localbatch.checks import check_choice, check_id
-from localbatch.documents import job_constraints
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
+from localbatch.job_documents import job_constraints
 from localbatch.job_models import JobBody, PoolInfo
 from localbatch.job_validation import changed_auto_pool, check_job, check_job_settings
 from localbatch.not_emulated import JOB, refuse_properties
 from localbatch.quotas import reached
 from localbatch.records import JobRecord
+from localbatch.service.pools import check_packages
 from localbatch.states import refusal
 from localbatch.validation import (
     check_metadata,
@@ -62,6 +63,8 @@ class Jobs:
             raise ServiceError("JobScheduleWithSameIdExists")
         if reached(self._engine.context.quotas.active_jobs, self._store.count_active_jobs(account)):
             raise ServiceError("ActiveJobAndScheduleQuotaReached")
+        if body.job_manager_task is not None:
+            check_packages(self._store, account, body.job_manager_task.application_package_references)
         return self._engine.submission.submit(account, account_url, body.id, body)
 
     def update(self, account: str, job_id: str, document: JsonObject, check: Check) -> JobRecord:
@@ -114,6 +117,7 @@ class Jobs:
             modified=self._clock.now(),
             pool_id=pool_id,
             priority=checked.priority,
+            preemptable=checked.allow_task_preemption is True,
             max_parallel=checked.max_parallel_tasks,
         )
         self._engine.jobs.watch(job)

@@ -221,7 +221,13 @@ def test_a_job_that_can_not_be_is_refused(client: BatchClient, options: dict[str
 @pytest.mark.parametrize(
     "options",
     [
-        {"job_manager_task": models.BatchJobManagerTask(id="manager", command_line="true")},
+        {
+            "job_manager_task": models.BatchJobManagerTask(
+                id="manager",
+                command_line="true",
+                container_settings=models.BatchTaskContainerSettings(image_name="image"),
+            )
+        },
     ],
 )
 def test_a_job_that_asks_for_what_is_not_emulated_is_refused(client: BatchClient, options: dict[str, object]) -> None:

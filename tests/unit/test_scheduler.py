@@ -188,3 +188,22 @@ def test_nodes_taken_together_are_never_shared(nodes: int, sizes: list[int]) -> 
     taken = where(assignments)
     assert len(set(taken)) == len(taken) <= nodes
     assert all(len(node_ids) == max(task.instances, 1) for task, node_ids in assignments)
+
+
+def test_a_task_that_wants_a_node_for_itself_takes_one_where_nothing_runs() -> None:
+    nodes = [FreeNode("busy", 3, running_tasks=1), FreeNode("idle", 2)]
+    first, second = Waiting("job", "first", exclusive=True), Waiting("job", "second", required_slots=2)
+    assert assign(nodes, [first, second]) == [(first, ("idle",)), (second, ("busy",))]
+
+
+def test_a_task_that_wants_a_node_for_itself_shares_none() -> None:
+    nodes = [FreeNode("n", 2)]
+    first, second = Waiting("job", "first"), Waiting("job", "second", exclusive=True)
+    assert assign(nodes, [first, second]) == [(first, ("n",))]
+    assert assign(nodes, [second, first]) == [(second, ("n",))]
+
+
+def test_a_task_that_stays_away_from_spot_nodes_waits_for_another() -> None:
+    task = Waiting("job", "task", dedicated_only=True)
+    assert assign([FreeNode("spot", 1, dedicated=False)], [task]) == []
+    assert assign([FreeNode("spot", 4, dedicated=False), FreeNode("own", 1)], [task]) == [(task, ("own",))]
