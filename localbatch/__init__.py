@@ -32,7 +32,8 @@ Facts of the protocol, all pure:
 - scheduler.py       which task goes to which node
 - preemption.py      which task makes room
 - recurrence.py      when job schedules make jobs
-- shapes.py, body.py, models.py, task_models.py, job_models.py, schedule_models.py, action_models.py   request bodies
+- shapes.py, body.py, models.py, task_models.py, container_models.py, job_models.py, schedule_models.py,
+  action_models.py   request bodies
 - whole_numbers.py   numbers that clients write as texts
 - validation.py, job_validation.py, task_validation.py, schedule_validation.py, checks.py   what is refused of them
 - documents.py, job_documents.py, new_records.py   how they are remembered

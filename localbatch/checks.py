@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable
 
+from localbatch.container_models import ContainerSettings
 from localbatch.errors import invalid_property
 from localbatch.task_models import UserIdentity
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WORKING_DIRECTORIES = ("taskworkingdirectory", "containerimagedefault")
+_BIND_SOURCES = ("shared", "startup", "vfsmounts", "task", "jobprep", "applications")
 _SCOPES, _LEVELS = ("task", "pool"), ("nonadmin", "admin")
 
 
@@ -27,6 +30,25 @@ def check_word(name: str, value: str | None, choices: Iterable[str]) -> None:
     """Does the same with a value that may be left out."""
     if value is not None:
         check_choice(name, value, choices)
+
+
+def check_container(name: str, settings: ContainerSettings | None) -> None:
+    """Refuses a container that can't be.
+
+    Args:
+        name: the property that holds it.
+        settings: the container in which a command is to run.
+
+    Raises:
+        ServiceError: ``InvalidPropertyValue``.
+    """
+    if settings is None:
+        return
+    if not settings.image_name.strip() or settings.image_name.startswith("-"):
+        raise invalid_property(f"{name}.imageName", settings.image_name, "It must be the name of an image.")
+    check_choice(f"{name}.workingDirectory", settings.working_directory, _WORKING_DIRECTORIES)
+    for number, mount in enumerate(settings.container_host_batch_bind_mounts or ()):
+        check_word(f"{name}.containerHostBatchBindMounts.{number}.source", mount.source, _BIND_SOURCES)
 
 
 def check_user_identity(name: str, identity: UserIdentity | None) -> None:

@@ -160,6 +160,8 @@ FAILURES: dict[str, tuple[str, str]] = {
     "BlobAccessDenied": (USER, "Access for one of the specified Azure Blob(s) is denied"),
     "CommandProgramNotFound": (USER, "The specified command program is not found"),
     "CommandLaunchFailed": (USER, "The specified command could not be launched"),
+    "ContainerPoolNotSupported": (USER, "The pool does not support tasks in containers"),
+    "ContainerInvalidImage": (USER, "One or more container images specified are invalid"),
     "FailureExitCode": (USER, "The task exited with an exit code representing a failure"),
     "TaskEnded": (USER, "Task Was Ended by User Request"),
     "MaxInternalRetryCountReached": (USER, "The task was lost with its node more often than it may be started again"),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from localbatch.body import Body, Duration
+from localbatch.container_models import ContainerConfiguration, ContainerSettings
 from localbatch.task_models import AffinityInfo, ExitConditions, TaskDependencies, UserIdentity
 
 
@@ -85,6 +86,7 @@ class Command(Body):
     resource_files: list[ResourceFile] = Field(default_factory=list)
     environment_settings: list[NameValue] = Field(default_factory=list)
     user_identity: UserIdentity | None = None
+    container_settings: ContainerSettings | None = None
 
 
 class StartTask(Command):
@@ -105,7 +107,7 @@ class MultiInstanceSettings(Body):
 class TaskBody(Command):
     """A task as added to a job."""
 
-    others = ("authenticationTokenSettings", "containerSettings")
+    others = ("authenticationTokenSettings",)
     id: str
     display_name: str | None = None
     output_files: list[OutputFile] = Field(default_factory=list)
@@ -140,6 +142,7 @@ class VirtualMachineConfiguration(Body):
 
     image_reference: ImageReference
     node_agent_sku_id: str = Field(alias="nodeAgentSKUId")
+    container_configuration: ContainerConfiguration | None = None
 
 
 class PoolSpecification(Body):

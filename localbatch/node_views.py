@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from localbatch.confidential import without_secrets
 from localbatch.images import exact_version
 from localbatch.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
 from localbatch.views import affinity_id, execution_view, node_url, task_url
@@ -66,7 +67,7 @@ def node_view(
         view["nodeAgentInfo"] = {"version": _AGENT_VERSION, "lastUpdateTime": format_time(node.booted)}
     endpoints = list[JsonValue](_endpoints(pool, node, address))
     known: JsonObject = {
-        "startTask": node.start_task,
+        "startTask": without_secrets(node.start_task) if node.start_task else None,
         "startTaskInfo": node.start_info,
         "errors": list[JsonValue](node.errors),
         "recentTasks": list[JsonValue](recent),

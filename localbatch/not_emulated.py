@@ -10,14 +10,13 @@ _REASON = "The local Batch service does not emulate this property."
 # A value which asks for nothing may be sent.
 _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
-_COMMAND = ("containerSettings", "authenticationTokenSettings")
+_COMMAND = ("authenticationTokenSettings",)
 _IDENTITIES = ("identityReference",)
 _JOB_TASKS = ("jobManagerTask", "jobPreparationTask", "jobReleaseTask")
 
 POOL = (
     *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
     *("mountConfiguration", "userAccounts", "certificateReferences", "cloudServiceConfiguration"),
-    "virtualMachineConfiguration.containerConfiguration",
     "virtualMachineConfiguration.extensions",
     "virtualMachineConfiguration.windowsConfiguration",
     *(f"startTask.{name}" for name in _COMMAND),
@@ -48,7 +47,7 @@ def refuse_properties(document: JsonObject, names: tuple[str, ...]) -> None:
     """
     for name in names:
         if _asks_for(document, name.split(".")):
-            raise _refusal(name)
+            raise refuse_property(name)
 
 
 def refuse_operation(operation: str) -> ServiceError:
@@ -56,7 +55,8 @@ def refuse_operation(operation: str) -> ServiceError:
     return ServiceError("NotEmulated", values=(("Operation", operation),))
 
 
-def _refusal(name: str) -> ServiceError:
+def refuse_property(name: str) -> ServiceError:
+    """Makes the refusal of one property."""
     return ServiceError("UnsupportedProperty", values=(("PropertyName", name), ("Reason", _REASON)))
 
 

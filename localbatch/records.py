@@ -190,6 +190,7 @@ class TaskRecord:
         pool_id: pool of the node it ran on last.
         expires: when its files are removed; None as long as that is not known, and for ever.
         cleaned: its files are gone, by the end of their retention.
+        container: ``containerInfo`` in the words of the wire.
         blockers: how many of its dependencies it still waits for.
         manager: it is its job's manager task.
         satisfied: it has ended as tasks that depend on it wish.
@@ -213,6 +214,7 @@ class TaskRecord:
     exit_code: int | None = None
     result: str | None = None
     failure: JsonObject | None = None
+    container: JsonObject | None = None
     retries: int = 0
     retried: datetime | None = None
     requeues: int = 0
@@ -251,6 +253,7 @@ class SubtaskRecord:
     exit_code: int | None = None
     result: str | None = None
     failure: JsonObject | None = None
+    container: JsonObject | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,7 @@ class PreparationRecord:
     exit_code: int | None = None
     result: str | None = None
     failure: JsonObject | None = None
+    container: JsonObject | None = None
     retries: int = 0
     retried: datetime | None = None
     stale: bool = False
@@ -302,6 +306,7 @@ class ReleaseRecord:
     exit_code: int | None = None
     result: str | None = None
     failure: JsonObject | None = None
+    container: JsonObject | None = None
     expires: datetime | None = None
 
 

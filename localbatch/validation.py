@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from localbatch.action_models import NodeRemoval, PoolResize
 from localbatch.body import Body
-from localbatch.checks import check_choice, check_id, check_user_identity
+from localbatch.checks import check_choice, check_container, check_id, check_user_identity
 from localbatch.errors import ServiceError, invalid_property, unknown_property, unreadable_property
 from localbatch.images import supported_images
 from localbatch.models import (
@@ -244,7 +244,9 @@ def check_command(name: str, command: Command) -> None:
         command: the command.
     """
     prefix = f"{name}." if name else ""
-    if not command.command_line.strip():
+    check_container(f"{prefix}containerSettings", command.container_settings)
+    # In a container an empty one means the image's own program.
+    if command.container_settings is None and not command.command_line.strip():
         raise invalid_property(f"{prefix}commandLine", command.command_line, "It must not be empty.")
     check_settings(f"{prefix}environmentSettings", command.environment_settings)
     check_user_identity(f"{prefix}userIdentity", command.user_identity)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote
 
+from localbatch.confidential import without_secrets
 from localbatch.records import (
     JobRecord,
     JobScheduleRecord,
@@ -81,7 +82,7 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
     }
     if pool.resize_errors:
         view["resizeErrors"] = list[JsonValue](pool.resize_errors)
-    return _with_body(view, pool.body)
+    return _with_body(view, without_secrets(pool.body))
 
 
 def job_view(base: str, job: JobRecord) -> JsonObject:
@@ -91,7 +92,7 @@ def job_view(base: str, job: JobRecord) -> JsonObject:
     if job.ended is not None:
         execution |= _given(endTime=_time(job.ended), terminateReason=job.terminate_reason)
     view["executionInfo"] = execution | _given(schedulingError=job.scheduling_error)
-    return _with_body(view, job.body)
+    return _with_body(view, without_secrets(job.body))
 
 
 def task_counts_view(counts: Mapping[str, TaskCount]) -> JsonObject:
@@ -118,7 +119,7 @@ def task_view(base: str, job_id: str, task: TaskRecord) -> JsonObject:
     view["executionInfo"] = execution_view(task)
     if task.pool_id is not None and task.node_id is not None:
         view["nodeInfo"] = _node_info(base, task.pool_id, task.node_id, task_directory(job_id, task.id))
-    return _with_body(view, task.body)
+    return _with_body(view, without_secrets(task.body) if "containerSettings" in task.body else task.body)
 
 
 def execution_view(task: TaskRecord) -> JsonObject:
@@ -127,6 +128,7 @@ def execution_view(task: TaskRecord) -> JsonObject:
         startTime=_time(task.started),
         endTime=_time(task.ended),
         exitCode=task.exit_code,
+        containerInfo=task.container,
         failureInfo=task.failure,
         retryCount=task.retries,
         lastRetryTime=_time(task.retried),
@@ -148,7 +150,7 @@ def subtask_view(base: str, job_id: str, task_id: str, subtask: SubtaskRecord) -
         "id": subtask.number,
         "nodeInfo": _node_info(base, subtask.pool_id, subtask.node_id, directory),
         **_given(startTime=_time(subtask.started), endTime=_time(subtask.ended), exitCode=subtask.exit_code),
-        **_given(failureInfo=subtask.failure, result=subtask.result),
+        **_given(containerInfo=subtask.container, failureInfo=subtask.failure, result=subtask.result),
         **_states(subtask.state, subtask.state_changed, subtask.previous_state, subtask.previous_changed),
     }
 
@@ -203,6 +205,7 @@ def _command_view(node: str, directory: str, record: PreparationRecord | Release
         taskRootDirectory=directory,
         taskRootDirectoryUrl=file_url(node, directory),
         exitCode=record.exit_code,
+        containerInfo=record.container,
         failureInfo=record.failure,
         result=record.result,
     )

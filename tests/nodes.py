@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
+from localbatch.container_models import ContainerSettings
 from localbatch.driver.interface import NodePlace, Outcome, Package, Run
 from localbatch.driver.process import ProcessDriver
 from localbatch.models import OutputFile, ResourceFile
@@ -50,6 +51,7 @@ class Node:
         packages: Iterable[Package] = (),
         seconds: float | None = None,
         keep_directory: bool = False,
+        container: ContainerSettings | None = None,
     ) -> Outcome:
         """Runs a command and waits for its end."""
         run = Run(
@@ -63,6 +65,7 @@ class Node:
             packages=tuple(packages),
             time_limit=None if seconds is None else timedelta(seconds=seconds),
             keep_directory=keep_directory,
+            container=container,
         )
         return await self.driver.execute(run, lambda: self.started.append(command_line))
 

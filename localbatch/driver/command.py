@@ -3,6 +3,15 @@
 import shlex
 
 
+def split_options(line: str) -> list[str]:
+    """Splits a line of arguments, which may be none, by the same rules.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    return shlex.split(line)
+
+
 def split_command(line: str) -> list[str]:
     """Splits a command line into the program and its arguments, by the quoting rules of POSIX shells.
 

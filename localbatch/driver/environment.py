@@ -21,10 +21,12 @@ class CommandEnvironment:
     Attributes:
         variables: the whole environment, with the paths of this machine.
         places: those among them that we have made and that may name directories of the node.
+        given: names of those that come from Batch or from the user.
     """
 
     variables: dict[str, str]
     places: dict[str, str]
+    given: frozenset[str]
 
     def mounted(self, root: Path, mount: Path) -> dict[str, str]:
         """Returns what differs where the node's tree is seen at another path."""
@@ -63,7 +65,8 @@ def command_environment(
     for package in packages:
         batch |= package_variables(package)
     batch |= variables
-    return CommandEnvironment(basis | dict(user) | batch, batch if "HOME" in user else home | batch)
+    places = batch if "HOME" in user else home | batch
+    return CommandEnvironment(basis | dict(user) | batch, places, frozenset({*user, *batch}))
 
 
 def package_variables(package: InstalledPackage) -> dict[str, str]:

@@ -84,6 +84,21 @@ def command_line_failure(reason: str) -> Failure:
     return _failure("CommandLaunchFailed", Message=reason)
 
 
+def container_pool_failure(reason: str) -> Failure:
+    """The node can't run containers."""
+    return _failure("ContainerPoolNotSupported", Message=reason)
+
+
+def container_image_failure(image: str, reason: str) -> Failure:
+    """An image could not be fetched.
+
+    Args:
+        image: the image.
+        reason: what the program that runs containers says.
+    """
+    return _failure("ContainerInvalidImage", ImageName=image, Message=reason)
+
+
 def directory_failure(reason: str) -> Failure:
     """The task's directory could not be made."""
     return _failure("ResourceDirectoryCreateFailed", Message=reason)

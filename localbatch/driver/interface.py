@@ -10,7 +10,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from localbatch.container_models import ContainerRegistry, ContainerSettings
 from localbatch.models import OutputFile, ResourceFile
+
+
+@dataclass(frozen=True)
+class ContainerHost:
+    """What a node has for containers.
+
+    Attributes:
+        images: those it fetches before it takes tasks.
+        registries: those it may get images from, besides the public ones.
+    """
+
+    images: tuple[str, ...] = ()
+    registries: tuple[ContainerRegistry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,7 @@ class NodePlace:
         hostname: name of its own within the pool.
         root: directory that holds ``applications fsmounts shared startup volatile workitems``.
         mount: where its commands see that directory, the same for all nodes; None is where it lies.
+        containers: what it has for containers; None if its pool is not made for them.
     """
 
     account: str
@@ -33,6 +48,7 @@ class NodePlace:
     is_dedicated: bool
     root: Path
     mount: Path | None = None
+    containers: ContainerHost | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +78,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one run of a command. ``exit_code`` is None if no process was started or it was ended from outside."""
+    """The end of one run of a command.
+
+    Attributes:
+        exit_code: None if no process was started or it was ended from outside.
+        container_id: of the container in which it ran, if it did.
+    """
 
     started: datetime
     ended: datetime
     exit_code: int | None
     failure: Failure | None
+    container_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,7 @@ class Run:
         variables: further ``AZ_BATCH_*`` variables the engine knows (``AZ_BATCH_JOB_ID``, ``AZ_BATCH_TASK_ID``, ...).
         time_limit: longest life of the process; None is no limit.
         keep_directory: True on a retry, which finds the files of the run before.
+        container: the container to run it in; None is none.
     """
 
     node: NodePlace
@@ -92,6 +115,7 @@ class Run:
     packages: tuple[Package, ...] = ()
     time_limit: timedelta | None = None
     keep_directory: bool = False
+    container: ContainerSettings | None = None
 
 
 @dataclass(frozen=True)

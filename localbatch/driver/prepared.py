@@ -28,14 +28,7 @@ class PreparedCommand:
             grace: seconds a command has between SIGTERM and SIGKILL.
             listen: socket for commands from other nodes.
         """
-        return {
-            "hostname": self.node.hostname,
-            "hosts": str(hosts_file(self.node)) if isolate else "",
-            "root": str(self.directory.root),
-            "mount": str(self.node.mount or ""),
-            "grace": grace,
-            "listen": listen,
-        }
+        return node_place(self.node, isolate=isolate, grace=grace, listen=listen)
 
     def order(self, command_line: str, *, last: bool = True) -> Order:
         """Makes the order to run a command.
@@ -60,7 +53,20 @@ class PreparedCommand:
             "stdout": str(self.directory.stdout),
             "stderr": str(self.directory.stderr),
             "last": last,
+            "cleanup": [],
         }
+
+
+def node_place(node: NodePlace, *, isolate: bool, grace: float, listen: str = "") -> Place:
+    """Describes a node to a supervisor; see ``PreparedCommand.place``."""
+    return {
+        "hostname": node.hostname,
+        "hosts": str(hosts_file(node)) if isolate else "",
+        "root": str(node.root.absolute()),
+        "mount": str(node.mount or ""),
+        "grace": grace,
+        "listen": listen,
+    }
 
 
 async def start(session: Session, order: Order) -> Report:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from localbatch.driver.containers import Containers
 from localbatch.driver.downloads import Downloader
 from localbatch.driver.failures import (
     CommandFailed,
@@ -21,7 +22,7 @@ from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Ou
 from localbatch.driver.layout import TaskDirectory, make_node, remove_tree
 from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
-from localbatch.driver.prepared import start
+from localbatch.driver.prepared import PreparedCommand, start
 from localbatch.driver.process_tree import exit_code
 from localbatch.driver.starter import Session, Starter
 from localbatch.driver.threads import Threads
@@ -68,16 +69,18 @@ class ProcessDriver:
         inherited: tuple[int, ...] = (),
         image: NodeImage | None = None,
     ) -> None:
+        image = image or NodeImage()
         self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
         self._downloader = Downloader(_THREADS)
         self._starter = Starter(inherited)
         self._nodes: dict[Path, _Node] = {}
+        self._containers = Containers(self._starter, self._threads, image, grace)
         self._tools = NodeTools(
             self._packages,
             self._downloader,
             self._threads,
             self._starter,
-            image or NodeImage(),
+            image,
             isolate=isolate,
             grace=grace,
         )
@@ -87,6 +90,7 @@ class ProcessDriver:
         try:
             await self._threads.call(make_node, node)
             await self._node(node).packages.install_for_all(packages)
+            await self._containers.prepare_node(node)
         except OSError as error:
             return directory_failure(str(error))
         except CommandFailed as error:
@@ -165,24 +169,34 @@ class ProcessDriver:
         loop = asyncio.get_running_loop()
         started = datetime.now(UTC)
         deadline = None if run.time_limit is None else loop.time() + run.time_limit.total_seconds()
+        container_id: str | None = None
         code: int | None = None
         failure: Failure | None = None
         try:
             command = await self._tools.prepare(run)
             async with _time_limit(deadline):
                 await self._tools.fetch(run.resource_files, command.directory.working)
-            order = command.order(run.command_line)
-            session = self._tools.open(command)
-            report = await start(session, order)
-            if "plain" in report:
-                _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
-            on_started()
-            code, failure = await _follow(session, deadline)
+            if run.container is None:
+                code, failure = await self._run_process(run, command, deadline, on_started)
+            else:
+                async with _time_limit(deadline):
+                    container_id, code = await self._containers.run(run, command, on_started)
+                failure = exit_code_failure() if code else None
             await self._tools.upload(run, command, succeeded=failure is None)
         except CommandFailed as error:
             # The program's own failure is worth more than that of an upload after it.
             failure = failure or error.failure
-        return Outcome(started, datetime.now(UTC), code, failure)
+        return Outcome(started, datetime.now(UTC), code, failure, container_id)
+
+    async def _run_process(
+        self, run: Run, command: PreparedCommand, deadline: float | None, on_started: Callable[[], None]
+    ) -> tuple[int | None, Failure | None]:
+        session = self._tools.open(command)
+        report = await start(session, command.order(run.command_line))
+        if "plain" in report:
+            _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
+        on_started()
+        return await _follow(session, deadline)
 
 
 @asynccontextmanager

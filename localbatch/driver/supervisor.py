@@ -37,6 +37,7 @@ READY = b"r"
 
 _ON_LINUX = sys.platform == "linux"
 _KILL_SECONDS = 10.0
+_CLEANUP_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.05
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,6 +54,7 @@ class Order(TypedDict):
         stdout: file that standard output is appended to.
         stderr: the same for standard error.
         last: end the session with it, and whatever runs in the background by then.
+        cleanup: programs with their arguments to be run in its environment when the session ends, however it does.
     """
 
     words: list[str]
@@ -62,6 +64,7 @@ class Order(TypedDict):
     stdout: str
     stderr: str
     last: bool
+    cleanup: list[list[str]]
 
 
 class Report(TypedDict, total=False):
@@ -172,6 +175,7 @@ class Supervisor:
         self._child = 0
         self._groups: set[int] = set()
         self._code: int | None = None
+        self._cleanup: list[tuple[list[str], dict[str, str]]] = []
         self._wakeup = _wake_on_ended_child()
         self._launches: Launches | None = None
 
@@ -190,6 +194,7 @@ class Supervisor:
         try:
             report = self._follow_orders()
         finally:
+            self._clean_up()
             self._end_all()
         if report is not None:
             self._send(report)
@@ -207,6 +212,7 @@ class Supervisor:
         """Runs one order after the other; returns the report that is due when all has ended."""
         while (line := self._next_line()) is not None:
             order: Order = json.loads(line)
+            self._cleanup += [(words, order["environment"]) for words in order["cleanup"]]
             child = self._launch(order)
             if not isinstance(child, int):
                 self._send({"errno": child["errno"], "reason": child["reason"]})
@@ -284,6 +290,21 @@ class Supervisor:
         except ChildProcessError:
             return True
         return False
+
+    def _clean_up(self) -> None:
+        for words, environment in self._cleanup:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            child = spawn(words, environment, "/", [nowhere] * 3)
+            os.close(nowhere)
+            if not isinstance(child, int):
+                continue
+            self._child, self._code = child, None
+            self._await_child(time.monotonic() + _CLEANUP_SECONDS)
+
+    def _await_child(self, deadline: float) -> None:
+        while not self._reap() and self._code is None and time.monotonic() < deadline:
+            if select.select([self._wakeup], [], [], _LOOK_AGAIN_SECONDS)[0]:
+                self._wakeup.recv(4096)
 
     def _end_all(self) -> None:
         for number, seconds in ((signal.SIGTERM, self._place["grace"]), (signal.SIGKILL, _KILL_SECONDS)):

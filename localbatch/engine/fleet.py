@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localbatch.driver.interface import NodePlace, Outcome
+from localbatch.container_models import ContainerConfiguration
+from localbatch.driver.interface import ContainerHost, NodePlace, Outcome
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.states import SCHEDULABLE_NODES
 
@@ -45,7 +46,17 @@ def make_place(nodes: Path, mount: Path, pool: PoolRecord, node: NodeRecord) -> 
         is_dedicated=node.dedicated,
         root=node_root(nodes, pool.account, pool.id, node.id),
         mount=mount,
+        containers=_container_host(pool),
     )
+
+
+def _container_host(pool: PoolRecord) -> ContainerHost | None:
+    machine = pool.body.get("virtualMachineConfiguration")
+    given = machine.get("containerConfiguration") if isinstance(machine, dict) else None
+    if given is None:
+        return None
+    configuration = ContainerConfiguration.model_validate(given)
+    return ContainerHost(tuple(configuration.container_image_names), tuple(configuration.container_registries))
 
 
 @dataclass(eq=False)

@@ -56,6 +56,7 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         packages=packages,
         time_limit=_limit(body.constraints.max_wall_clock_time),
         keep_directory=keep_directory,
+        container=body.container_settings,
     )
 
 
@@ -129,6 +130,7 @@ def _command_order(
         variables=_variables(node.place, job, task_id),
         resource_files=_resolve_files(context, body),
         time_limit=_limit(limit),
+        container=body.container_settings,
     )
 
 
@@ -144,6 +146,7 @@ def start_order(context: Context, node: Node, body: StartTask) -> Run:
         command_line=body.command_line,
         environment=_settings(body.environment_settings),
         resource_files=_resolve_files(context, body),
+        container=body.container_settings,
     )
 
 

@@ -46,7 +46,13 @@ def completion(outcome: Outcome) -> dict[str, Any]:
         "exit_code": outcome.exit_code,
         "result": result_of(outcome),
         "failure": failure_view(outcome.failure),
+        "container": container_view(outcome),
     }
+
+
+def container_view(outcome: Outcome) -> JsonObject | None:
+    """Shows the container in which a command has run, if it has, in the words of the wire."""
+    return None if outcome.container_id is None else {"containerId": outcome.container_id, "state": "exited"}
 
 
 def ended_by_request(now: datetime) -> dict[str, Any]:
@@ -62,6 +68,7 @@ def fresh_execution() -> dict[str, Any]:
         "exit_code": None,
         "result": None,
         "failure": None,
+        "container": None,
         "expires": None,
         "cleaned": False,
         "satisfied": False,
@@ -91,6 +98,7 @@ def start_info(outcome: Outcome | None, started: datetime, retries: int, retried
         info["endTime"] = format_time(outcome.ended)
         info["result"] = result_of(outcome)
         info |= _present(exitCode=outcome.exit_code, failureInfo=failure_view(outcome.failure))
+        info |= _present(containerInfo=container_view(outcome))
     info["retryCount"] = retries
     if retried is not None:
         info["lastRetryTime"] = format_time(retried)

@@ -12,7 +12,7 @@ from localbatch.engine.orders import preparation_of, release_of
 from localbatch.engine.outcomes import SUCCESS, fresh_execution
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import TaskBody
-from localbatch.not_emulated import TASK, refuse_properties
+from localbatch.not_emulated import TASK, refuse_properties, refuse_property
 from localbatch.records import JobRecord, TaskRecord
 from localbatch.service.pools import check_packages
 from localbatch.shapes import conform
@@ -99,6 +99,8 @@ class Tasks:
         refuse_properties(document, TASK)
         body = read(TaskBody, document)
         check_task(body)
+        if body.multi_instance_settings is not None and body.container_settings is not None:
+            raise refuse_property("containerSettings")
         check_for_job(body, job.body)
         check_packages(self._store, job.account, body.application_package_references)
         preparation = preparation_of(job)

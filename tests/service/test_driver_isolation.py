@@ -112,6 +112,7 @@ def test_an_ordinary_user_stays_who_he_is_on_a_node_with_a_name_of_its_own(open_
         "stdout": f"{open_directory}/stdout.txt",
         "stderr": f"{open_directory}/stderr.txt",
         "last": True,
+        "cleanup": [],
     }
     (open_directory / "who.py").write_text(WHO_PROGRAM)
     control, theirs = socket.socketpair()

@@ -286,17 +286,6 @@ def test_an_ordinary_task_has_no_subtasks(batch: Account) -> None:
     assert list(batch.client.list_subtasks("job", "task")) == []
 
 
-def test_what_is_not_emulated_is_refused(batch: Account) -> None:
-    batch.make_job()
-    unsupported: list[dict[str, Any]] = [
-        {"container_settings": models.BatchTaskContainerSettings(image_name="ubuntu")},
-    ]
-    for options in unsupported:
-        with pytest.raises(HttpResponseError) as caught:
-            batch.add_task("true", **options)
-        assert error_code(caught.value) == "UnsupportedProperty"
-
-
 @pytest.mark.parametrize(
     "options",
     [
