@@ -20,7 +20,8 @@ The service:
 - engine/            what the service does by itself: nodes, scheduling, ends
 - driver/            what stands in for virtual machines
 - autoscale/         the formulas by which pools choose their sizes; usable without a service
-- store.py, table.py, records.py, store_applications.py, store_dependencies.py   the database
+- machine.py         how busy this machine is
+- store.py, table.py, records.py, store_applications.py, store_dependencies.py, store_samples.py   the database
 
 Facts of the protocol, all pure:
 - wire.py            times, durations, ETags
@@ -38,6 +39,7 @@ Facts of the protocol, all pure:
 - validation.py, job_validation.py, task_validation.py, schedule_validation.py, checks.py   what is refused of them
 - documents.py, job_documents.py, new_records.py   how they are remembered
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
+- auto_scale_settings.py   what pools may say about autoscale
 - not_emulated.py    what is refused because it is not emulated
 - views.py, node_views.py, schedule_views.py, images.py   what answers show
 - vm_sizes.py, quotas.py   cores and memory of the nodes of a VM size; how much an account may have

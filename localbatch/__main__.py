@@ -15,6 +15,7 @@ from localbatch.foreground import BAD_OPTION, Options, run
 from localbatch.mpi_runtime import FLAVOURS, MPICH
 from localbatch.quotas import UNLIMITED
 
+_LEAST_SECONDS = 0.05
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _FAMILY = re.compile(r"standard\w+family", re.IGNORECASE)
 
@@ -59,6 +60,13 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
     add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
+    add(
+        "--autoscale-seconds",
+        type=_positive_seconds,
+        metavar="SECONDS",
+        help="how often autoscale formulas are evaluated (default: as their pools say); samples are taken at least as "
+        "often",
+    )
     add("--pool-quota", type=_count, help="pools that an account may have (default of this and other quotas: no limit)")
     add("--job-quota", type=_count, help="jobs and job schedules that an account may have besides completed ones")
     add("--dedicated-core-quota", type=_count, help="cores of dedicated nodes that an account may have")
@@ -137,6 +145,13 @@ def _seconds(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def _positive_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value < _LEAST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is less than {_LEAST_SECONDS} seconds")
     return value
 
 

@@ -54,6 +54,21 @@ class PoolResize(Body):
     node_deallocation_option: str = "requeue"
 
 
+class AutoScaleEnabling(Body):
+    """A formula for a pool's sizes, the time between two evaluations, or both."""
+
+    others = ()
+    auto_scale_formula: str | None = None
+    auto_scale_evaluation_interval: Duration | None = None
+
+
+class AutoScaleTrial(Body):
+    """A formula that is to be evaluated and not to be applied."""
+
+    others = ()
+    auto_scale_formula: str
+
+
 class NodeRemoval(Body):
     """Nodes that are to leave their pool."""
 

@@ -19,9 +19,9 @@ def default_user() -> JsonObject:
 
 
 def pool_document(body: PoolBody) -> JsonObject:
-    """Makes the document of a new pool. Its id and its sizes are kept elsewhere."""
+    """Makes the document of a new pool. Its id, its sizes and its formula are kept elsewhere."""
     document = write(body)
-    for name in ("id", "targetDedicatedNodes", "targetLowPriorityNodes", "enableAutoScale"):
+    for name in _KEPT_ELSEWHERE:
         document.pop(name, None)
     document["vmSize"] = body.vm_size.lower()
     for name, value in _POOL_DEFAULTS.items():
@@ -48,6 +48,10 @@ def filled_in(document: JsonObject, start_task: StartTask | None) -> JsonObject:
     return document
 
 
+_KEPT_ELSEWHERE = (
+    *("id", "targetDedicatedNodes", "targetLowPriorityNodes"),
+    *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
+)
 _POOL_DEFAULTS: JsonObject = {
     "resizeTimeout": "PT15M",
     "enableInterNodeCommunication": False,

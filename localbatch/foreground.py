@@ -65,6 +65,7 @@ class Options:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         mpi: the MPI that the nodes have.
+        autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
         family_core_quota: pairs of VM family and number of cores.
         task_seconds: how long each task takes with the driver ``simulated``.
@@ -84,6 +85,7 @@ class Options:
     start_seconds: float = 0.0
     driver: str = "process"
     mpi: str = MPICH
+    autoscale_seconds: float | None = None
     pool_quota: int | None = None
     job_quota: int | None = None
     dedicated_core_quota: int | None = None
@@ -286,6 +288,7 @@ def _make_app(
         driver=_make_driver(options, root),
         quotas=_make_quotas(options),
         tokens=options.tokens,
+        autoscale_seconds=options.autoscale_seconds,
     )
     return create_app(settings)
 

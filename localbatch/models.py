@@ -149,7 +149,7 @@ class PoolSpecification(Body):
     """A pool without its id, as a job asks for one of its own. Names of older API versions are among the others."""
 
     others = (
-        *("autoScaleEvaluationInterval", "mountConfiguration", "networkConfiguration", "upgradePolicy", "userAccounts"),
+        *("mountConfiguration", "networkConfiguration", "upgradePolicy", "userAccounts"),
         *("applicationLicenses", "certificateReferences", "cloudServiceConfiguration", "resourceTags"),
         "targetNodeCommunicationMode",
     )
@@ -162,6 +162,7 @@ class PoolSpecification(Body):
     target_low_priority_nodes: int = 0
     enable_auto_scale: bool = False
     auto_scale_formula: str | None = None
+    auto_scale_evaluation_interval: Duration = timedelta(minutes=15)
     enable_inter_node_communication: bool = False
     start_task: StartTask | None = None
     application_package_references: list[PackageReference] = Field(default_factory=list)

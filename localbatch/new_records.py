@@ -29,7 +29,7 @@ def new_pool(account: str, account_url: str, body: PoolBody, now: datetime) -> P
         modified=now,
         state=POOL.initial,
         state_changed=now,
-        allocation="resizing",
+        allocation="steady" if body.enable_auto_scale else "resizing",
         allocation_changed=now,
         target_dedicated=body.target_dedicated_nodes,
         target_spot=body.target_low_priority_nodes,
@@ -37,6 +37,8 @@ def new_pool(account: str, account_url: str, body: PoolBody, now: datetime) -> P
         resize_seconds=body.resize_timeout.total_seconds(),
         resize_errors=[],
         nodes_made=0,
+        formula=body.auto_scale_formula if body.enable_auto_scale else None,
+        evaluation_seconds=body.auto_scale_evaluation_interval.total_seconds(),
     )
 
 

@@ -15,7 +15,6 @@ _IDENTITIES = ("identityReference",)
 _JOB_TASKS = ("jobManagerTask", "jobPreparationTask", "jobReleaseTask")
 
 POOL = (
-    *("enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"),
     *("mountConfiguration", "userAccounts", "certificateReferences", "cloudServiceConfiguration"),
     "virtualMachineConfiguration.extensions",
     "virtualMachineConfiguration.windowsConfiguration",

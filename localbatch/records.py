@@ -21,6 +21,11 @@ class PoolRecord:
         resize_seconds: how long the resize under way may take.
         resize_errors: why the last resize missed its targets.
         nodes_made: how many nodes it ever had, for their host names.
+        formula: the autoscale formula; None if the pool does not scale by itself.
+        evaluation_seconds: how many seconds there are between two evaluations of the formula.
+        evaluate_at: when the formula is evaluated next.
+        auto_scale_run: how its last evaluation went, in the words of the wire.
+        auto_scale_requested: when automatic scaling was enabled last.
     """
 
     seq: int
@@ -40,6 +45,11 @@ class PoolRecord:
     resize_seconds: float
     resize_errors: list[JsonObject]
     nodes_made: int
+    formula: str | None = None
+    evaluation_seconds: float = 900.0
+    evaluate_at: datetime | None = None
+    auto_scale_run: JsonObject | None = None
+    auto_scale_requested: datetime | None = None
 
 
 @dataclass(frozen=True)

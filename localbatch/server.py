@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from localbatch.auto_scale_settings import Pace
 from localbatch.auto_storage import AutoStorage
 from localbatch.clock import Clock
 from localbatch.driver.interface import Driver
@@ -15,6 +16,7 @@ from localbatch.engine.engine import Engine
 from localbatch.quotas import Quotas
 from localbatch.routes import absent
 from localbatch.routes.account import AccountRoutes
+from localbatch.routes.auto_scale import AutoScaleRoutes
 from localbatch.routes.batch import BatchRoute
 from localbatch.routes.files import FileRoutes
 from localbatch.routes.jobs import JobRoutes
@@ -50,6 +52,7 @@ class Settings:
         start_seconds: how long a node takes to start.
         driver: what runs commands.
         quotas: what each account may have.
+        autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
     """
 
     root: Path
@@ -63,6 +66,7 @@ class Settings:
     driver: Driver
     quotas: Quotas = field(default_factory=Quotas)
     tokens: bool = False
+    autoscale_seconds: float | None = None
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -83,6 +87,7 @@ def create_app(settings: Settings) -> Starlette:
         allocation_seconds=settings.allocation_seconds,
         start_seconds=settings.start_seconds,
         quotas=settings.quotas,
+        pace=Pace(settings.autoscale_seconds),
     )
     engine = Engine(context)
     accounts = Accounts(engine, settings.key, tokens=settings.tokens)
@@ -103,6 +108,7 @@ def create_app(settings: Settings) -> Starlette:
 
     groups = (
         PoolRoutes,
+        AutoScaleRoutes,
         NodeRoutes,
         NodeCommandRoutes,
         JobRoutes,

@@ -69,6 +69,8 @@ POOL = _table("pool", active="deleting", deleting="")
 
 ALLOCATION = _table("pool's allocation", steady="resizing", resizing="steady stopping", stopping="steady")
 
+AUTO_SCALE = _table("pool's automatic scaling", disabled="enabled", enabled="disabled")
+
 # A node may be lost, taken away or found broken in whatever it does.
 _LOSS = " unusable unknown preempted leavingpool"
 _COMMANDS = " rebooting reimaging upgradingos deallocating"
@@ -170,7 +172,10 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("pool", "update"): _ENDING_POOL,
     ("pool", "delete"): _ENDING_POOL,
     ("allocation", "resize"): {"resizing": "PoolBeingResized", "stopping": "PoolBeingResized"},
+    ("allocation", "enableautoscale"): {"resizing": "PoolBeingResized", "stopping": "PoolBeingResized"},
     ("allocation", "stopresize"): {"steady": _INVALID, "stopping": _INVALID},
+    ("autoscale", "evaluate"): {"disabled": _INVALID},
+    ("autoscale", "resize"): {"enabled": _INVALID},
     ("node", "reboot"): _BUSY_OR_INVALID,
     ("node", "reimage"): _BUSY_OR_INVALID,
     ("node", "changeusers"): _BUSY_OR_INVALID,
@@ -205,7 +210,7 @@ def refusal(kind: str, operation: str, state: str) -> str | None:
     """Tells why an operation is refused on a resource in a state.
 
     Args:
-        kind: ``pool``, ``allocation``, ``node``, ``job``, ``jobschedule`` or ``task``.
+        kind: ``pool``, ``allocation``, ``autoscale``, ``node``, ``job``, ``jobschedule`` or ``task``.
         operation: as the keys of ``REFUSALS`` name it, such as ``addtasks``.
         state: the state the resource is in.
 

@@ -28,6 +28,7 @@ from localbatch.records import (
 from localbatch.root import RootError
 from localbatch.store_applications import Applications
 from localbatch.store_dependencies import Dependencies
+from localbatch.store_samples import Samples
 from localbatch.table import SqlValue, Table, to_sql
 
 _COUNTS = """
@@ -139,6 +140,7 @@ class Store:
         connection.executescript(_COUNTS)
         self.applications = Applications(connection)
         self.dependencies = Dependencies(connection)
+        self.samples = Samples(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 from pydantic import ValidationError
 
 from localbatch.action_models import NodeRemoval, PoolResize
+from localbatch.auto_scale_settings import check_auto_scale
 from localbatch.body import Body
 from localbatch.checks import check_choice, check_container, check_id, check_user_identity
 from localbatch.errors import ServiceError, invalid_property, unknown_property, unreadable_property
@@ -152,6 +153,7 @@ def check_pool_specification(body: PoolSpecification) -> None:
     check_target("targetDedicatedNodes", body.target_dedicated_nodes)
     check_target("targetLowPriorityNodes", body.target_low_priority_nodes)
     check_resize_timeout(body.resize_timeout.total_seconds())
+    check_auto_scale(body)
     check_metadata(body.metadata)
     if body.start_task is not None:
         check_command("startTask", body.start_task)

@@ -5,7 +5,7 @@ those of the official examples for API version 2025-06-01.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from localbatch.confidential import without_secrets
@@ -20,7 +20,7 @@ from localbatch.records import (
     TaskRecord,
 )
 from localbatch.store_applications import ApplicationRecord, PackageRecord
-from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
+from localbatch.wire import JsonObject, JsonValue, format_duration, format_time, make_etag
 
 
 def pool_url(base: str, pool_id: str) -> str:
@@ -78,11 +78,20 @@ def pool_view(base: str, pool: PoolRecord, nodes: Mapping[tuple[bool, str], int]
         "currentLowPriorityNodes": sum(count for (dedicated, _), count in nodes.items() if not dedicated),
         "targetDedicatedNodes": pool.target_dedicated,
         "targetLowPriorityNodes": pool.target_spot,
-        "enableAutoScale": False,
+        "enableAutoScale": pool.formula is not None,
     }
+    view |= _scaling(pool)
     if pool.resize_errors:
         view["resizeErrors"] = list[JsonValue](pool.resize_errors)
     return _with_body(view, without_secrets(pool.body))
+
+
+def _scaling(pool: PoolRecord) -> JsonObject:
+    if pool.formula is None:
+        return {}
+    interval = format_duration(timedelta(seconds=pool.evaluation_seconds))
+    shown: JsonObject = {"autoScaleFormula": pool.formula, "autoScaleEvaluationInterval": interval}
+    return shown | _given(autoScaleRun=pool.auto_scale_run)
 
 
 def job_view(base: str, job: JobRecord) -> JsonObject:

@@ -8,6 +8,8 @@ engine goes on from the records alone.
 - background.py   work that goes on by itself
 - fleet.py        the nodes as they are now: what they run and how many slots they have left
 - allocation.py   pools get and lose nodes
+- auto_scaler.py  pools choose their sizes by formulas
+- sampling.py     what the formulas know of tasks, nodes and this machine
 - capacity.py     how many nodes quotas leave room for
 - auto_pools.py   pools made for a job or a job schedule
 - nodes.py        a node's life from creation through its start task to removal

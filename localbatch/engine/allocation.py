@@ -36,15 +36,24 @@ class Allocation:
         """Resizes a pool whose record says so; of its nodes those named to leave go first."""
         self._works[pool.seq] = self._context.background.start(self._resize(pool))
 
+    def begin_anew(self, pool: PoolRecord) -> None:
+        """Resizes a pool whose record says so, instead of the resize that may be under way."""
+        self._works[pool.seq] = self._context.background.start(self._resize_instead(pool, self._cancelled(pool)))
+
     def stop(self, pool: PoolRecord) -> None:
         """Stops the resize of a pool whose record says so; it keeps the nodes it has."""
-        work = self._works.get(pool.seq)
-        self._works[pool.seq] = self._context.background.start(self._stop(pool.seq, work))
+        self._works[pool.seq] = self._context.background.start(self._stop(pool.seq, self._cancelled(pool)))
 
     def delete(self, pool: PoolRecord) -> None:
         """Removes a pool whose record says that it is being deleted, with all its nodes."""
+        self._works[pool.seq] = self._context.background.start(self._delete(pool, self._cancelled(pool)))
+
+    def _cancelled(self, pool: PoolRecord) -> "asyncio.Task[None] | None":
+        # At once: what takes its place may itself be cancelled before it has begun.
         work = self._works.get(pool.seq)
-        self._works[pool.seq] = self._context.background.start(self._delete(pool, work))
+        if work is not None:
+            work.cancel()
+        return work
 
     async def _resize(self, pool: PoolRecord) -> None:
         errors: list[JsonObject] = []
@@ -66,20 +75,25 @@ class Allocation:
             changes = {"allocation": state, "allocation_changed": self._context.clock.now(), "resize_errors": errors}
             self._context.store.pools.change(pool, **changes)
 
-    async def _stop(self, seq: int, work: "asyncio.Task[None] | None") -> None:
+    async def _resize_instead(self, pool: PoolRecord, work: "asyncio.Task[None] | None") -> None:
+        await self._give_up(pool.seq, work)
+        newest = self._context.store.pools.get(pool.seq)
+        if newest is not None and newest.state == "active":
+            await self._resize(newest)
+
+    async def _give_up(self, seq: int, work: "asyncio.Task[None] | None") -> None:
+        """Waits for the end of a resize that was cancelled; nodes that were to leave and still run tasks stay."""
         if work is not None:
-            work.cancel()
             await settle(work)
         for node in self._context.fleet.nodes(seq):
             self._nodes.keep(node)
+
+    async def _stop(self, seq: int, work: "asyncio.Task[None] | None") -> None:
+        await self._give_up(seq, work)
         self._end(seq, [])
 
     async def _delete(self, pool: PoolRecord, work: "asyncio.Task[None] | None") -> None:
-        if work is not None:
-            work.cancel()
-            await settle(work)
-        for node in self._context.fleet.nodes(pool.seq):
-            self._nodes.keep(node)
+        await self._give_up(pool.seq, work)
         await settle(*(self._nodes.remove(node, "requeue") for node in self._context.fleet.nodes(pool.seq)))
         with self._context.store.transaction():
             note_pool(self._context, pool)

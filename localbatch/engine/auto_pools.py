@@ -3,6 +3,7 @@
 import uuid
 
 from localbatch.engine.allocation import Allocation
+from localbatch.engine.auto_scaler import AutoScaler
 from localbatch.engine.context import Context
 from localbatch.errors import failure_info
 from localbatch.job_models import AutoPoolSpecification
@@ -28,11 +29,12 @@ class AutoPools:
 
     Args:
         context: the engine's surroundings.
-        allocation: what gives them nodes and takes them away.
+        allocation: what takes their nodes away.
+        auto_scaler: what gives them nodes.
     """
 
-    def __init__(self, context: Context, allocation: Allocation) -> None:
-        self._context, self._allocation = context, allocation
+    def __init__(self, context: Context, allocation: Allocation, auto_scaler: AutoScaler) -> None:
+        self._context, self._allocation, self._auto_scaler = context, allocation, auto_scaler
 
     def make(self, account: str, account_url: str, specification: AutoPoolSpecification) -> PoolRecord:
         """Makes a pool and begins to allocate its nodes. Its owner is to remember its id in the same transaction.
@@ -52,8 +54,7 @@ class AutoPools:
         document = {} if specification.pool is None else write(specification.pool)
         body = PoolBody.model_validate({**document, "id": pool_id})
         pool = self._context.store.pools.add(new_pool(account, account_url, body, self._context.clock.now()))
-        self._allocation.begin(pool)
-        return pool
+        return self._auto_scaler.begin(pool)
 
     def _check_packages(self, account: str, references: list[PackageReference]) -> None:
         resolve = self._context.store.applications.resolve

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from localbatch.auto_scale_settings import Pace
 from localbatch.auto_storage import AutoStorage
 from localbatch.clock import Clock
 from localbatch.driver.interface import Driver, Package
@@ -31,6 +32,7 @@ class Context:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         quotas: what each account may have.
+        pace: how fast automatic scaling goes.
         woken: set when some pool is to be looked at by the dispatcher.
         pools_to_serve: ``seq`` of those pools.
         quiet: nodes whose last task has ended.
@@ -47,6 +49,7 @@ class Context:
     allocation_seconds: float
     start_seconds: float
     quotas: Quotas = field(default_factory=Quotas)
+    pace: Pace = field(default_factory=Pace)
     fleet: Fleet = field(default_factory=Fleet)
     background: Background = field(default_factory=Background)
     woken: asyncio.Event = field(default_factory=asyncio.Event)

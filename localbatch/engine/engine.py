@@ -2,6 +2,7 @@
 
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.auto_pools import AutoPools
+from localbatch.engine.auto_scaler import AutoScaler
 from localbatch.engine.context import Context
 from localbatch.engine.dispatcher import Dispatcher
 from localbatch.engine.jobs import JobLife
@@ -11,6 +12,7 @@ from localbatch.engine.preparation import Preparations
 from localbatch.engine.recovery import Recovery
 from localbatch.engine.release import Releases
 from localbatch.engine.retention import Retention
+from localbatch.engine.sampling import Sampling
 from localbatch.engine.schedules import ScheduleLife
 from localbatch.engine.submission import Submission
 
@@ -23,6 +25,7 @@ class Engine:
 
     Attributes:
         allocation: resizes and deletes pools.
+        auto_scaler: evaluates the formulas of pools.
         jobs: ends, disables and deletes jobs.
         nodes: reboots, reimages and deallocates nodes.
         runs: the tasks that run.
@@ -38,7 +41,8 @@ class Engine:
         life = NodeLife(context, self.runs, preparations)
         self.allocation = Allocation(context, life)
         self.nodes = NodeCommands(context, life, self.runs, preparations)
-        self.auto_pools = AutoPools(context, self.allocation)
+        self.auto_scaler = AutoScaler(context, self.allocation)
+        self.auto_pools = AutoPools(context, self.allocation, self.auto_scaler)
         self.submission = Submission(context, self.auto_pools, self.jobs)
         self._recovery = Recovery(context, self.allocation, life, self.nodes, self.jobs)
 
@@ -52,6 +56,8 @@ class Engine:
         self.context.background.start(Retention(self.context, self.runs).run())
         schedules = ScheduleLife(self.context, self.submission, self.jobs, self.auto_pools)
         self.context.background.start(schedules.run())
+        self.context.background.start(Sampling(self.context).run())
+        self.context.background.start(self.auto_scaler.run())
 
     async def stop(self) -> None:
         """Ends every process of every node. The records stay as they are, so that a new start goes on from there."""

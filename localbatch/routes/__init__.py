@@ -4,7 +4,8 @@
 - call.py             one authorised request: its names, query, conditions and body
 - answers.py          responses in the forms of the service
 - paging.py           lists by pages, with $filter and $select
-- pools.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py   the operations
+- pools.py, auto_scale.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py
+                      the operations
 - absent.py           operations that are known and not emulated
 - management/         the management plane
 """

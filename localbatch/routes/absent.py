@@ -5,12 +5,7 @@ from starlette.responses import Response
 from localbatch.not_emulated import refuse_operation
 from localbatch.routes.call import Call, Handler
 
-_OPERATIONS = (
-    ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
-    ("POST", "/pools/{pool}/enableautoscale"),
-    ("POST", "/pools/{pool}/disableautoscale"),
-    ("POST", "/pools/{pool}/evaluateautoscale"),
-)
+_OPERATIONS = (("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),)
 
 
 def table() -> list[tuple[str, str, Handler]]:

@@ -1,6 +1,7 @@
 """What clients ask for, applied: each request is checked against the rules, written to the store, then acted upon.
 
 - pools.py        create, update, resize and delete pools
+- auto_scale.py   enable, disable and evaluate the formulas of pools
 - nodes.py        reboot, reimage, deallocate and start nodes, their scheduling and their user accounts
 - jobs.py         create, update, disable, enable, terminate and delete jobs
 - schedules.py    create, update, disable, enable, terminate and delete job schedules

@@ -71,8 +71,7 @@ class Pools:
         if reached(self._engine.context.quotas.pools, self._store.count_pools(account)):
             raise ServiceError("PoolQuotaReached")
         pool = self._store.pools.add(new_pool(account, account_url, body, self._clock.now()))
-        self._engine.allocation.begin(pool)
-        return pool
+        return self._engine.auto_scaler.begin(pool)
 
     def update(self, account: str, pool_id: str, document: JsonObject, check: Check) -> PoolRecord:
         """Changes what a PATCH names and leaves the rest as it is.
@@ -80,7 +79,7 @@ class Pools:
         Raises:
             ServiceError: the pool or the body is refused.
         """
-        pool = self._changeable(account, pool_id, check)
+        pool = self.changeable(account, pool_id, check)
         refuse_properties(document, POOL)
         body = read(PoolPatch, document)
         self._check_changes(account, body.start_task, body.application_package_references or [])
@@ -102,7 +101,7 @@ class Pools:
         Raises:
             ServiceError: the pool or the body is refused.
         """
-        pool = self._changeable(account, pool_id, lambda _modified: None)
+        pool = self.changeable(account, pool_id, lambda _modified: None)
         refuse_properties(document, POOL)
         body = read(PoolReplacement, document)
         self._check_changes(account, body.start_task, body.application_package_references)
@@ -120,9 +119,10 @@ class Pools:
         Raises:
             ServiceError: the pool or the body is refused.
         """
-        pool = self._changeable(account, pool_id, check)
+        pool = self.changeable(account, pool_id, check)
         body = read(PoolResize, document)
         check_resize(body)
+        refuse("autoscale", "resize", auto_scale_state(pool))
         dedicated, spot = body.target_dedicated_nodes, body.target_low_priority_nodes
         pool = self._begin_resize(
             pool,
@@ -140,7 +140,7 @@ class Pools:
         Raises:
             ServiceError: the pool, a node or the body is refused.
         """
-        pool = self._changeable(account, pool_id, check)
+        pool = self.changeable(account, pool_id, check)
         body = read(NodeRemoval, document)
         check_removal(body)
         context = self._engine.context
@@ -163,7 +163,7 @@ class Pools:
         return pool
 
     def _begin_resize(self, pool: PoolRecord, **changes: Any) -> PoolRecord:
-        _refuse("allocation", "resize", pool.allocation)
+        refuse("allocation", "resize", pool.allocation)
         now = self._clock.now()
         state = move(ALLOCATION, pool.allocation, "resizing")
         moved = {"allocation": state, "allocation_changed": now, "resize_errors": [], "modified": now}
@@ -175,8 +175,8 @@ class Pools:
         Raises:
             ServiceError: the pool is refused.
         """
-        pool = self._changeable(account, pool_id, check)
-        _refuse("allocation", "stopresize", pool.allocation)
+        pool = self.changeable(account, pool_id, check)
+        refuse("allocation", "stopresize", pool.allocation)
         state = move(ALLOCATION, pool.allocation, "stopping")
         pool = self._store.pools.change(pool, allocation=state, allocation_changed=self._clock.now())
         self._engine.allocation.stop(pool)
@@ -190,15 +190,20 @@ class Pools:
         """
         pool = self.get(account, pool_id)
         check(pool.modified)
-        _refuse("pool", "delete", pool.state)
+        refuse("pool", "delete", pool.state)
         state = move(POOL_STATES, pool.state, "deleting")
         pool = self._store.pools.change(pool, state=state, state_changed=self._clock.now())
         self._engine.allocation.delete(pool)
 
-    def _changeable(self, account: str, pool_id: str, check: Check) -> PoolRecord:
+    def changeable(self, account: str, pool_id: str, check: Check) -> PoolRecord:
+        """Returns a pool that may be changed.
+
+        Raises:
+            ServiceError: there is none, it is being deleted, or the conditions of the request are not met.
+        """
         pool = self.get(account, pool_id)
         check(pool.modified)
-        _refuse("pool", "update", pool.state)
+        refuse("pool", "update", pool.state)
         return pool
 
     def _check_changes(self, account: str, start_task: StartTask | None, packages: list[PackageReference]) -> None:
@@ -225,7 +230,17 @@ def check_packages(store: Store, account: str, references: list[PackageReference
         raise ServiceError("InvalidApplicationPackageReferences", values=missing)
 
 
-def _refuse(kind: str, operation: str, state: str) -> None:
+def auto_scale_state(pool: PoolRecord) -> str:
+    """Tells whether the automatic scaling of a pool is ``enabled`` or ``disabled``."""
+    return "disabled" if pool.formula is None else "enabled"
+
+
+def refuse(kind: str, operation: str, state: str) -> None:
+    """Refuses what the table of states does not allow.
+
+    Raises:
+        ServiceError: with the code of the table.
+    """
     code = refusal(kind, operation, state)
     if code is not None:
         raise ServiceError(code)

@@ -232,8 +232,10 @@ def test_an_update_counts_slots_by_the_new_vm_size(batch: Account) -> None:
 
 
 def test_what_is_not_emulated_is_refused_and_never_ignored(batch: Account) -> None:
+    share = models.NfsMountConfiguration(source="server:/", relative_mount_path="files")
+    mount = models.MountConfiguration(nfs_mount_configuration=share)
     with pytest.raises(HttpResponseError) as caught:
-        batch.make_pool(nodes=0, mount_configuration=[models.MountConfiguration()], auto_scale_formula="$x=1")
+        batch.make_pool(nodes=0, mount_configuration=[mount])
     assert error_code(caught.value) == "UnsupportedProperty"
     assert list(batch.client.list_pools()) == []
 

@@ -343,8 +343,8 @@ def test_odd_names_in_paths_are_simply_not_found(batch: Account) -> None:
 
 
 def test_an_operation_that_is_not_emulated_says_so(batch: Account) -> None:
-    values = refused(batch.send("POST", "/pools/any/enableautoscale", json={}), 501, "NotEmulated")
-    assert values["Operation"] == "POST /pools/{pool}/enableautoscale"
+    values = refused(batch.send("POST", "/pools/any/nodes/any/uploadbatchservicelogs", json={}), 501, "NotEmulated")
+    assert values["Operation"] == "POST /pools/{pool}/nodes/{node}/uploadbatchservicelogs"
 
 
 def test_older_versions_answer_the_status_of_added_tasks_in_capitals(batch: Account) -> None:

@@ -108,6 +108,7 @@ def test_every_refusal_is_a_conflict_of_the_error_table_on_a_known_state() -> No
     tables = {
         "pool": states.POOL,
         "allocation": states.ALLOCATION,
+        "autoscale": states.AUTO_SCALE,
         "node": states.NODE,
         "job": states.JOB,
         "jobschedule": states.JOB_SCHEDULE,

@@ -84,7 +84,7 @@ def test_a_file_without_a_name_is_told() -> None:
     ("names", "document", "property"),
     [
         (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
-        (POOL, {"enableAutoScale": True}, "enableAutoScale"),
+        (POOL, {"mountConfiguration": [{"x": 1}]}, "mountConfiguration"),
     ],
 )
 def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObject, property: str) -> None:
@@ -95,7 +95,7 @@ def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObj
 
 
 def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
-    refuse_properties({"enableAutoScale": False, "autoScaleFormula": "", "userAccounts": []}, POOL)
+    refuse_properties({"mountConfiguration": None, "userAccounts": []}, POOL)
     refuse_properties({"jobManagerTask": None, "allowTaskPreemption": False}, JOB)
 
 
