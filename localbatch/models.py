@@ -9,7 +9,13 @@ from pydantic import Field
 
 from localbatch.body import Body, Duration
 from localbatch.container_models import ContainerConfiguration, ContainerSettings
-from localbatch.task_models import AffinityInfo, ExitConditions, TaskDependencies, UserIdentity
+from localbatch.task_models import (
+    AffinityInfo,
+    ExitConditions,
+    IdentityReference,
+    TaskDependencies,
+    UserIdentity,
+)
 
 
 class NameValue(Body):
@@ -35,13 +41,15 @@ class ResourceFile(Body):
     blob_prefix: str | None = None
     file_path: str | None = None
     file_mode: str | None = None
+    identity_reference: IdentityReference | None = None
 
 
 class OutputContainer(Body):
-    """Where output files go: a container by its SAS link."""
+    """Where output files go: a container by its SAS link, or by the name of an identity that may write to it."""
 
     container_url: str
     path: str | None = None
+    identity_reference: IdentityReference | None = None
 
 
 class OutputDestination(Body):

@@ -10,28 +10,13 @@ _REASON = "The local Batch service does not emulate this property."
 # A value which asks for nothing may be sent.
 _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
-_COMMAND = ("authenticationTokenSettings",)
-_IDENTITIES = ("identityReference",)
-_JOB_TASKS = ("jobManagerTask", "jobPreparationTask", "jobReleaseTask")
-
 POOL = (
-    *("mountConfiguration", "userAccounts", "certificateReferences", "cloudServiceConfiguration"),
+    *("mountConfiguration", "certificateReferences", "cloudServiceConfiguration"),
     "virtualMachineConfiguration.extensions",
     "virtualMachineConfiguration.windowsConfiguration",
-    *(f"startTask.{name}" for name in _COMMAND),
-    *(f"startTask.resourceFiles.{name}" for name in _IDENTITIES),
 )
-JOB = (
-    *(f"{task}.{name}" for task in _JOB_TASKS for name in _COMMAND),
-    *(f"{task}.resourceFiles.{name}" for task in _JOB_TASKS for name in _IDENTITIES),
-    *(f"jobManagerTask.outputFiles.destination.container.{name}" for name in _IDENTITIES),
-)
-TASK = (
-    *_COMMAND,
-    *(f"multiInstanceSettings.commonResourceFiles.{name}" for name in _IDENTITIES),
-    *(f"resourceFiles.{name}" for name in _IDENTITIES),
-    *(f"outputFiles.destination.container.{name}" for name in _IDENTITIES),
-)
+JOB = ("jobManagerTask.authenticationTokenSettings",)
+TASK = ("authenticationTokenSettings",)
 
 
 def refuse_properties(document: JsonObject, names: tuple[str, ...]) -> None:

@@ -14,6 +14,12 @@ class AffinityInfo(Body):
     affinity_id: str
 
 
+class IdentityReference(Body):
+    """A managed identity of the pool."""
+
+    resource_id: str | None = None
+
+
 class AutoUserSpecification(Body):
     """The account that Batch makes for a task."""
 

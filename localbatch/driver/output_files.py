@@ -17,6 +17,7 @@ from localbatch.models import OutputContainer, OutputFile
 from localbatch.node_paths import NodePaths
 
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
+_NO_IDENTITY = "The pool has no managed identity"
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 2
 
@@ -168,6 +169,9 @@ class _Log:
 
 def _upload(upload: Upload, log: _Log) -> None:
     link = upload.container.container_url
+    if upload.container.identity_reference is not None:
+        log.failed(upload, _NO_IDENTITY)
+        raise CommandFailed(upload_failure(403, link, upload.file.name, _NO_IDENTITY))
     try:
         _send(upload)
     except HttpResponseError as error:

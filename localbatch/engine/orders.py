@@ -41,6 +41,7 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         OrderError: something it needs can't be had.
     """
     body = TaskBody.model_validate({"id": task.id, **task.body})
+    _check_user(context, node, body)
     references = [reference.model_dump(by_alias=True) for reference in body.application_package_references]
     packages = context.find_packages(job.account, references)
     if len(packages) < len(references):
@@ -122,6 +123,7 @@ def release_order(context: Context, node: Node, job: JobRecord, body: JobRelease
 def _command_order(
     context: Context, node: Node, job: JobRecord, task_id: str, body: Command, limit: timedelta | None
 ) -> Run:
+    _check_user(context, node, body)
     return Run(
         node=node.place,
         directory=task_directory(job.id, task_id),
@@ -140,6 +142,7 @@ def start_order(context: Context, node: Node, body: StartTask) -> Run:
     Raises:
         OrderError: something it needs can't be had.
     """
+    _check_user(context, node, body)
     return Run(
         node=node.place,
         directory=START_DIRECTORY,
@@ -166,6 +169,15 @@ def release_of(job: JobRecord) -> JobReleaseTask | None:
     """Returns a job's release task, if it has one."""
     body = job.body.get("jobReleaseTask")
     return None if body is None else JobReleaseTask.model_validate(body)
+
+
+def _check_user(context: Context, node: Node, command: Command) -> None:
+    name = command.user_identity.username if command.user_identity else None
+    pool = context.store.pools.get(node.record.pool)
+    accounts = pool.body.get("userAccounts") if pool else None
+    names = [each.get("name") for each in accounts if isinstance(each, dict)] if isinstance(accounts, list) else []
+    if name is not None and name not in names:
+        raise OrderError(_failure("CommandLaunchFailed", f"The pool has no user account {name}."))
 
 
 def _failure(code: str, detail: str) -> Failure:
@@ -200,6 +212,8 @@ def _resolve_files(context: Context, command: Command) -> tuple[ResourceFile, ..
 
 
 def _resolve(context: Context, file: ResourceFile) -> ResourceFile:
+    if file.identity_reference is not None:
+        raise OrderError(_failure("BlobAccessDenied", "The pool has no managed identity."))
     if file.auto_storage_container_name is None:
         return file
     link = context.link_container(file.auto_storage_container_name)

@@ -17,8 +17,14 @@ SCHEMA_FILE = Path(__file__).parent / "batch_schema_2025-06-01.json"
 
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$"
 _DURATION = r"^P(?=[0-9T])([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,7})?S)?)?$"
-_NODES_MAY_LACK = {"lastBootTime", "ipv6Address"}
-"""The first while a node is created; the second where there is none, as the recorded answers show."""
+_MAY_LACK = {
+    "BatchNode": {"lastBootTime", "ipv6Address"},
+    "UserAccount": {"password"},
+    "CifsMountConfiguration": {"password"},
+    "AzureFileShareConfiguration": {"accountKey"},
+}
+"""What is required of requests, or by the client's code, and missing in the recorded answers: the time at which a node
+was started while it is created, an address it does not have, and all secrets."""
 
 
 @cache
@@ -53,7 +59,7 @@ def _place(path: Any) -> str:
 
 def _adapted(name: str, definition: JsonObject, strict: bool, whole: bool) -> JsonObject:
     adapted = dict(definition)
-    lacking = _NODES_MAY_LACK if name == "BatchNode" else set()
+    lacking = _MAY_LACK.get(name, set())
     required = definition.get("required")
     assert isinstance(required, list)
     adapted["required"] = [each for each in required if whole and each not in lacking]

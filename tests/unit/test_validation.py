@@ -83,7 +83,7 @@ def test_a_file_without_a_name_is_told() -> None:
 @pytest.mark.parametrize(
     ("names", "document", "property"),
     [
-        (TASK, {"resourceFiles": [{}, {"identityReference": {"resourceId": "x"}}]}, "resourceFiles.identityReference"),
+        (TASK, {"authenticationTokenSettings": {"access": ["job"]}}, "authenticationTokenSettings"),
         (POOL, {"mountConfiguration": [{"x": 1}]}, "mountConfiguration"),
     ],
 )
