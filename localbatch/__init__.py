@@ -10,6 +10,7 @@ The processes around the service:
 - azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once
 - root.py, connection.py               the directory of all state; what clients need to know to connect
 - mpi_runtime.py     the MPI that nodes have
+- connections.py     connections that can't be held on to
 - cache.py           what is installed once into the user's cache
 - auto_storage.py    links into the Blob service, for application packages and auto-storage containers
 

@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if (given.certfile is None) != (given.keyfile is None):
         parser.error("--certfile and --keyfile go together")
+    if not (given.allow_remote or ipaddress.ip_address(given.host).is_loopback):
+        parser.error(f"{given.host} is not a loopback address; --allow-remote lets other machines call")
     return run(Options(**vars(given)))
 
 
@@ -47,7 +49,9 @@ def _make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--host", type=_loopback, default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
+    add("--host", type=_address, default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--allow-remote", action="store_true", help="let --host be an address that other machines can reach")
+    add("--host-name", action="append", default=[], type=str.lower, help="a further name by which clients may call it")
     add("--port", type=_port, default=0, help="port of the Batch service; 0 picks one, after a restart the same")
     add("--account", type=_account, help="name of the Batch account (default: localbatch)")
     add("--key", type=_key, help="account key, base64 (made if not given)")
@@ -84,16 +88,13 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _loopback(text: str) -> str:
+def _address(text: str) -> str:
     if text == "localhost":
         return "127.0.0.1"
     try:
-        address = ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not an IP address") from None
-    if not address.is_loopback:
-        raise argparse.ArgumentTypeError(f"{text} is not a loopback address, and only this machine may call")
-    return str(address)
 
 
 def _port(text: str) -> int:

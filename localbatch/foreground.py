@@ -28,6 +28,7 @@ from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
 from localbatch.connection import MPI_FILE, Endpoints
+from localbatch.connections import LONGEST_HEAD, BoundedProtocol
 from localbatch.ending import ENDING, Stopped
 from localbatch.mpi_runtime import MPICH, MpiError, node_image
 from localbatch.quotas import Quotas
@@ -48,9 +49,15 @@ _MOUNT = Path("mnt", "batch", "tasks")
 _USUAL_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - a directory that nobody else can enter is made there
 # Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
 _KEEP_ALIVE_SECONDS = 600
-_LONGEST_REQUEST_HEAD = 256 * 1024
 _GRACE_SECONDS = 3
+# All addresses of this machine, and the one by which it reaches itself.
+_OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 _OWNER_CHECK_SECONDS = 1.0
+
+_REMOTE_WARNING = (
+    "localbatch: WARNING: --allow-remote lets other machines call this service. Whoever has its key runs programs here "
+    "as you do. Give it a certificate (--certfile): without one, anybody on the way reads and changes what is sent.\n"
+)
 
 logger = logging.getLogger("localbatch")
 
@@ -60,6 +67,8 @@ class Options:
     """What the command line says; None is what it leaves open.
 
     Attributes:
+        allow_remote: other machines may call, if ``host`` is an address that they reach.
+        host_name: further names by which it may be called.
         key: base64.
         root: None is a temporary directory.
         allocation_seconds: how long a pool takes to get its nodes.
@@ -74,6 +83,8 @@ class Options:
     """
 
     host: str = "127.0.0.1"
+    allow_remote: bool = False
+    host_name: Sequence[str] = ()
     port: int = 0
     account: str | None = None
     key: str | None = field(default=None, repr=False)
@@ -107,6 +118,8 @@ def run(options: Options) -> int:
         The exit status: 0 after SIGTERM or SIGINT, 1 if something failed, 2 if an option cannot be met.
     """
     _configure_logging()
+    if options.allow_remote:
+        sys.stderr.write(_REMOTE_WARNING)
     ENDING.listen()
     if options.stop_with_stdin:
         threading.Thread(target=_stop_with_owner, args=(os.getppid(),), daemon=True).start()
@@ -255,7 +268,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def _describe(options: Options, root: RootDirectory, identity: Identity, azurite: Azurite | None) -> Endpoints:
     scheme = "https" if options.certfile else "http"
-    host = f"[{options.host}]" if ":" in options.host else options.host
+    host = _OWN.get(options.host, options.host)
+    host = f"[{host}]" if ":" in host else host
     return Endpoints(
         batch_endpoint=f"{scheme}://{host}:{identity.batch_port}",
         batch_account=identity.account,
@@ -289,6 +303,8 @@ def _make_app(
         quotas=_make_quotas(options),
         tokens=options.tokens,
         autoscale_seconds=options.autoscale_seconds,
+        host_names=options.host_name,
+        allow_remote=options.allow_remote,
     )
     return create_app(settings)
 
@@ -296,13 +312,13 @@ def _make_app(
 def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=_LONGEST_REQUEST_HEAD,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.certfile,

@@ -1,11 +1,12 @@
 """The service as one ASGI application: state under one directory, engine, data plane and management plane."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from localbatch.auto_scale_settings import Pace
 from localbatch.auto_storage import AutoStorage
@@ -19,6 +20,7 @@ from localbatch.routes.account import AccountRoutes
 from localbatch.routes.auto_scale import AutoScaleRoutes
 from localbatch.routes.batch import BatchRoute
 from localbatch.routes.files import FileRoutes
+from localbatch.routes.gate import Gate, Hosts
 from localbatch.routes.jobs import JobRoutes
 from localbatch.routes.management.route import ManagementRoute
 from localbatch.routes.management.table import management_table
@@ -51,6 +53,7 @@ class Settings:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         driver: what runs commands.
+        host_names, allow_remote: by which names the service may be called, see ``Hosts``.
         quotas: what each account may have.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
     """
@@ -67,6 +70,8 @@ class Settings:
     quotas: Quotas = field(default_factory=Quotas)
     tokens: bool = False
     autoscale_seconds: float | None = None
+    host_names: Sequence[str] = ()
+    allow_remote: bool = False
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -121,6 +126,8 @@ def create_app(settings: Settings) -> Starlette:
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
     management = ManagementRoute(management_table(engine, accounts), settings.token_key)
     authentication = Authentication(accounts, settings.token_key, settings.main_account)
-    app = Starlette(routes=[management, BatchRoute(operations, authentication, clock)], lifespan=lifespan)
+    gate = Middleware(Gate, hosts=Hosts(settings.host_names, settings.allow_remote), clock=clock)
+    routes = [management, BatchRoute(operations, authentication, clock)]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[gate])
     app.state.accounts = accounts
     return app

@@ -24,7 +24,11 @@ _DURATION = re.compile(
 )
 # Years and months have no fixed length; .NET, and with it the service, counts 365 and 30 days.
 _DAYS_OF = (365, 30, 7, 1)
-_RFC_1123 = re.compile(r"[A-Za-z]{3}, [0-9]{2} [A-Za-z]{3} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+# The second form is RFC 850's, which HTTP has from older days: Sunday, 06-Nov-94 08:49:37 GMT.
+_HTTP_DATE = re.compile(
+    r"[A-Za-z]{3}, [0-9]{2} [A-Za-z]{3} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+    r"|[A-Za-z]{6,9}, [0-9]{2}-[A-Za-z]{3}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+)
 _ETAG_BASE = 0x8D8000000000000
 _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -94,12 +98,12 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Reads a moment in ISO 8601 (UTC if it names no offset) or in RFC 1123.
+    """Reads a moment in ISO 8601 (UTC if it names no offset), or as HTTP has it: in RFC 1123 or RFC 850.
 
     Raises:
-        ValueError: neither of the two.
+        ValueError: none of them.
     """
-    if _RFC_1123.fullmatch(text):
+    if _HTTP_DATE.fullmatch(text):
         return parsedate_to_datetime(text).replace(tzinfo=UTC)
     try:
         moment = datetime.fromisoformat(text)

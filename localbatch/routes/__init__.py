@@ -1,5 +1,6 @@
 """The service's HTTP interface: requests are parsed, handed on and answered here, and nothing is decided.
 
+- gate.py             what is refused of a request by its head alone
 - batch.py            the data plane as one route: authentication, versions, the table of operations, errors
 - call.py             one authorised request: its names, query, conditions and body
 - answers.py          responses in the forms of the service

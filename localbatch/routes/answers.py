@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from localbatch.routes.call import Call
@@ -72,3 +73,14 @@ def resource_headers(url: str, modified: datetime) -> dict[str, str]:
 def version_headers(modified: datetime) -> dict[str, str]:
     """Makes the headers that tell a resource's version. The service leaves the quotes of the etag out."""
     return {"ETag": make_etag(modified), "Last-Modified": format_http_date(modified)}
+
+
+def add_service_headers(request: Request, response: Response, request_id: str) -> None:
+    """Adds what every answer has."""
+    headers = response.headers
+    headers["request-id"] = request_id
+    headers["DataServiceVersion"] = "3.0"
+    headers["X-Content-Type-Options"] = "nosniff"
+    client_id = request.headers.get("client-request-id")
+    if client_id and request.headers.get("return-client-request-id", "").lower() == "true":
+        headers["client-request-id"] = client_id

@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from localbatch.clock import Clock
-from localbatch.errors import ServiceError, error_body
-from localbatch.routes.answers import JsonResponse
+from localbatch.errors import ServiceError, error_body, invalid_query_parameter
+from localbatch.routes.answers import JsonResponse, add_service_headers
 from localbatch.routes.call import VERSIONS, Call, Handler
 from localbatch.service.authentication import Authentication
 from localbatch.shapes import BODIES
@@ -21,6 +21,7 @@ from localbatch.tokens import AUTHORITY, BATCH_AUDIENCE
 
 _NO_BODY = (204, 304)
 _CHALLENGE = f'Bearer authorization_uri="{AUTHORITY}", resource_id="{BATCH_AUDIENCE}"'
+_VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 logger = logging.getLogger("localbatch")
 
@@ -42,7 +43,7 @@ class _Operation:
                 # Names of files need not be text.
                 names[part[1:-2]] = "/".join(unquote(each, errors="surrogateescape") for each in parts[place:])
                 return names
-            if place >= len(parts):
+            if place >= len(parts) or not parts[place]:
                 return None
             if part.startswith("{"):
                 names[part[1:-1]] = unquote(parts[place])
@@ -86,7 +87,7 @@ class BatchRoute(BaseRoute):
         except Exception:
             logger.exception("Internal error in %s %s", request.method, scope["path"])
             response = self._refuse(request, request_id, ServiceError("InternalError"))
-        _add_headers(request, response, request_id)
+        add_service_headers(request, response, request_id)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -102,14 +103,16 @@ class BatchRoute(BaseRoute):
 
     def _find(self, verb: str, raw_path: bytes) -> tuple[_Operation, dict[str, str]]:
         # Split before decoding: an escaped slash belongs to a name.
-        parts = raw_path.decode("latin-1").strip("/").split("/")
+        parts = raw_path.decode("latin-1").removeprefix("/").split("/")
         known = False
         for operation in self._operations:
             names = operation.match(parts)
             if names is not None and operation.verb == verb:
                 return operation, names
             known = known or names is not None
-        raise ServiceError("UnsupportedHttpVerb" if known else "ResourceNotFound")
+        if verb not in _VERBS:
+            raise ServiceError("InvalidHttpVerb")
+        raise ServiceError("UnsupportedHttpVerb" if known else "InvalidUri")
 
     def _refuse(self, request: Request, request_id: str, error: ServiceError) -> Response:
         if error.status in _NO_BODY:
@@ -136,16 +139,5 @@ def _check_version(query: dict[str, str]) -> str:
     if not version:
         raise ServiceError("MissingRequiredQueryParameter", values=(("QueryParameterName", "api-version"),))
     if version not in VERSIONS:
-        values = (("RequestVersion", version), ("Reason", f"It must be one of {', '.join(VERSIONS)}."))
-        raise ServiceError("UnsupportedRequestVersion", values=values)
+        raise invalid_query_parameter("api-version", version, f"It must be one of {', '.join(VERSIONS)}.")
     return version
-
-
-def _add_headers(request: Request, response: Response, request_id: str) -> None:
-    headers = response.headers
-    headers["request-id"] = request_id
-    headers["DataServiceVersion"] = "3.0"
-    headers["X-Content-Type-Options"] = "nosniff"
-    client_id = request.headers.get("client-request-id")
-    if client_id and request.headers.get("return-client-request-id", "").lower() == "true":
-        headers["client-request-id"] = client_id

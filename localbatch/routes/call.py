@@ -1,5 +1,6 @@
 """One authorised request."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from localbatch.wire import JsonObject
 NEWEST_VERSION = "2025-06-01"
 VERSIONS = (NEWEST_VERSION, "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")
 LARGEST_BODY = 1024 * 1024
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)")
 _MOST_DISCARDED = 64 * LARGEST_BODY
 
 
@@ -78,11 +80,13 @@ class Call:
             optional: an empty body counts as an empty object.
 
         Raises:
-            ServiceError: ``RequestBodyTooLarge``, ``InvalidRequestBody``, or what is wrong with a property.
+            ServiceError: ``RequestBodyTooLarge``, ``InvalidHeaderValue``, ``InvalidRequestBody``, or what is wrong with
+                a property.
         """
         raw = await self._read()
         if optional and not raw.strip():
             return {}
+        _check_content_type(self.request.headers.get("content-type", ""))
         document = parse_json(raw)
         return document if self.model is None else conform(document, self.model, older=self.is_older)
 
@@ -99,6 +103,15 @@ class Call:
         if received > LARGEST_BODY:
             raise ServiceError("RequestBodyTooLarge", values=(("MaxLimit", str(LARGEST_BODY)),))
         return bytes(body)
+
+
+def _check_content_type(header: str) -> None:
+    kind, _, parameters = header.lower().partition(";")
+    charsets = _CHARSET.findall(parameters)
+    if kind.strip() != "application/json" or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        reason = "It must be application/json, in UTF-8."
+        values = (("HeaderName", "Content-Type"), ("HeaderValue", header), ("Reason", reason))
+        raise ServiceError("InvalidHeaderValue", values=values)
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Response]]

@@ -1,6 +1,7 @@
 """Conditional requests: what a client may make its request depend on.
 
-Source: "Conditional headers" in the Batch REST reference. The official client quotes etags, the service does not.
+Source: "Specifying conditional headers" in the Batch REST reference. The official client quotes etags, the service does
+not.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,10 @@ from datetime import datetime
 
 from localbatch.errors import ServiceError
 from localbatch.wire import make_etag, parse_time
+
+_CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+_PAIRS = ({"if-match", "if-unmodified-since"}, {"if-none-match", "if-modified-since"})
+"""Headers that may come together; the etag alone decides."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,22 @@ class Conditions:
             with_etag: whether the resource has an etag; files have none.
 
         Raises:
-            ServiceError: ``ConditionNotMet``, 304 for reads and 412 for writes.
+            ServiceError: ``ConditionNotMet``: 304 for reads of what has not changed, else 412.
         """
-        etag = make_etag(modified) if with_etag else ""
-        # Headers name whole seconds.
-        second = modified.replace(microsecond=0)
-        failed = (
-            (self.match is not None and with_etag and not _names(self.match, etag))
-            or (self.none_match is not None and with_etag and _names(self.none_match, etag))
-            or (self.modified_since is not None and second <= self.modified_since)
-            or (self.unmodified_since is not None and second > self.unmodified_since)
-        )
-        if failed:
+        if self._has_changed(modified, with_etag):
+            raise ServiceError("ConditionNotMet")
+        if self._is_unchanged(modified, with_etag):
             raise ServiceError("ConditionNotMet", status=304 if self.reading else 412)
+
+    def _has_changed(self, modified: datetime, with_etag: bool) -> bool:
+        if self.match is not None and with_etag:
+            return not _names(self.match, make_etag(modified))
+        return self.unmodified_since is not None and _second(modified) > self.unmodified_since
+
+    def _is_unchanged(self, modified: datetime, with_etag: bool) -> bool:
+        if self.none_match is not None and with_etag:
+            return _names(self.none_match, make_etag(modified))
+        return self.modified_since is not None and _second(modified) <= self.modified_since
 
 
 def read_conditions(headers: Mapping[str, str], *, reading: bool) -> Conditions:
@@ -52,8 +60,12 @@ def read_conditions(headers: Mapping[str, str], *, reading: bool) -> Conditions:
         reading: whether the request only reads.
 
     Raises:
-        ServiceError: ``InvalidHeaderValue`` if a date is none.
+        ServiceError: ``InvalidHeaderValue`` if a date is none, ``MultipleConditionHeadersNotSupported`` if there are
+            more of them than an etag and the date that goes with it.
     """
+    given = {name for name in _CONDITIONS if name in headers}
+    if len(given) > 1 and given not in _PAIRS:
+        raise ServiceError("MultipleConditionHeadersNotSupported")
     return Conditions(
         match=headers.get("if-match"),
         none_match=headers.get("if-none-match"),
@@ -72,6 +84,11 @@ def _date(headers: Mapping[str, str], name: str) -> datetime | None:
     except ValueError as error:
         values = (("HeaderName", name), ("HeaderValue", value), ("Reason", str(error)))
         raise ServiceError("InvalidHeaderValue", values=values) from error
+
+
+def _second(moment: datetime) -> datetime:
+    """Headers name whole seconds."""
+    return moment.replace(microsecond=0)
 
 
 def _names(header: str, etag: str) -> bool:

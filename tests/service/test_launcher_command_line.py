@@ -125,6 +125,15 @@ def test_every_loopback_address_may_be_listened_on(host: str) -> None:
         assert answer_status(f"{ready['batch_endpoint']}/pools") in (401, 403)
 
 
+def test_other_machines_may_call_only_if_that_is_asked_for_and_it_is_said_loudly() -> None:
+    with serving("--no-storage", "--host", "0.0.0.0", "--allow-remote") as (process, ready):
+        assert ready["batch_endpoint"].startswith("http://127.0.0.1:")
+        assert answer_status(f"{ready['batch_endpoint']}/pools") in (401, 403)
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+        assert "WARNING: --allow-remote" in errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_with_status_0(number: signal.Signals) -> None:
     with serving() as (process, ready):

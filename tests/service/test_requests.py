@@ -81,17 +81,44 @@ def test_known_versions_are_served(batch: Account, version: str) -> None:
 
 
 def test_an_unknown_version_is_refused(batch: Account) -> None:
-    refused(batch.send("GET", "/pools", version="2019-01-01"), 400, "UnsupportedRequestVersion")
+    values = refused(batch.send("GET", "/pools", version="2019-01-01"), 400, "InvalidQueryParameterValue")
+    assert values["QueryParameterName"] == "api-version"
     refused(batch.send("GET", "/pools", version=""), 400, "MissingRequiredQueryParameter")
 
 
-def test_an_unknown_path_is_not_found(batch: Account) -> None:
-    refused(batch.send("GET", "/nothing/here"), 404, "ResourceNotFound")
-    refused(batch.send("GET", "/"), 404, "ResourceNotFound")
+@pytest.mark.parametrize("path", ["/nothing/here", "/", "/pools//nodes"])
+def test_an_unknown_path_is_no_uri_of_the_service(batch: Account, path: str) -> None:
+    refused(batch.send("GET", path), 400, "InvalidUri")
 
 
-def test_a_known_path_with_another_verb_is_not_allowed(batch: Account) -> None:
-    refused(batch.send("PATCH", "/pools", json={}), 405, "UnsupportedHttpVerb")
+@pytest.mark.parametrize("verb", ["PATCH", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_a_known_path_with_another_verb_is_not_allowed(batch: Account, verb: str) -> None:
+    refused(batch.send(verb, "/pools"), 405, "UnsupportedHttpVerb")
+
+
+def test_a_head_of_what_has_none_is_not_allowed(batch: Account) -> None:
+    assert batch.send("HEAD", "/jobs/job").status_code == 405
+
+
+def test_an_unheard_of_verb_is_invalid(batch: Account) -> None:
+    refused(batch.send("BREW", "/pools"), 400, "InvalidHttpVerb")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/xml", "application/json; charset=latin-1", "application/jsonp", ""]
+)
+def test_a_body_of_another_type_is_refused(batch: Account, kind: str) -> None:
+    response = batch.send("POST", "/jobs", content=json.dumps(JOB), headers={"Content-Type": kind})
+    assert refused(response, 400, "InvalidHeaderValue")["HeaderName"] == "Content-Type"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json", "application/json; odata=minimalmetadata; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"'],
+)
+def test_a_body_of_json_may_be_declared_in_many_ways(batch: Account, kind: str) -> None:
+    response = batch.send("POST", "/jobs", content=json.dumps(JOB), headers={"Content-Type": kind})
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_tokens_are_for_the_account_of_the_service_or_that_of_the_host(plain: Lo
         other.make_job("of-other")
         with BatchClient(plain.endpoints.batch_endpoint, plain.batch_credential()) as client:
             assert client.get_job("of-main", enforce_https=False).id == "of-main"
-            request = HttpRequest("GET", "/jobs?api-version=2025-06-01", headers={"Host": f"{other.name}.local.test"})
+            request = HttpRequest(
+                "GET", "/jobs?api-version=2025-06-01", headers={"Host": f"{other.name}.local.localhost"}
+            )
             answer = client.send_request(request, enforce_https=False)
             answer.raise_for_status()
             assert [job["id"] for job in answer.json()["value"]] == ["of-other"]

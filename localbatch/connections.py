@@ -1,0 +1,67 @@
+"""Connections that can't be held on to: a limit to their number, to the size of a head and to the time of a request."""
+
+import asyncio
+import logging
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_CONNECTIONS = 512
+LONGEST_HEAD = 64 * 1024
+logger = logging.getLogger("localbatch")
+
+
+class BoundedProtocol(H11Protocol):
+    """HTTP as uvicorn speaks it, within limits.
+
+    Attributes:
+        longest_request_seconds: how long a request may take to arrive, from its first byte to the last of its body.
+    """
+
+    longest_request_seconds = 120.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes a connection unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            logger.warning("There are %d connections; a new one is closed", len(self.connections))
+            transport.abort()
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on, and watches how long that takes."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Goes on with the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Lets go of the connection."""
+        super().connection_lost(exc)
+        self._unwatch()
+
+    def _watch(self) -> None:
+        """Sets a deadline while part of a request is missing, one for each request."""
+        if not self._is_receiving():
+            self._unwatch()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.longest_request_seconds, self.transport.abort)
+
+    def _is_receiving(self) -> bool:
+        # A connection on which nothing has come is watched, too; one that waits for its next request is uvicorn's.
+        state = self.conn.their_state
+        begun = bool(self.conn.trailing_data[0]) or self.timeout_keep_alive_task is None
+        return state is h11.SEND_BODY or (state is h11.IDLE and begun)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
