@@ -5,6 +5,8 @@ To use it:
 - launcher.py        ``LocalAzure``: the same for the life of a ``with`` block; all that other packages import
 - credentials.py     ... what Azure's SDKs ask for bearer tokens
 
+- fault_client.py    its requests for faults
+
 The processes around the service:
 - foreground.py, ending.py             runs the service and Azurite until told to stop
 - azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once

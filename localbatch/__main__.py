@@ -61,6 +61,8 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--no-storage", dest="storage", action="store_false", help="Batch alone, no Blob service")
     add("--allocation-seconds", type=_seconds, default=0.0, help="how long pools take to get nodes (default: 0)")
     add("--start-seconds", type=_seconds, default=0.0, help="how long nodes take to start (default: 0)")
+    add("--preemptions-per-hour", type=_rate, default=0.0, help="how often a spot node is preempted (default: 0)")
+    add("--preemption-seed", type=_count, help="has preemptions repeat themselves (default: by chance)")
     add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
     add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
@@ -140,12 +142,20 @@ def _file(text: str) -> Path:
 
 
 def _seconds(text: str) -> float:
+    return _positive(text, "a number of seconds")
+
+
+def _rate(text: str) -> float:
+    return _positive(text, "a number of times per hour")
+
+
+def _positive(text: str, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not {what}")
     return value
 
 

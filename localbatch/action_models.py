@@ -131,6 +131,14 @@ class NodeLogUpload(Body):
     end_time: Time | None = None
 
 
+class Fault(Body):
+    """A fault that is asked for, in the words of the error it is to give."""
+
+    others = ()
+    code: str = ""
+    message: str = ""
+
+
 class JobPatch(Body):
     """What can be changed of a job; what is left out stays as it is."""
 

@@ -73,6 +73,8 @@ class Options:
         root: None is a temporary directory.
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
+        preemptions_per_hour: how often each spot node is preempted, on average.
+        preemption_seed: has the same nodes preempted again.
         mpi: the MPI that the nodes have.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
@@ -94,6 +96,8 @@ class Options:
     storage: bool = True
     allocation_seconds: float = 0.0
     start_seconds: float = 0.0
+    preemptions_per_hour: float = 0.0
+    preemption_seed: int | None = None
     driver: str = "process"
     mpi: str = MPICH
     autoscale_seconds: float | None = None
@@ -305,6 +309,8 @@ def _make_app(
         autoscale_seconds=options.autoscale_seconds,
         host_names=options.host_name,
         allow_remote=options.allow_remote,
+        preemptions_per_hour=options.preemptions_per_hour,
+        preemption_seed=options.preemption_seed,
     )
     return create_app(settings)
 

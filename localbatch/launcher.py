@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from localbatch.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints
+from localbatch.fault_client import FaultRefused, ask_for_fault
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -141,6 +142,69 @@ class LocalAzure:
             return bytes.fromhex(file.read_text().strip())
         except OSError as error:
             raise LocalAzureError(f"tokens are signed with {file}, which cannot be read: {error.strerror}") from error
+
+    def preempt_node(self, pool_id: str, node_id: str, *, account: str | None = None) -> None:
+        """Takes a spot node away, as Azure does when it needs the machine: its tasks wait for other nodes.
+
+        Args:
+            pool_id: the pool.
+            node_id: the node.
+            account: the Batch account; None is the service's own.
+
+        Raises:
+            LocalAzureError: there is no such node, or it is not a spot node that is up.
+        """
+        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/preempt", account)
+
+    def lose_node(self, pool_id: str, node_id: str, *, account: str | None = None) -> None:
+        """Has the service hear no more of a node: its state is ``unknown``, and its tasks wait for other nodes.
+
+        Args:
+            pool_id: the pool.
+            node_id: the node.
+            account: the Batch account; None is the service's own.
+
+        Raises:
+            LocalAzureError: there is no such node, or its state does not allow it.
+        """
+        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/lose", account)
+
+    def spoil_node(
+        self, pool_id: str, node_id: str, *, code: str = "", message: str = "", account: str | None = None
+    ) -> None:
+        """Makes a node ``unusable``; its tasks wait for other nodes.
+
+        Args:
+            pool_id: the pool.
+            node_id: the node.
+            code: code of the error that the node shows.
+            message: its text.
+            account: the Batch account; None is the service's own.
+
+        Raises:
+            LocalAzureError: there is no such node, or its state does not allow it.
+        """
+        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/spoil", account, code=code, message=message)
+
+    def fail_allocation(self, pool_id: str, *, code: str = "", message: str = "", account: str | None = None) -> None:
+        """Has the next allocation of a pool end with a resize error and without new nodes.
+
+        Args:
+            pool_id: the pool, which need not exist yet.
+            code: code of the resize error, such as ``AccountCoreQuotaReached``; ``AllocationFailed`` if not given.
+            message: its text.
+            account: the Batch account; None is the service's own.
+
+        Raises:
+            LocalAzureError: the service refused.
+        """
+        self._ask_for_fault(f"/pools/{pool_id}/failallocation", account, code=code, message=message)
+
+    def _ask_for_fault(self, path: str, account: str | None, **body: str) -> None:
+        try:
+            ask_for_fault(self.endpoints, path, body, account)
+        except FaultRefused as error:
+            raise LocalAzureError(str(error)) from error
 
     def stop(self) -> None:
         """Ends the services and every process they started; an attached service is left alone."""

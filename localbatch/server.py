@@ -19,6 +19,7 @@ from localbatch.routes import absent
 from localbatch.routes.account import AccountRoutes
 from localbatch.routes.auto_scale import AutoScaleRoutes
 from localbatch.routes.batch import BatchRoute
+from localbatch.routes.faults import FaultRoutes
 from localbatch.routes.files import FileRoutes
 from localbatch.routes.gate import Gate, Hosts
 from localbatch.routes.jobs import JobRoutes
@@ -56,6 +57,8 @@ class Settings:
         host_names, allow_remote: by which names the service may be called, see ``Hosts``.
         quotas: what each account may have.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
+        preemptions_per_hour: how often each spot node is preempted, on average.
+        preemption_seed: has the same nodes preempted again; None is by chance.
     """
 
     root: Path
@@ -72,6 +75,8 @@ class Settings:
     autoscale_seconds: float | None = None
     host_names: Sequence[str] = ()
     allow_remote: bool = False
+    preemptions_per_hour: float = 0.0
+    preemption_seed: int | None = None
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -93,6 +98,8 @@ def create_app(settings: Settings) -> Starlette:
         start_seconds=settings.start_seconds,
         quotas=settings.quotas,
         pace=Pace(settings.autoscale_seconds),
+        preemptions_per_hour=settings.preemptions_per_hour,
+        preemption_seed=settings.preemption_seed,
     )
     engine = Engine(context)
     accounts = Accounts(engine, settings.key, tokens=settings.tokens)
@@ -122,6 +129,7 @@ def create_app(settings: Settings) -> Starlette:
         FileRoutes,
         AccountRoutes,
         UsageRoutes,
+        FaultRoutes,
     )
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
     management = ManagementRoute(management_table(engine, accounts), settings.token_key)

@@ -133,7 +133,7 @@ SCHEDULABLE_NODES = frozenset({"idle", "running"})
 """Node states in which a node with scheduling enabled takes tasks."""
 UP_NODES = SCHEDULABLE_NODES | {"offline"}
 """Node states in which a node runs what it is told to run."""
-COMING_NODES = frozenset({"creating", "starting", "waitingforstarttask", "rebooting", "upgradingos", "unknown"})
+COMING_NODES = frozenset({"creating", "starting", "waitingforstarttask", "rebooting", "upgradingos"})
 """Node states on the way to those."""
 
 _ENDING_POOL = {"deleting": "PoolBeingDeleted"}

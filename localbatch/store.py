@@ -176,6 +176,13 @@ class Store:
         """Removes the user accounts of a node that is gone or reimaged."""
         self.node_users.remove_where("node = ?", node, limit=-1)
 
+    def take_fault(self, account: str, pool_id: str) -> FaultRecord | None:
+        """Returns the fault that the next allocation of a pool is to have, and forgets it."""
+        fault = self.faults.first("account = ? AND pool_id = ?", account, pool_id)
+        if fault is not None:
+            self.faults.remove(fault.seq)
+        return fault
+
     def find_job(self, account: str, job_id: str) -> JobRecord | None:
         """Returns the job of that id, in whatever case."""
         return self.jobs.first("account = ? AND id = ?", account, job_id)

@@ -15,8 +15,12 @@ from localbatch.states import ALLOCATION, move
 from localbatch.wire import JsonObject
 
 _TIMED_OUT: JsonObject = {
-    "code": "AllocationTimedOut",
+    "code": "AllocationTimedout",
     "message": "Desired number of nodes could not be allocated as the resize timeout was reached",
+}
+_STOPPED: JsonObject = {
+    "code": "ResizeStopped",
+    "message": "Desired number of nodes could not be allocated due to a stop resize operation",
 }
 
 
@@ -90,7 +94,9 @@ class Allocation:
 
     async def _stop(self, seq: int, work: "asyncio.Task[None] | None") -> None:
         await self._give_up(seq, work)
-        self._end(seq, [])
+        pool = self._context.store.pools.get(seq)
+        missed = pool is not None and any(self._missing(pool, *kind) for kind in _targets(pool))
+        self._end(seq, [_STOPPED] if missed else [])
 
     async def _delete(self, pool: PoolRecord, work: "asyncio.Task[None] | None") -> None:
         await self._give_up(pool.seq, work)
@@ -116,12 +122,18 @@ class Allocation:
         nodes = self._context.fleet.nodes(pool.seq)
         return [node for node in nodes if node.record.dedicated == dedicated and not node.draining]
 
+    def _missing(self, pool: PoolRecord, dedicated: bool, target: int) -> int:
+        return max(0, target - len(self._present(pool, dedicated)))
+
     def _grow(self, pool: PoolRecord) -> list[JsonObject]:
         errors: list[JsonObject] = []
         made: list[NodeRecord] = []
         with self._context.store.transaction():
-            for dedicated, target in _targets(pool):
-                missing = max(0, target - len(self._present(pool, dedicated)))
+            lacking = {dedicated: self._missing(pool, dedicated, target) for dedicated, target in _targets(pool)}
+            fault = self._context.store.take_fault(pool.account, pool.id) if any(lacking.values()) else None
+            if fault is not None:
+                return [fault.error]
+            for dedicated, missing in lacking.items():
                 room, error = find_room(self._context, pool, dedicated, missing)
                 errors += [] if error is None else [error]
                 made += add_nodes(self._context, pool, dedicated, room)

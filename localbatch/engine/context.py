@@ -33,6 +33,8 @@ class Context:
         start_seconds: how long a node takes to start.
         quotas: what each account may have.
         pace: how fast automatic scaling goes.
+        preemptions_per_hour: how often each spot node is preempted, on average.
+        preemption_seed: has the same nodes preempted again; None is by chance.
         woken: set when some pool is to be looked at by the dispatcher.
         pools_to_serve: ``seq`` of those pools.
         quiet: nodes whose last task has ended.
@@ -50,6 +52,8 @@ class Context:
     start_seconds: float
     quotas: Quotas = field(default_factory=Quotas)
     pace: Pace = field(default_factory=Pace)
+    preemptions_per_hour: float = 0.0
+    preemption_seed: int | None = None
     fleet: Fleet = field(default_factory=Fleet)
     background: Background = field(default_factory=Background)
     woken: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,11 +1,14 @@
 """The engine as a whole."""
 
+import random
+
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.auto_pools import AutoPools
 from localbatch.engine.auto_scaler import AutoScaler
 from localbatch.engine.context import Context
 from localbatch.engine.dispatcher import Dispatcher
 from localbatch.engine.jobs import JobLife
+from localbatch.engine.losses import Losses
 from localbatch.engine.node_commands import NodeCommands
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.preparation import Preparations
@@ -27,6 +30,7 @@ class Engine:
         allocation: resizes and deletes pools.
         auto_scaler: evaluates the formulas of pools.
         jobs: ends, disables and deletes jobs.
+        losses: preempts and breaks nodes.
         nodes: reboots, reimages and deallocates nodes.
         runs: the tasks that run.
         auto_pools: makes pools for jobs and job schedules, and ends them.
@@ -44,7 +48,8 @@ class Engine:
         self.auto_scaler = AutoScaler(context, self.allocation)
         self.auto_pools = AutoPools(context, self.allocation, self.auto_scaler)
         self.submission = Submission(context, self.auto_pools, self.jobs)
-        self._recovery = Recovery(context, self.allocation, life, self.nodes, self.jobs)
+        self.losses = Losses(context, life)
+        self._recovery = Recovery(context, self.allocation, life, self.nodes, self.losses, self.jobs)
 
     def _end_pool(self, account: str, pool_id: str) -> None:
         self.auto_pools.end(account, pool_id)
@@ -58,6 +63,9 @@ class Engine:
         self.context.background.start(schedules.run())
         self.context.background.start(Sampling(self.context).run())
         self.context.background.start(self.auto_scaler.run())
+        if self.context.preemptions_per_hour:
+            generator = random.Random(self.context.preemption_seed)  # noqa: S311  (nothing here is secret)
+            self.context.background.start(self.losses.run(generator))
 
     async def stop(self) -> None:
         """Ends every process of every node. The records stay as they are, so that a new start goes on from there."""

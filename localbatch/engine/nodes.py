@@ -154,7 +154,9 @@ class NodeLife:
             self._context.set_node_state(node, "leavingpool")
         await self.halt(node, node.life, option)
         await self.empty(node)
-        self.forget(node)
+        with self._context.store.transaction():
+            self.strike_out(node)
+        self.drop(node)
 
     async def let_end(self, node: Node, option: str) -> None:
         """Waits as long as a node is to be left to its tasks.
@@ -191,12 +193,14 @@ class NodeLife:
         with suppress(OSError):
             await self._context.driver.remove_node(node.place)
 
-    def forget(self, node: Node) -> None:
-        """Removes a node that is gone from fleet and records."""
-        with self._context.store.transaction():
-            note_node(self._context, node.record)
-            self._context.store.forget_node_users(node.record.seq)
-            self._context.store.nodes.remove(node.record.seq)
+    def strike_out(self, node: Node) -> None:
+        """Removes the record of a node that is gone, and what goes with it; the caller has a transaction open."""
+        note_node(self._context, node.record)
+        self._context.store.forget_node_users(node.record.seq)
+        self._context.store.nodes.remove(node.record.seq)
+
+    def drop(self, node: Node) -> None:
+        """Forgets a node that has no record any more."""
         self._context.fleet.drop(node)
         self._context.quiet.discard(node)
         self._context.wake(node.record.pool)

@@ -8,6 +8,7 @@ from localbatch.engine.allocation import Allocation
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.jobs import JobLife
+from localbatch.engine.losses import Losses
 from localbatch.engine.node_commands import NodeCommands
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.orders import preparation_of
@@ -27,14 +28,21 @@ class Recovery:
         allocation: what resizes pools.
         nodes: what brings nodes up.
         commands: what clients have nodes do.
+        losses: what replaces preempted nodes.
         jobs: what ends jobs.
     """
 
     def __init__(
-        self, context: Context, allocation: Allocation, nodes: NodeLife, commands: NodeCommands, jobs: JobLife
+        self,
+        context: Context,
+        allocation: Allocation,
+        nodes: NodeLife,
+        commands: NodeCommands,
+        losses: Losses,
+        jobs: JobLife,
     ) -> None:
         self._context, self._allocation, self._nodes, self._jobs = context, allocation, nodes, jobs
-        self._commands = commands
+        self._commands, self._losses = commands, losses
 
     def run(self) -> None:
         """Takes everything up again."""
@@ -95,6 +103,8 @@ class Recovery:
             node.life = self._context.background.start(self._nodes.bring_up(node))
         elif state in _UP or state in _UNDER_WAY:
             self._commands.go_on(node)
+        elif state == "preempted":
+            self._losses.go_on(node)
 
     def _go_on(self, pool: PoolRecord) -> None:
         if pool.state == "deleting":

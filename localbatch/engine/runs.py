@@ -205,6 +205,7 @@ class TaskRuns:
         if not requeue:
             self.end_on(node)
         await self._stop(node.runs, None)
+        self._context.wake(node.record.pool)
 
     async def _stop(self, tasks: Iterable[int], end: Callable[[TaskRecord], object] | None) -> None:
         stopped = list(tasks)

@@ -7,6 +7,7 @@
 - paging.py           lists by pages, with $filter and $select
 - pools.py, auto_scale.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py
                       the operations
+- faults.py           faults on request, which Azure does not have
 - absent.py           operations that are known and not emulated
 - management/         the management plane
 """

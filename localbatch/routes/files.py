@@ -63,7 +63,7 @@ class FileRoutes:
             raise ServiceError("NodeNotFound")
         root = self._root(call.account, pool.id, node.id)
         tree = FileTree(root, self._paths(root))
-        if not tree.exists():
+        if node.state == "unknown" or not tree.exists():
             raise ServiceError("NodeBeingCreated" if node.state == "creating" else "OperationNotValidOnNode")
         return tree, node_url(call.base_url, pool.id, node.id)
 

@@ -33,6 +33,14 @@ def state(batch: Account) -> models.BatchNodeState | str | None:
     return batch.client.get_node("pool", node_id(batch)).state
 
 
+def node_file(batch: Account, name: str) -> bytes | None:
+    """Returns a file of the node, if there is one."""
+    try:
+        return b"".join(batch.client.download_node_file("pool", node_id(batch), name))
+    except HttpResponseError:
+        return None
+
+
 def waiting_task(batch: Account, go: Path) -> None:
     """Adds a task that runs until a file is there."""
     batch.make_pool()
@@ -185,6 +193,7 @@ def test_a_start_task_that_nobody_waits_for_ends_with_the_reboot(batch: Account)
     start = models.BatchStartTask(command_line=shell(f"{COUNT}starts; sleep 600"), wait_for_success=False)
     batch.make_pool(start_task=start)
     batch.await_nodes()
+    batch.wait_until(lambda: node_file(batch, "shared/starts") == b"run\n")
     send(batch, "reboot")
     batch.make_job()
     batch.add_task("until test $(wc -l < $AZ_BATCH_NODE_SHARED_DIR/starts) = 2; do sleep 0.05; done")
