@@ -119,6 +119,17 @@ PREPARATION_AND_RELEASE: Rules = {
     **_execution("jobPreparationTaskExecutionInfo"),
     **_execution("jobReleaseTaskExecutionInfo"),
 }
+ARM_POOLS: Rules = {
+    "name": _TEXT,
+    "properties/allocationState": _state(states.ALLOCATION),
+    "properties/allocationStateTransitionTime": _TIME,
+    "properties/creationTime": _TIME,
+    "properties/provisioningState": PropertyRule(_EQUAL, choices=("succeeded", "deleting")),
+    "properties/provisioningStateTransitionTime": _TIME,
+    "properties/lastModified": _TIME,
+    "properties/vmSize": _NAME,
+    "properties/interNodeCommunication": PropertyRule(_EQUAL, choices=("enabled", "disabled")),
+}
 FILES: Rules = {"name": _PREFIX}
 NODE_COUNTS: Rules = {"poolId": PropertyRule(frozenset({"eq"}))}
 SUPPORTED_IMAGES: Rules = {"osType": _NAME, "verificationType": _NAME, "nodeAgentSKUId": _NAME}

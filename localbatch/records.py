@@ -26,6 +26,7 @@ class PoolRecord:
         evaluate_at: when the formula is evaluated next.
         auto_scale_run: how its last evaluation went, in the words of the wire.
         auto_scale_requested: when automatic scaling was enabled last.
+        tags: those of the management plane.
     """
 
     seq: int
@@ -50,6 +51,7 @@ class PoolRecord:
     evaluate_at: datetime | None = None
     auto_scale_run: JsonObject | None = None
     auto_scale_requested: datetime | None = None
+    tags: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Pools, as clients change them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +32,8 @@ from localbatch.validation import (
 from localbatch.wire import JsonObject, parse_duration
 
 Check = Callable[[datetime], None]
-_ONLY_WHEN_EMPTY = ("vmSize", "taskSlotsPerNode", "enableInterNodeCommunication", "virtualMachineConfiguration")
+ONLY_WHEN_EMPTY = ("vmSize", "taskSlotsPerNode", "enableInterNodeCommunication", "virtualMachineConfiguration")
+"""Properties that can be changed only while a pool has no nodes."""
 
 
 class Pools:
@@ -56,8 +58,23 @@ class Pools:
             raise ServiceError("PoolNotFound")
         return pool
 
-    def create(self, account: str, account_url: str, document: JsonObject) -> PoolRecord:
+    def create(
+        self,
+        account: str,
+        account_url: str,
+        document: JsonObject,
+        *,
+        identity: JsonObject | None = None,
+        tags: JsonObject | None = None,
+    ) -> PoolRecord:
         """Creates a pool and begins to allocate its nodes.
+
+        Args:
+            account: the account it belongs to.
+            account_url: how the client reaches the service.
+            document: the pool, in the words of the wire.
+            identity: the managed identities of its nodes, which only the management plane can give them.
+            tags: those of the management plane.
 
         Raises:
             ServiceError: the body is refused, or a pool of that id exists.
@@ -70,7 +87,10 @@ class Pools:
             raise ServiceError("PoolExists")
         if reached(self._engine.context.quotas.pools, self._store.count_pools(account)):
             raise ServiceError("PoolQuotaReached")
-        pool = self._store.pools.add(new_pool(account, account_url, body, self._clock.now()))
+        record = new_pool(account, account_url, body, self._clock.now())
+        if identity is not None:
+            record = replace(record, body=record.body | {"identity": identity})
+        pool = self._store.pools.add(replace(record, tags=tags or {}))
         return self._engine.auto_scaler.begin(pool)
 
     def update(self, account: str, pool_id: str, document: JsonObject, check: Check) -> PoolRecord:
@@ -89,11 +109,17 @@ class Pools:
         changes = filled_in(write(body), body.start_task)
         after = pool.body | changes
         check_node(str(after["vmSize"]), int(str(after["taskSlotsPerNode"])))
-        if any(name in changes for name in _ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
+        if any(name in changes for name in ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
             raise ServiceError("OperationInvalidForCurrentState")
         if body.vm_size is not None:
             changes["vmSize"] = body.vm_size.lower()
         return self._store.pools.change(pool, body=pool.body | changes, modified=self._clock.now())
+
+    def describe(self, pool: PoolRecord, body: JsonObject, tags: JsonObject) -> PoolRecord:
+        """Writes what only the management plane can say of a pool."""
+        if (body, tags) == (pool.body, pool.tags):
+            return pool
+        return self._store.pools.change(pool, body=body, tags=tags, modified=self._clock.now())
 
     def replace(self, account: str, pool_id: str, document: JsonObject) -> PoolRecord:
         """Replaces start task, metadata and application packages; what is left out is removed.

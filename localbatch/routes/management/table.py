@@ -7,6 +7,7 @@ from localbatch.routes.management.applications import ApplicationRoutes
 from localbatch.routes.management.call import ArmHandler
 from localbatch.routes.management.locations import LocationRoutes
 from localbatch.routes.management.packages import PackageRoutes
+from localbatch.routes.management.pools import PoolRoutes
 from localbatch.service.accounts import Accounts
 
 
@@ -23,6 +24,7 @@ def management_table(engine: Engine, accounts: Accounts) -> list[tuple[str, str,
         *AccountRoutes(accounts, context).table(),
         *ApplicationRoutes(accounts, applications).table(),
         *PackageRoutes(accounts, applications, context.storage).table(),
+        *PoolRoutes(accounts, engine).table(),
         *LocationRoutes(accounts).table(),
         *operations.table(),
         *absent.table(),
