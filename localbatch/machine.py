@@ -4,7 +4,8 @@ Megabytes and gigabytes are what the article says of ``$MemoryBytes`` and ``$Dis
 usage lies between 0 and 1, as its formulas have it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ _MEGABYTE, _GIGABYTE = 1e6, 1e9
 
 
 class Machine:
-    """Measures what was used since the measurement before.
+    """Measures what was used since the measurement before. What this machine does not tell is left out.
 
     Args:
         place: a directory on the disk whose use is measured.
@@ -21,39 +22,57 @@ class Machine:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._former = self._count()
-        psutil.cpu_percent(interval=None)
+        self._former = _collect(_networks, _disks)
+        _collect(_cpu)
 
     def measure(self, seconds: float) -> dict[str, float]:
-        """Returns the resource metrics by their variables; what this machine does not tell is left out.
+        """Returns the resource metrics by their variables.
 
         Args:
             seconds: how long ago the measurement before was.
         """
-        counted = self._count()
+        counted = _collect(_networks, _disks)
         # Counters start anew when a device goes.
         used = {name: max(0.0, value - self._former.get(name, value)) for name, value in counted.items()}
         self._former = counted
-        return {
-            "$CPUPercent": psutil.cpu_percent(interval=None) / 100,
-            "$WallClockSeconds": seconds,
-            "$MemoryBytes": psutil.virtual_memory().used / _MEGABYTE,
-            "$DiskBytes": psutil.disk_usage(str(self._place)).used / _GIGABYTE,
-            **used,
-        }
+        return {"$WallClockSeconds": seconds, **_collect(_cpu, _memory, self._disk), **used}
 
-    def _count(self) -> Mapping[str, float]:
-        networks = [counters for name, counters in psutil.net_io_counters(pernic=True).items() if name != "lo"]
-        counted = {
-            "$NetworkInBytes": float(sum(each.bytes_recv for each in networks)),
-            "$NetworkOutBytes": float(sum(each.bytes_sent for each in networks)),
-        }
-        disks = psutil.disk_io_counters()
-        if disks is not None:
-            counted |= {
-                "$DiskReadBytes": float(disks.read_bytes),
-                "$DiskWriteBytes": float(disks.write_bytes),
-                "$DiskReadOps": float(disks.read_count),
-                "$DiskWriteOps": float(disks.write_count),
-            }
-        return counted
+    def _disk(self) -> Mapping[str, float]:
+        return {"$DiskBytes": psutil.disk_usage(str(self._place)).used / _GIGABYTE}
+
+
+def _collect(*sources: Callable[[], Mapping[str, float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for source in sources:
+        # NotImplementedError is how psutil says that the system has no such counters.
+        with suppress(OSError, psutil.Error, NotImplementedError):
+            found |= source()
+    return found
+
+
+def _cpu() -> Mapping[str, float]:
+    return {"$CPUPercent": psutil.cpu_percent(interval=None) / 100}
+
+
+def _memory() -> Mapping[str, float]:
+    return {"$MemoryBytes": psutil.virtual_memory().used / _MEGABYTE}
+
+
+def _networks() -> Mapping[str, float]:
+    counters = [each for name, each in psutil.net_io_counters(pernic=True).items() if name != "lo"]
+    return {
+        "$NetworkInBytes": float(sum(each.bytes_recv for each in counters)),
+        "$NetworkOutBytes": float(sum(each.bytes_sent for each in counters)),
+    }
+
+
+def _disks() -> Mapping[str, float]:
+    counters = psutil.disk_io_counters()
+    if counters is None:
+        return {}
+    return {
+        "$DiskReadBytes": float(counters.read_bytes),
+        "$DiskWriteBytes": float(counters.write_bytes),
+        "$DiskReadOps": float(counters.read_count),
+        "$DiskWriteOps": float(counters.write_count),
+    }

@@ -23,7 +23,7 @@ class PoolRecord:
         nodes_made: how many nodes it ever had, for their host names.
         formula: the autoscale formula; None if the pool does not scale by itself.
         evaluation_seconds: how many seconds there are between two evaluations of the formula.
-        evaluate_at: when the formula is evaluated next.
+        evaluate_at: when the formula is evaluated next; None is at once.
         auto_scale_run: how its last evaluation went, in the words of the wire.
         auto_scale_requested: when automatic scaling was enabled last.
         tags: those of the management plane.

@@ -82,16 +82,18 @@ class Samples:
         """Removes the samples taken before a moment."""
         self._connection.execute("DELETE FROM samples WHERE taken < ?", (before.timestamp(),))
 
-    def series(self, pool: int, period: float) -> dict[str, Series]:
+    def series(self, pool: int, names: Iterable[str], period: float) -> dict[str, Series]:
         """Returns the samples of a pool by variable.
 
         Args:
             pool: ``seq`` of the pool.
+            names: the variables wanted.
             period: seconds from one sample to the next.
         """
+        places = {name: METRICS.index(name) for name in names}
         query = "SELECT taken, metrics FROM samples WHERE pool = ? ORDER BY taken DESC LIMIT ?"
         rows = [(taken, array("d", raw)) for taken, raw in self._connection.execute(query, (pool, MOST_SAMPLES))]
-        return {name: _series(name, place, rows, period) for place, name in enumerate(METRICS)}
+        return {name: _series(name, place, rows, period) for name, place in places.items()}
 
 
 def _series(name: str, place: int, rows: Iterable[tuple[float, "array[float]"]], period: float) -> Series:

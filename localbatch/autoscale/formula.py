@@ -92,6 +92,11 @@ class Formula:
     text: str
     statements: tuple[Statement, ...] = field(repr=False)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The sample variables that it may read."""
+        return tuple(name for name in METRICS if name in self.text)
+
     def evaluate(
         self,
         *,

@@ -45,7 +45,7 @@ class AutoScaler:
             The outcome, and the same as ``AutoScaleRun``.
         """
         now, store = self._context.clock.now(), self._context.store
-        samples = store.samples.series(pool.seq, self._context.pace.sample_seconds)
+        samples = store.samples.series(pool.seq, formula.metrics, self._context.pace.sample_seconds)
         outcome = formula.evaluate(samples=samples, pool=self._sizes(pool), now=now)
         return outcome, run_document(outcome, now)
 
@@ -115,7 +115,7 @@ class AutoScaler:
         """Has no formula wait for longer than it would if it had just been evaluated: the pace may be another now."""
         for pool in self._scaling():
             latest = now + self._context.pace.interval(pool.evaluation_seconds)
-            if pool.evaluate_at is None or pool.evaluate_at > latest:
+            if pool.evaluate_at is not None and pool.evaluate_at > latest:
                 self._context.store.pools.change(pool, evaluate_at=latest)
 
     def _postpone(self, pool: PoolRecord) -> None:
@@ -126,7 +126,7 @@ class AutoScaler:
         return list(self._context.store.pools.where("formula IS NOT NULL AND state = 'active'"))
 
     def _due(self, now: datetime) -> list[PoolRecord]:
-        return [pool for pool in self._scaling() if pool.evaluate_at is not None and pool.evaluate_at <= now]
+        return [pool for pool in self._scaling() if pool.evaluate_at is None or pool.evaluate_at <= now]
 
     async def _sleep(self) -> None:
         dues = [pool.evaluate_at for pool in self._scaling() if pool.evaluate_at is not None]

@@ -120,6 +120,10 @@ def test_the_official_example_is_answered_as_it_says() -> None:
     assert evaluate("$TargetDedicated=1").results == results
 
 
+def test_a_formula_knows_the_samples_it_may_read() -> None:
+    assert compile_formula(INITIAL % "11:55:00").metrics == ("$ActiveTasks", "$RunningTasks")
+
+
 def test_recorded_answers_of_the_service() -> None:
     assert evaluate("$TargetDedicatedNodes=3").results == (
         "$TargetDedicatedNodes=3;$TargetLowPriorityNodes=0;$NodeDeallocationOption=requeue"

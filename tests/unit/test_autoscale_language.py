@@ -1,10 +1,13 @@
 """The language of autoscale formulas: types, operators, functions, variables, and what the outcome looks like."""
 
 import math
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import localbatch.autoscale.formula
 from localbatch.autoscale.errors import EvaluationError
 from localbatch.autoscale.formula import Outcome, PoolSizes, compile_formula, evaluate
 from localbatch.autoscale.results import write_value
@@ -279,3 +282,14 @@ def test_a_failed_evaluation_shows_the_sizes_the_pool_keeps() -> None:
     assert outcome.error.code == "AutoScalingFormulaEvaluationError"
     with pytest.raises(EvaluationError):
         evaluate("$something_useless")
+
+
+def test_the_language_needs_nothing_else_of_the_service() -> None:
+    package = Path(localbatch.autoscale.formula.__file__).parent
+    imported = re.findall(r"^\s*(?:from|import) (localbatch\.\S+)", "\n".join(map(_text, package.glob("*.py"))), re.M)
+    assert imported
+    assert {name for name in imported if not name.startswith("localbatch.autoscale.")} == set()
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
