@@ -1,11 +1,11 @@
-"""The published form of every request body: names, types and words of all properties, at whatever depth.
+"""The published form of resources and request bodies: names, types and words of all properties, at whatever depth.
 
-``request_shapes.json`` holds it, made from the same source as the official client. What a body means is checked
+``shapes.json`` holds it, made from the same source as the official client. What a body means is checked
 elsewhere; here it is only made sure that it can be read, so that whatever is echoed has the form of an answer.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,7 +73,7 @@ class _Shapes:
 
 @cache
 def _shapes() -> _Shapes:
-    return _Shapes(**json.loads(Path(__file__).with_name("request_shapes.json").read_text()))
+    return _Shapes(**json.loads(Path(__file__).with_name("shapes.json").read_text()))
 
 
 def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObject:
@@ -94,6 +94,21 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
     if model == _TASK_GROUP:
         return document
     return _Reader(older).read(document, model, "")
+
+
+def names_property(model: str, path: Sequence[str], *, older: bool = False) -> bool:
+    """Tells whether a resource has a property.
+
+    Args:
+        model: of the resource, such as ``BatchPool``.
+        path: name of the property, and of one within it, and so on.
+        older: whether the names of versions before 2025-06-01 count.
+    """
+    name, *rest = path
+    kind = _shapes().models.get(model, {}).get(name, "").strip("[]!")
+    if not kind:
+        return older and model == "BatchPool" and name in OLDER_POOL_NAMES and not rest
+    return not rest or names_property(kind, rest)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 - gate.py             what is refused of a request by its head alone
 - batch.py            the data plane as one route: authentication, versions, the table of operations, errors
+- queries.py          what a query may hold
 - call.py             one authorised request: its names, query, conditions and body
 - answers.py          responses in the forms of the service
 - paging.py           lists by pages, with $filter and $select

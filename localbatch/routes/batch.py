@@ -1,10 +1,12 @@
 """The data plane as one route: who calls, for which version, which operation; and what is answered if it goes wrong."""
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote
+from functools import cached_property
+from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -12,9 +14,10 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from localbatch.clock import Clock
-from localbatch.errors import ServiceError, error_body, invalid_query_parameter
+from localbatch.errors import ServiceError, error_body
 from localbatch.routes.answers import JsonResponse, add_service_headers
-from localbatch.routes.call import VERSIONS, Call, Handler
+from localbatch.routes.call import Call, Handler
+from localbatch.routes.queries import check_query, read_query, read_version
 from localbatch.service.authentication import Authentication
 from localbatch.shapes import BODIES
 from localbatch.tokens import AUTHORITY, BATCH_AUDIENCE
@@ -31,25 +34,35 @@ class _Operation:
     """One row of the table. The last part of a path may be ``{name*}``, which takes all that is left."""
 
     verb: str
-    parts: tuple[str, ...]
+    path: str
     handler: Handler
-    model: str | None
 
-    def match(self, parts: list[str]) -> dict[str, str] | None:
+    @property
+    def model(self) -> str | None:
+        """The form of its body."""
+        return BODIES.get((self.verb, self.path))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        pieces = re.split(r"({\w+\*?})", self.path)
+        return re.compile("".join(_piece(each) for each in pieces), re.IGNORECASE)
+
+    def match(self, path: str) -> dict[str, str] | None:
         """Returns the variable parts of a path, None if the path is another operation's."""
-        names: dict[str, str] = {}
-        for place, part in enumerate(self.parts):
-            if part.endswith("*}") and len(parts) > place:
-                # Names of files need not be text.
-                names[part[1:-2]] = "/".join(unquote(each, errors="surrogateescape") for each in parts[place:])
-                return names
-            if place >= len(parts) or not parts[place]:
-                return None
-            if part.startswith("{"):
-                names[part[1:-1]] = unquote(parts[place])
-            elif part != parts[place].lower():
-                return None
-        return names if len(parts) == len(self.parts) else None
+        # Before decoding: an escaped slash belongs to a name.
+        found = self._pattern.fullmatch(path)
+        return found and {name: self._decode(name, value) for name, value in found.groupdict().items()}
+
+    def _decode(self, name: str, value: str) -> str:
+        # Names of files need not be text.
+        return unquote(value, errors="surrogateescape" if f"{{{name}*}}" in self.path else "replace")
+
+
+def _piece(text: str) -> str:
+    if not text.startswith("{"):
+        return re.escape(text)
+    name = text.strip("{*}")
+    return f"(?P<{name}>.+)" if text.endswith("*}") else f"(?P<{name}>[^/]+)"
 
 
 class BatchRoute(BaseRoute):
@@ -64,10 +77,7 @@ class BatchRoute(BaseRoute):
     def __init__(
         self, operations: Iterable[tuple[str, str, Handler]], authentication: Authentication, clock: Clock
     ) -> None:
-        self._operations = [
-            _Operation(verb, tuple(path.strip("/").split("/")), handler, BODIES.get((verb, path)))
-            for verb, path, handler in operations
-        ]
+        self._operations = [_Operation(verb, path, handler) for verb, path, handler in operations]
         self._authentication, self._clock = authentication, clock
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -95,18 +105,18 @@ class BatchRoute(BaseRoute):
         account = self._authentication.find_account(
             request.method, scope["raw_path"], scope["query_string"], request.headers, self._clock.now()
         )
-        query = _read_query(scope["query_string"])
-        version = _check_version(query)
+        query = read_query(scope["query_string"])
+        version = read_version(query)
         operation, names = self._find(request.method, scope["raw_path"])
         call = Call(request, account, version, _base_url(request), names, query, operation.model)
+        check_query(query, operation.verb, operation.path, older=call.is_older)
         return await operation.handler(call)
 
     def _find(self, verb: str, raw_path: bytes) -> tuple[_Operation, dict[str, str]]:
-        # Split before decoding: an escaped slash belongs to a name.
-        parts = raw_path.decode("latin-1").removeprefix("/").split("/")
+        path = raw_path.decode("latin-1")
         known = False
         for operation in self._operations:
-            names = operation.match(parts)
+            names = operation.match(path)
             if names is not None and operation.verb == verb:
                 return operation, names
             known = known or names is not None
@@ -124,20 +134,3 @@ class BatchRoute(BaseRoute):
 
 def _base_url(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
-
-
-def _read_query(raw: bytes) -> dict[str, str]:
-    """Reads the query by lower-case names: clients differ in how they write them."""
-    query: dict[str, str] = {}
-    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"):
-        query.setdefault(name.lower(), value)
-    return query
-
-
-def _check_version(query: dict[str, str]) -> str:
-    version = query.get("api-version")
-    if not version:
-        raise ServiceError("MissingRequiredQueryParameter", values=(("QueryParameterName", "api-version"),))
-    if version not in VERSIONS:
-        raise invalid_query_parameter("api-version", version, f"It must be one of {', '.join(VERSIONS)}.")
-    return version

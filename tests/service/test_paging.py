@@ -83,11 +83,53 @@ def test_an_impossible_page_size_is_refused(batch: Account, size: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["$filter=colour eq 'red'", "$filter=state", "$select=a b", "$expand=everything", "$skiptoken=x"]
+    "query",
+    [
+        *("$filter=colour eq 'red'", "$filter=state", "$filter=id startswith 'a'", "$skiptoken=x"),
+        *("$select=a b", "$select=colour", "$select=id,,state", "$select=startTask/colour", "$select=id/state"),
+        *("$expand=everything", "timeOut=soon", "timeOut=1.5", "timeOut="),
+    ],
 )
 def test_a_query_that_means_nothing_is_refused(batch: Account, query: str) -> None:
     answer = batch.send("GET", f"/pools?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidQueryParameterValue")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "000"])
+def test_no_time_for_a_request_is_out_of_range(batch: Account, seconds: str) -> None:
+    answer = batch.send("GET", f"/pools?timeOut={seconds}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "OutOfRangeQueryParameterValue")
+
+
+def test_more_time_than_a_request_gets_is_no_error(batch: Account) -> None:
+    assert batch.send("GET", "/pools?timeOut=3600").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/pools?$top=1", "$top"),
+        ("/pools?$orderby=id", "$orderby"),
+        ("/jobs/job?$filter=id eq 'job'", "$filter"),
+        ("/nodecounts?$select=poolId", "$select"),
+        ("/pools/pool/nodes?$expand=stats", "$expand"),
+    ],
+)
+def test_a_system_option_that_an_operation_does_not_have_is_refused(batch: Account, path: str, name: str) -> None:
+    answer = batch.send("GET", path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "UnsupportedQueryParameter")
+    assert answer.json()["values"] == [{"key": "QueryParameterName", "value": name}]
+
+
+def test_any_other_parameter_that_nobody_knows_is_passed_over(batch: Account) -> None:
+    assert batch.send("GET", "/pools?colour=red").status_code == 200
+
+
+def test_parts_of_parts_are_selected(batch: Account) -> None:
+    batch.make_job()
+    answer = batch.send("GET", "/jobs/job?$select=id,executionInfo/poolId,constraints/maxTaskRetryCount").json()
+    del answer["odata.metadata"]
+    assert answer == {"id": "job", "executionInfo": {"poolId": "pool"}, "constraints": {"maxTaskRetryCount": 0}}
 
 
 def test_pools_and_jobs_come_by_pages_and_filters_too(batch: Account) -> None:

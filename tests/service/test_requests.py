@@ -14,6 +14,7 @@ from localbatch.connection import Endpoints
 from tests.service.account import Account, error_code, open_account
 
 WRONG_KEY = "d3Jvbmc="
+CERTIFICATE = "/certificates(thumbprintAlgorithm=sha1,thumbprint=0123456789)"
 ENTITIES = "Microsoft.Azure.Batch.Protocol.Entities.Container"
 
 
@@ -372,6 +373,18 @@ def test_odd_names_in_paths_are_simply_not_found(batch: Account) -> None:
 def test_an_operation_that_is_not_emulated_says_so(batch: Account) -> None:
     values = refused(batch.send("POST", "/pools/any/nodes/any/uploadbatchservicelogs", json={}), 501, "NotEmulated")
     assert values["Operation"] == "POST /pools/{pool}/nodes/{node}/uploadbatchservicelogs"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/certificates"), ("POST", "/certificates"), ("GET", "/pools/any/nodes/any/rdp")),
+        *(("GET", CERTIFICATE), ("DELETE", CERTIFICATE), ("POST", f"{CERTIFICATE}/canceldelete")),
+    ],
+)
+def test_operations_that_only_older_versions_have_are_told_apart(batch: Account, method: str, path: str) -> None:
+    refused(batch.send(method, path, version="2024-02-01.19.0"), 501, "NotEmulated")
+    refused(batch.send(method, path), 400, "InvalidUri")
 
 
 def test_older_versions_answer_the_status_of_added_tasks_in_capitals(batch: Account) -> None:

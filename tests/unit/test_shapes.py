@@ -8,6 +8,7 @@ import pytest
 
 from localbatch.errors import ServiceError
 from localbatch.routes import call
+from localbatch.routes.queries import OPTIONS, SELECTED
 from localbatch.shapes import BODIES, conform
 from localbatch.wire import JsonObject
 from tests.conformity.operations import OPERATIONS
@@ -57,8 +58,17 @@ class Digest:
 
 
 def test_the_shapes_are_those_of_the_published_schema() -> None:
-    digest = Digest(set(BODIES.values()))
-    assert json.loads((PACKAGE / "request_shapes.json").read_text()) == {"models": digest.models, "enums": digest.enums}
+    digest = Digest({*BODIES.values(), *SELECTED.values()})
+    assert json.loads((PACKAGE / "shapes.json").read_text()) == {"models": digest.models, "enums": digest.enums}
+
+
+def test_the_system_options_are_those_of_the_operations() -> None:
+    for operation in OPERATIONS:
+        token = {"$skiptoken"} if operation.kind == "list" else set()
+        known = {name for name in operation.query if name.startswith("$")} | token
+        assert set(OPTIONS.get((operation.verb, operation.path), ())) == known, operation
+        if "$select" in operation.query:
+            assert SELECTED[operation.path] == operation.model
 
 
 def test_every_operation_with_a_body_is_checked() -> None:
