@@ -54,7 +54,7 @@ def parse_json(raw: bytes) -> JsonObject:
         ServiceError: ``InvalidRequestBody``, with the reason.
     """
     try:
-        document = _strip_nulls(json.loads(raw, parse_constant=_refuse_constant))
+        document = without_nulls(json.loads(raw, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         raise _unreadable(f"The body is not JSON in UTF-8: {error}") from error
     if not isinstance(document, dict):
@@ -70,11 +70,16 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def _strip_nulls(value: JsonValue) -> JsonValue:
+def without_nulls(value: JsonValue) -> JsonValue:
+    """Leaves out the properties that are null, at any depth.
+
+    Raises:
+        ValueError: a text is none that a name, a path or an argument could hold.
+    """
     if isinstance(value, dict):
-        return {_text(name): _strip_nulls(each) for name, each in value.items() if each is not None}
+        return {_text(name): without_nulls(each) for name, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_strip_nulls(each) for each in value]
+        return [without_nulls(each) for each in value]
     return _text(value) if isinstance(value, str) else value
 
 

@@ -253,6 +253,8 @@ def test_a_pool_scales_by_a_formula_until_that_is_switched_off(pools: ArmPools) 
         ({"scaleSettings": {"fixedScale": {"resizeTimeout": "soon"}}}, "InvalidRequestContent"),
         ({"applicationPackages": [{"id": "none"}]}, "InvalidApplicationPackageReferences"),
         ({"startTask": {}}, "MissingRequiredProperty"),
+        ({"networkConfiguration": {"endpointConfiguration": {"inboundNatPools": [{}]}}}, "MissingRequiredProperty"),
+        ({"upgradePolicy": {"mode": 1}}, "InvalidPropertyValue"),
         ({"nonsense": 1}, "InvalidRequestContent"),
     ],
 )

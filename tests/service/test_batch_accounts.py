@@ -113,6 +113,12 @@ def test_an_account_belongs_to_its_resource_group(client: BatchManagementClient,
         create(client, name)
 
 
+def test_a_resource_group_may_have_any_name(client: BatchManagementClient, name: str) -> None:
+    group = "(große) gruppe"
+    assert create(client, name, group).id == client.batch_account.get(group, name).id
+    client.batch_account.begin_delete(group, name).result()
+
+
 def test_an_update_changes_what_it_names(client: BatchManagementClient, name: str) -> None:
     create(client, name, tags={"a": "1"})
     identity = BatchAccountIdentity({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}})
@@ -228,7 +234,8 @@ def test_quotas_and_operations_are_told(client: BatchManagementClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b'{"location": 1}', b'{"tags": {}}', b'{"location": "\\ud800"}', b"\xff"]
+    "content",
+    [b"{", b"[]", b'{"location": 1}', b'{"tags": {}}', b'{"location": "\\ud800"}', b'{"location": "\\u0000"}', b"\xff"],
 )
 def test_a_malformed_body_is_refused(
     client: BatchManagementClient, azure: LocalAzure, name: str, content: bytes

@@ -142,8 +142,7 @@ class AccountRoutes:
 
     def _result_link(self, call: ArmCall, record: AccountRecord) -> str:
         path = LOCATION.format(subscription=call.names["subscription"], location=_location(record))
-        name = f"{record.name}-{record.seq}"
-        return f"{call.base_url}{path}/accountOperationResults/{name}?api-version={call.version}"
+        return call.result_link(f"{path}/accountOperationResults/{record.name}-{record.seq}")
 
     def _view(self, call: ArmCall, record: AccountRecord) -> JsonObject:
         group = (

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, TypeAlias, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from localbatch.records import AccountRecord
 from localbatch.routes.management.answers import ManagementError
 from localbatch.service.accounts import Accounts
+from localbatch.validation import without_nulls
 from localbatch.wire import JsonObject
 
 _LARGEST_BODY = 1024 * 1024
@@ -77,6 +78,10 @@ class ArmCall:
         """Resource id of the Batch account."""
         return f"{self.group_id}/providers/Microsoft.Batch/batchAccounts/{self.names['account']}"
 
+    def result_link(self, path: str) -> str:
+        """Makes the link by which clients ask how an operation went, from the path of its result."""
+        return f"{self.base_url}{quote(path)}?api-version={self.version}"
+
     @property
     def group_id(self) -> str:
         """Resource id of the resource group."""
@@ -112,7 +117,7 @@ class ArmCall:
         raw = await self._read()
         try:
             document = json.loads(raw or b"{}", parse_constant=_refuse_constant)
-            json.dumps(document, ensure_ascii=False).encode()
+            without_nulls(document)
         except (ValueError, RecursionError) as error:
             raise invalid_content(f"The body is not JSON in UTF-8: {error}") from error
         if not isinstance(document, dict):
@@ -149,7 +154,8 @@ class ArmCall:
 
     def next_link(self, token: str) -> str:
         """Makes the link to the page behind this one."""
-        return str(self.request.url.replace(query=urlencode(self.query | {"$skiptoken": token})))
+        path = self.request.scope["raw_path"].decode("latin-1")
+        return f"{self.base_url}{path}?{urlencode(self.query | {'$skiptoken': token})}"
 
     def page_size(self) -> int:
         """Returns how many items the client wants on a page.

@@ -27,6 +27,8 @@ from localbatch.service.accounts import Accounts
 from localbatch.service.auto_scale import AutoScale
 from localbatch.service.conditions import Conditions, read_conditions
 from localbatch.service.pools import Pools
+from localbatch.shapes import BODIES, conform
+from localbatch.validation import without_nulls
 from localbatch.views import pool_view
 from localbatch.wire import JsonObject, JsonValue
 
@@ -112,7 +114,8 @@ class PoolRoutes:
         return done(204) if gone else accepted(_result_link(call, name))
 
     def _create(self, call: ArmCall, body: ArmPool) -> PoolRecord:
-        document = {"id": call.names["pool"], **settings_of(body), **scale_of(body.scale)}
+        document: JsonObject = {"id": call.names["pool"], **settings_of(body), **scale_of(body.scale)}
+        document = conform(document, BODIES["POST", "/pools"])
         identity, tags = pool_identity(body.identity), dict[str, JsonValue](body.tags or {})
         return self._pools.create(call.account, call.base_url, document, identity=identity, tags=tags)
 
@@ -121,7 +124,8 @@ class PoolRoutes:
         conditions.check(pool.modified)
         self._pools.changeable(call.account, pool.id, _unconditionally)
         present = self._batch_view(call, pool)
-        settings, scale = changes_of(settings_of(body), present), rescaling(body.scale, present)
+        settings = changes_of(conform(settings_of(body), BODIES["PATCH", "/pools/{pool}"]), present)
+        scale = rescaling(body.scale, present)
         if "targetDedicatedNodes" in scale and pool.allocation != "steady":
             raise ServiceError("PoolBeingResized")
         if settings:
@@ -151,7 +155,8 @@ class PoolRoutes:
 
 
 async def _parse(call: ArmCall) -> ArmPool:
-    return parse(ArmPool, without_shown(await call.read_json()))
+    document = without_nulls(await call.read_json())
+    return parse(ArmPool, without_shown(document if isinstance(document, dict) else {}))
 
 
 def _conditions(call: ArmCall) -> Conditions:
@@ -163,7 +168,7 @@ def _unconditionally(modified: datetime) -> None:
 
 
 def _result_link(call: ArmCall, name: str) -> str:
-    return f"{call.base_url}{call.base_id}/poolOperationResults/{name}?api-version={call.version}"
+    return call.result_link(f"{call.base_id}/poolOperationResults/{name}")
 
 
 def _select(view: JsonObject, text: str | None) -> JsonObject:
