@@ -44,6 +44,7 @@ Facts of the protocol, all pure:
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
 - auto_scale_settings.py   what pools may say about autoscale
 - not_emulated.py    what is refused because it is not emulated
+- statistics.py      what has been used so far
 - views.py, node_views.py, schedule_views.py, images.py   what answers show
 - vm_sizes.py, quotas.py   cores and memory of the nodes of a VM size; how much an account may have
 - node_paths.py      where links on a node lead

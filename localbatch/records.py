@@ -205,6 +205,11 @@ class TaskRecord:
         container: ``containerInfo`` in the words of the wire.
         blockers: how many of its dependencies it still waits for.
         manager: it is its job's manager task.
+        wall_time: microseconds that those of its runs have taken that are over.
+        user_time: microseconds of processor time that they have used in user mode.
+        kernel_time: the same in kernel mode.
+        bytes_read: what they have read from disk.
+        bytes_written: what they have written to disk.
         satisfied: it has ended as tasks that depend on it wish.
     """
 
@@ -236,6 +241,11 @@ class TaskRecord:
     expires: datetime | None = None
     cleaned: bool = False
     manager: bool = False
+    wall_time: int = 0
+    user_time: int = 0
+    kernel_time: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
     blockers: int = 0
     satisfied: bool = False
 
@@ -333,6 +343,7 @@ class LifetimeRecord:
     cores: int
     started: datetime
     ended: datetime
+    dedicated: bool = False
 
 
 @dataclass(frozen=True)

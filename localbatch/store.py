@@ -26,6 +26,7 @@ from localbatch.records import (
     TaskRecord,
 )
 from localbatch.root import RootError
+from localbatch.statistics import Totals
 from localbatch.store_applications import Applications
 from localbatch.store_dependencies import Dependencies
 from localbatch.store_samples import Samples
@@ -285,6 +286,14 @@ class Store:
         """Counts a job's tasks: ``active``, ``preparing``, ``running``, ``success`` and ``failure``."""
         rows = self._connection.execute("SELECT kind, tasks, slots FROM task_counts WHERE job = ?", (job,))
         return {kind: TaskCount(tasks, slots) for kind, tasks, slots in rows}
+
+    def sum_tasks(self, job: int, now: datetime) -> Totals:
+        """Adds up what the tasks of a job have used; how many have ended is not counted."""
+        columns = "sum(user_time), sum(kernel_time), sum(bytes_read), sum(bytes_written), sum(retries)"
+        running = "sum(CASE state WHEN 'running' THEN ? - started ELSE 0 END)"
+        query = f"SELECT sum(wall_time) + {running}, {columns} FROM tasks WHERE job = ?"  # noqa: S608
+        row = self._connection.execute(query, (to_sql(now), job)).fetchone()
+        return Totals(*(value or 0 for value in row))
 
     def forget_counts(self, job: int) -> None:
         """Removes the counts of a job that is being deleted."""

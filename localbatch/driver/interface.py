@@ -77,12 +77,27 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a run of a command has used, all its processes together; disk is what went to and came from devices."""
+
+    user_seconds: float = 0.0
+    kernel_seconds: float = 0.0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Adds what was used elsewhere."""
+        return Usage(*(sum(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The end of one run of a command.
 
     Attributes:
         exit_code: None if no process was started or it was ended from outside.
         container_id: of the container in which it ran, if it did.
+        usage: what it has used, as far as that was measured.
     """
 
     started: datetime
@@ -90,6 +105,7 @@ class Outcome:
     exit_code: int | None
     failure: Failure | None
     container_id: str | None = None
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from localbatch.driver.failures import (
     node_lost_failure,
     time_limit_failure,
 )
-from localbatch.driver.interface import Failure, MultiInstanceRun, Outcome, Run
+from localbatch.driver.interface import Failure, MultiInstanceRun, Outcome, Run, Usage
 from localbatch.driver.mpi.shims import LaunchDirectory
 from localbatch.driver.prepared import PreparedCommand, start
 from localbatch.driver.process_tree import exit_code
@@ -81,7 +81,8 @@ class MultiInstance:
         except CommandFailed as error:
             # The program's own failure is worth more than that of an upload after it.
             failure = failure or error.failure
-        return Outcome(started, datetime.now(UTC), code, failure)
+        usage = sum((each.session.usage for each in self._instances if each.session), Usage())
+        return Outcome(started, datetime.now(UTC), code, failure, usage=usage)
 
     def _failed_code(self) -> int | None:
         return next((each.code for each in self._instances if each.code), None)

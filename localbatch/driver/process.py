@@ -18,7 +18,7 @@ from localbatch.driver.failures import (
     time_limit_failure,
 )
 from localbatch.driver.image import NodeImage
-from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run, Usage
 from localbatch.driver.layout import TaskDirectory, make_node, remove_tree
 from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
@@ -172,12 +172,13 @@ class ProcessDriver:
         container_id: str | None = None
         code: int | None = None
         failure: Failure | None = None
+        usage = Usage()
         try:
             command = await self._tools.prepare(run)
             async with _time_limit(deadline):
                 await self._tools.fetch(run.resource_files, command.directory.working)
             if run.container is None:
-                code, failure = await self._run_process(run, command, deadline, on_started)
+                code, failure, usage = await self._run_process(run, command, deadline, on_started)
             else:
                 async with _time_limit(deadline):
                     container_id, code = await self._containers.run(run, command, on_started)
@@ -186,17 +187,17 @@ class ProcessDriver:
         except CommandFailed as error:
             # The program's own failure is worth more than that of an upload after it.
             failure = failure or error.failure
-        return Outcome(started, datetime.now(UTC), code, failure, container_id)
+        return Outcome(started, datetime.now(UTC), code, failure, container_id, usage)
 
     async def _run_process(
         self, run: Run, command: PreparedCommand, deadline: float | None, on_started: Callable[[], None]
-    ) -> tuple[int | None, Failure | None]:
+    ) -> tuple[int | None, Failure | None, Usage]:
         session = self._tools.open(command)
         report = await start(session, command.order(run.command_line))
         if "plain" in report:
             _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
         on_started()
-        return await _follow(session, deadline)
+        return *await _follow(session, deadline), session.usage
 
 
 @asynccontextmanager

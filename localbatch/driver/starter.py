@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from localbatch.driver.interface import Usage
 from localbatch.driver.isolation import Place
 from localbatch.driver.supervisor import READY, Order, Report
 
@@ -48,12 +49,16 @@ class Session:
     Args:
         open_channel: makes a socket that leads to a new supervisor.
         place: the node the commands see.
+
+    Attributes:
+        usage: what its processes have used, once it has ended.
     """
 
     def __init__(self, open_channel: Callable[[], socket.socket], place: Place) -> None:
         self._writer: asyncio.StreamWriter | None = None
         self._unsent = _line(place)
         self._is_last = False
+        self.usage = Usage()
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self._life = asyncio.ensure_future(self._live(open_channel))
 
@@ -119,6 +124,7 @@ class Session:
             reader, self._writer = await _connect(open_channel)
             self._writer.write(self._unsent)
             while (report := await _read(reader)) is not None:
+                self.usage = Usage(*report["used"]) if "used" in report else self.usage
                 self._reports.put_nowait(report)
         except OSError as error:
             lost = {"errno": error.errno or 0, "reason": error.strerror or str(error)}

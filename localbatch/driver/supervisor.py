@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -39,6 +40,7 @@ _ON_LINUX = sys.platform == "linux"
 _KILL_SECONDS = 10.0
 _CLEANUP_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.05
+_BLOCK_BYTES = 512
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,6 +78,8 @@ class Report(TypedDict, total=False):
         errno: why the command could not be started.
         reason: the same in words.
         code: exit code at its end; the negative number of the signal that ended it.
+        used: with the last report, what all processes of the session have used: seconds in user and in kernel mode,
+            bytes read and written.
     """
 
     pid: int
@@ -83,6 +87,7 @@ class Report(TypedDict, total=False):
     errno: int
     reason: str
     code: int
+    used: tuple[float, float, int, int]
 
 
 def main() -> None:
@@ -197,6 +202,7 @@ class Supervisor:
             self._clean_up()
             self._end_all()
         if report is not None:
+            report["used"] = _used()
             self._send(report)
 
     def _isolate(self) -> str:
@@ -325,6 +331,12 @@ class Supervisor:
         # Elsewhere orphans cannot be adopted: what stayed in the commands' groups is found, by negative numbers.
         groups = self._groups | (self._launches.groups if self._launches else set())
         return {-group for group in groups if send_signal(-group, 0)}
+
+
+def _used() -> tuple[float, float, int, int]:
+    """Tells what the children that were collected have used, with all of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime, usage.ru_stime, usage.ru_inblock * _BLOCK_BYTES, usage.ru_oublock * _BLOCK_BYTES
 
 
 def _wake_on_ended_child() -> socket.socket:

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from localbatch.driver.interface import Failure, Outcome
+from localbatch.driver.interface import Failure, Outcome, Usage
 from localbatch.errors import failure_info
+from localbatch.records import TaskRecord
 from localbatch.wire import JsonObject, format_time
 
 _EXIT_CODE = "FailureExitCode"
 SUCCESS, FAILURE = "success", "failure"
+_NOTHING = Usage()
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def runs_again(outcome: Outcome, retries: int, limit: int) -> bool:
@@ -58,6 +61,24 @@ def container_view(outcome: Outcome) -> JsonObject | None:
 def ended_by_request(now: datetime) -> dict[str, Any]:
     """Makes the fields of a task that was ended from outside."""
     return {"ended": now, "exit_code": None, "result": FAILURE, "failure": failure_info("TaskEnded")}
+
+
+def spent(task: TaskRecord, now: datetime, usage: Usage = _NOTHING) -> dict[str, Any]:
+    """Makes the fields of a task that is no longer on a node: what its runs have used, the last one included.
+
+    Args:
+        task: the task, as it was while it ran.
+        now: the time.
+        usage: what the last run has used, as far as that was measured.
+    """
+    running = timedelta() if task.started is None else now - task.started
+    return {
+        "wall_time": task.wall_time + running // _MICROSECOND,
+        "user_time": task.user_time + round(usage.user_seconds * 1e6),
+        "kernel_time": task.kernel_time + round(usage.kernel_seconds * 1e6),
+        "bytes_read": task.bytes_read + usage.bytes_read,
+        "bytes_written": task.bytes_written + usage.bytes_written,
+    }
 
 
 def fresh_execution() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from localbatch.engine.context import Context, moved
 from localbatch.engine.ends import TaskEnds
 from localbatch.engine.fleet import Node, TaskRun
 from localbatch.engine.orders import OrderError, manager_of, multi_instance_order, task_order
-from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again
+from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again, spent
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.subtasks import Subtasks
 from localbatch.errors import FAILURES
@@ -135,11 +135,10 @@ class TaskRuns:
                 return
             now = self._context.clock.now()
             if runs_again(outcome, task.retries, _retry_limit(task)):
-                store.tasks.change(
-                    task, **moved(TASK, task, "active", now), **fresh_execution(), retries=task.retries + 1, retried=now
-                )
+                changes = moved(TASK, task, "active", now) | fresh_execution() | spent(task, now, outcome.usage)
+                store.tasks.change(task, **changes, retries=task.retries + 1, retried=now)
                 return
-            self._ends.complete(task, completion(outcome))
+            self._ends.complete(task, completion(outcome) | spent(task, now, outcome.usage))
             node = run.primary
             counters = {"tasks_run": node.record.tasks_run + 1}
             if outcome.failure is None:
@@ -162,8 +161,9 @@ class TaskRuns:
 
     def end(self, task: TaskRecord) -> TaskRecord:
         """Ends a task by request: its record says so at once, its processes end a little later."""
+        now = self._context.clock.now()
         with self._context.store.transaction():
-            task = self._ends.complete(task, ended_by_request(self._context.clock.now()))
+            task = self._ends.complete(task, ended_by_request(now) | spent(task, now))
         self._cancel([task.seq])
         return task
 
@@ -234,7 +234,7 @@ class TaskRuns:
     def requeue(self, task: TaskRecord) -> None:
         """Has a task wait for a node again, because it lost the one it had."""
         now = self._context.clock.now()
-        changes = moved(TASK, task, "active", now) | fresh_execution()
+        changes = moved(TASK, task, "active", now) | fresh_execution() | spent(task, now)
         self._context.store.tasks.change(task, **changes, requeues=task.requeues + 1, requeued=now)
         self._context.store.forget_subtasks(task.seq)
 

@@ -1,7 +1,7 @@
 """Remembers how long nodes and pools were there, for the usage metrics."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from localbatch.engine.context import Context
 from localbatch.records import LifetimeRecord, NodeRecord, PoolRecord
@@ -16,7 +16,7 @@ def note_node(context: Context, node: NodeRecord) -> None:
     """Takes note of a node that is gone. The caller has a transaction open, or removes its record at once."""
     pool = context.store.pools.get(node.pool)
     if pool is not None:
-        _note(context, pool, _cores(pool), node.allocated)
+        _note(context, pool, _cores(pool), node.allocated, dedicated=node.dedicated)
 
 
 def note_pool(context: Context, pool: PoolRecord) -> None:
@@ -24,10 +24,10 @@ def note_pool(context: Context, pool: PoolRecord) -> None:
     _note(context, pool, 0, pool.created)
 
 
-def _note(context: Context, pool: PoolRecord, cores: int, started: datetime) -> None:
+def _note(context: Context, pool: PoolRecord, cores: int, started: datetime, *, dedicated: bool = False) -> None:
     lifetimes = context.store.lifetimes
     now = context.clock.now()
-    added = lifetimes.add(LifetimeRecord(0, pool.account, pool.id, _size(pool), cores, started, now))
+    added = lifetimes.add(LifetimeRecord(0, pool.account, pool.id, _size(pool), cores, started, now, dedicated))
     lifetimes.remove_where("seq <= ?", added.seq - _MOST_LIFETIMES, limit=-1)
 
 
@@ -46,6 +46,22 @@ def lifetimes_of(context: Context, account: str, since: datetime, now: datetime)
         yield Lifetime(pool.id, _size(pool), 0, pool.created, now)
         for node in context.fleet.nodes(pool.seq):
             yield Lifetime(pool.id, _size(pool), _cores(pool), node.record.allocated, now)
+
+
+def dedicated_core_time(context: Context, pool: PoolRecord, now: datetime) -> timedelta:
+    """Adds up how long a pool's dedicated nodes were there, times their cores.
+
+    Args:
+        context: the engine's surroundings.
+        pool: the pool.
+        now: the time, at which those that are there are taken to end.
+    """
+    condition = "account = ? AND ended >= ? AND pool_id = ? AND dedicated = 1"
+    gone = context.store.lifetimes.where(condition, pool.account, to_sql(pool.created), pool.id)
+    present = [node.record.allocated for node in context.fleet.nodes(pool.seq) if node.record.dedicated]
+    times = [(each.ended - each.started) * each.cores for each in gone]
+    times += [(now - allocated) * _cores(pool) for allocated in present]
+    return sum(times, timedelta())
 
 
 def _size(pool: PoolRecord) -> str:

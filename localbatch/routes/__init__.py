@@ -6,6 +6,7 @@
 - call.py             one authorised request: its names, query, conditions and body
 - answers.py          responses in the forms of the service
 - paging.py           lists by pages, with $filter and $select
+- statistics.py       what $expand=stats adds
 - pools.py, auto_scale.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py
                       the operations
 - faults.py           faults on request, which Azure does not have

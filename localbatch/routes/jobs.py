@@ -12,7 +12,8 @@ from localbatch.filters import select
 from localbatch.records import JobRecord, PreparationRecord
 from localbatch.routes.answers import JsonResponse, changed, created, done, element
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import Listing, check_expand
+from localbatch.routes.paging import Listing
+from localbatch.routes.statistics import Statistics
 from localbatch.service.jobs import Jobs
 from localbatch.views import job_url, job_view, preparation_and_release_view, task_counts_view
 from localbatch.wire import JsonObject
@@ -27,6 +28,7 @@ class JobRoutes:
 
     def __init__(self, engine: Engine) -> None:
         self._store, self._jobs = engine.context.store, Jobs(engine)
+        self._statistics = Statistics(engine.context)
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -48,18 +50,19 @@ class JobRoutes:
         def fetch(after: int, limit: int) -> Iterator[JobRecord]:
             return self._store.jobs.where("account = ? AND seq > ?", call.account, after, limit=limit)
 
-        return Listing("jobs", filters.JOBS, fetch, lambda job: job_view(call.base_url, job)).answer(call)
+        return Listing("jobs", filters.JOBS, fetch, lambda job: self._view(call, job)).answer(call)
+
+    def _view(self, call: Call, job: JobRecord) -> JsonObject:
+        return job_view(call.base_url, job) | self._statistics.of_job(call, job)
 
     async def _create(self, call: Call) -> Response:
         job = self._jobs.create(call.account, call.base_url, await call.read_json())
         return created(call, job_url(call.base_url, job.id), job.modified)
 
     async def _get(self, call: Call) -> Response:
-        check_expand(call)
         job = self._jobs.get(call.account, call.names["job"])
         call.check(job.modified)
-        view = job_view(call.base_url, job)
-        return element(call, "jobs", select(view, call.query.get("$select")), job.modified)
+        return element(call, "jobs", select(self._view(call, job), call.query.get("$select")), job.modified)
 
     async def _update(self, call: Call) -> Response:
         document = await call.read_json()

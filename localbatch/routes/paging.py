@@ -52,7 +52,7 @@ class Listing(Generic[Row]):
 
     def answer(self, call: Call) -> Response:
         """Answers with one page."""
-        check_expand(call)
+        expands_statistics(call)
         limit = page_size(call)
         after = skip_number(call)
         text = call.query.get("$filter", "")
@@ -130,11 +130,16 @@ def page_size(call: Call) -> int:
     return int(text)
 
 
-def check_expand(call: Call) -> None:
-    """Refuses to expand anything but statistics, of which there are none here."""
+def expands_statistics(call: Call) -> bool:
+    """Tells whether statistics are asked for.
+
+    Raises:
+        ServiceError: ``InvalidQueryParameterValue``: anything else is asked for.
+    """
     text = call.query.get("$expand", "")
     if text.strip() not in ("", "stats"):
         raise invalid_query_parameter("$expand", text, "Only stats can be expanded.")
+    return bool(text.strip())
 
 
 def skip_number(call: Call) -> int:

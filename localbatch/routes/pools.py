@@ -9,7 +9,8 @@ from localbatch.node_views import node_counts_view
 from localbatch.records import PoolRecord
 from localbatch.routes.answers import changed, created, done, element, version_headers
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import Listing, check_expand
+from localbatch.routes.paging import Listing
+from localbatch.routes.statistics import Statistics
 from localbatch.service.pools import Pools
 from localbatch.views import pool_url, pool_view
 from localbatch.wire import JsonObject
@@ -24,6 +25,7 @@ class PoolRoutes:
 
     def __init__(self, engine: Engine) -> None:
         self._store, self._pools = engine.context.store, Pools(engine)
+        self._statistics = Statistics(engine.context)
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -45,21 +47,20 @@ class PoolRoutes:
         def fetch(after: int, limit: int) -> list[PoolRecord]:
             return list(self._store.pools.where("account = ? AND seq > ?", call.account, after, limit=limit))
 
-        def view(pool: PoolRecord) -> JsonObject:
-            return pool_view(call.base_url, pool, self._store.count_nodes(pool.seq))
+        return Listing("pools", filters.POOLS, fetch, lambda pool: self._view(call, pool)).answer(call)
 
-        return Listing("pools", filters.POOLS, fetch, view).answer(call)
+    def _view(self, call: Call, pool: PoolRecord) -> JsonObject:
+        view = pool_view(call.base_url, pool, self._store.count_nodes(pool.seq))
+        return view | self._statistics.of_pool(call, pool)
 
     async def _create(self, call: Call) -> Response:
         pool = self._pools.create(call.account, call.base_url, await call.read_json())
         return created(call, pool_url(call.base_url, pool.id), pool.modified)
 
     async def _get(self, call: Call) -> Response:
-        check_expand(call)
         pool = self._pools.get(call.account, call.names["pool"])
         call.check(pool.modified)
-        view = pool_view(call.base_url, pool, self._store.count_nodes(pool.seq))
-        return element(call, "pools", select(view, call.query.get("$select")), pool.modified)
+        return element(call, "pools", select(self._view(call, pool), call.query.get("$select")), pool.modified)
 
     async def _exists(self, call: Call) -> Response:
         pool = self._pools.get(call.account, call.names["pool"])

@@ -8,7 +8,8 @@ from localbatch.filters import select
 from localbatch.records import JobRecord, JobScheduleRecord
 from localbatch.routes.answers import changed, created, done, element, version_headers
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import Listing, check_expand
+from localbatch.routes.paging import Listing
+from localbatch.routes.statistics import Statistics
 from localbatch.schedule_views import job_schedule_view
 from localbatch.service.schedules import JobSchedules
 from localbatch.views import job_schedule_url, job_view
@@ -27,6 +28,7 @@ class JobScheduleRoutes:
     def __init__(self, engine: Engine) -> None:
         self._store, self._clock = engine.context.store, engine.context.clock
         self._schedules = JobSchedules(engine)
+        self._statistics = Statistics(engine.context)
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -51,7 +53,8 @@ class JobScheduleRoutes:
         return schedule
 
     def _view(self, call: Call, schedule: JobScheduleRecord) -> JsonObject:
-        return job_schedule_view(call.base_url, schedule, self._clock.now())
+        view = job_schedule_view(call.base_url, schedule, self._clock.now())
+        return view | self._statistics.of_schedule(call, schedule)
 
     async def _list(self, call: Call) -> Response:
         def fetch(after: int, limit: int) -> list[JobScheduleRecord]:
@@ -67,7 +70,6 @@ class JobScheduleRoutes:
         return created(call, job_schedule_url(call.base_url, schedule.id), schedule.modified)
 
     async def _get(self, call: Call) -> Response:
-        check_expand(call)
         schedule = self._find(call)
         return element(call, _KIND, select(self._view(call, schedule), call.query.get("$select")), schedule.modified)
 
@@ -108,4 +110,7 @@ class JobScheduleRoutes:
         def fetch(after: int, limit: int) -> list[JobRecord]:
             return self._store.list_jobs_of_schedule(schedule.seq, after, limit)
 
-        return Listing("jobs", filters.JOBS_OF_SCHEDULE, fetch, lambda job: job_view(call.base_url, job)).answer(call)
+        def view(job: JobRecord) -> JsonObject:
+            return job_view(call.base_url, job) | self._statistics.of_job(call, job)
+
+        return Listing("jobs", filters.JOBS_OF_SCHEDULE, fetch, view).answer(call)

@@ -11,7 +11,8 @@ from localbatch.filters import equality, lower_bound, select
 from localbatch.records import JobRecord, TaskRecord
 from localbatch.routes.answers import JsonResponse, changed, created, done, element
 from localbatch.routes.call import Call, Handler
-from localbatch.routes.paging import Listing, check_expand, page
+from localbatch.routes.paging import Listing, page
+from localbatch.routes.statistics import Statistics
 from localbatch.service.jobs import Jobs
 from localbatch.service.tasks import Tasks
 from localbatch.views import subtask_view, task_url, task_view
@@ -27,6 +28,7 @@ class TaskRoutes:
 
     def __init__(self, engine: Engine) -> None:
         self._store, self._jobs, self._tasks = engine.context.store, Jobs(engine), Tasks(engine)
+        self._statistics = Statistics(engine.context)
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -53,7 +55,10 @@ class TaskRoutes:
         def fetch(after: int, limit: int) -> Iterator[TaskRecord]:
             return self._store.list_tasks(job.seq, after, limit, state=state.lower() if state else None, since=since)
 
-        return Listing("tasks", filters.TASKS, fetch, lambda task: task_view(call.base_url, job.id, task)).answer(call)
+        return Listing("tasks", filters.TASKS, fetch, lambda task: self._view(call, job, task)).answer(call)
+
+    def _view(self, call: Call, job: JobRecord, task: TaskRecord) -> JsonObject:
+        return task_view(call.base_url, job.id, task) | self._statistics.of_task(call, job, task)
 
     async def _add(self, call: Call) -> Response:
         document = await call.read_json()
@@ -73,11 +78,10 @@ class TaskRoutes:
         )
 
     async def _get(self, call: Call) -> Response:
-        check_expand(call)
         job = self._job(call)
         task = self._tasks.get(job, call.names["task"])
         call.check(task.modified)
-        view = task_view(call.base_url, job.id, task)
+        view = self._view(call, job, task)
         return element(call, "tasks", select(view, call.query.get("$select")), task.modified)
 
     async def _replace(self, call: Call) -> Response:

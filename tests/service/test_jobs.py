@@ -218,25 +218,13 @@ def test_a_job_that_can_not_be_is_refused(client: BatchClient, options: dict[str
     assert error_code(caught.value) == "InvalidPropertyValue"
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {
-            "job_manager_task": models.BatchJobManagerTask(
-                id="manager",
-                command_line="true",
-                container_settings=models.BatchTaskContainerSettings(image_name="image"),
-            )
-        },
-    ],
-)
-def test_a_job_that_asks_for_what_is_not_emulated_is_refused(client: BatchClient, options: dict[str, object]) -> None:
-    given = {"id": "job", "pool_info": models.BatchPoolInfo(pool_id="pool"), **options}
-    with pytest.raises(HttpResponseError) as caught:
-        client.create_job(models.BatchJobCreateOptions(**given))  # type: ignore[call-overload]
-    assert error_code(caught.value) == "UnsupportedProperty"
+def test_a_job_that_asks_for_what_is_not_emulated_is_refused(batch: Account) -> None:
+    manager = {"id": "manager", "commandLine": "true", "authenticationTokenSettings": {"access": ["job"]}}
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, "jobManagerTask": manager}
+    response = batch.send("POST", "/jobs", version="2024-07-01.20.0", json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "UnsupportedProperty")
     with pytest.raises(ResourceNotFoundError):
-        client.get_job("job")
+        batch.client.get_job("job")
 
 
 def test_metadata_of_a_job_needs_names_and_values(batch: Account) -> None:
@@ -247,3 +235,25 @@ def test_metadata_of_a_job_needs_names_and_values(batch: Account) -> None:
             response = batch.send(method, path, json={**rest, "metadata": [item]})
             assert (response.status_code, response.json()["code"]) == (400, "MissingRequiredProperty")
             assert response.json()["values"] == [{"key": "PropertyName", "value": name}]
+
+
+def test_the_network_of_a_job_is_echoed(batch: Account) -> None:
+    network = models.BatchJobNetworkConfiguration(subnet_id="/subscriptions/s/subnets/n", skip_withdraw_from_vnet=True)
+    batch.make_job(network_configuration=network)
+    found = batch.client.get_job("job").network_configuration
+    assert found is not None
+    assert (found.subnet_id, found.skip_withdraw_from_vnet) == ("/subscriptions/s/subnets/n", True)
+    other = models.BatchJobNetworkConfiguration(subnet_id="other", skip_withdraw_from_vnet=False)
+    batch.client.update_job("job", models.BatchJobUpdateOptions(network_configuration=other))
+    found = batch.client.get_job("job").network_configuration
+    assert found is not None
+    assert found.subnet_id == "other"
+
+
+def test_the_pool_of_a_job_can_be_named_by_a_patch_only_while_it_is_disabled(batch: Account) -> None:
+    batch.make_job()
+    for method, expected in (("PATCH", 409), ("PUT", 200)):
+        answer = batch.send(method, "/jobs/job", json={"poolInfo": {"poolId": "pool"}})
+        assert answer.status_code == expected
+    answer = batch.send("PUT", "/jobs/job", json={"poolInfo": {"poolId": "other"}})
+    assert (answer.status_code, answer.json()["code"]) == (409, "OperationInvalidForCurrentState")

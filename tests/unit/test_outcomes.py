@@ -33,7 +33,7 @@ def test_only_an_exit_code_makes_a_command_run_again(
 
 def test_a_success_has_an_exit_code_and_no_failure() -> None:
     fields = completion(Outcome(NOW, NOW, 0, None))
-    assert fields == {"ended": NOW, "exit_code": 0, "result": "success", "failure": None}
+    assert fields == {"ended": NOW, "exit_code": 0, "result": "success", "failure": None, "container": None}
 
 
 def test_a_failure_is_told_in_the_words_of_the_wire() -> None:
