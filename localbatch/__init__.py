@@ -43,6 +43,7 @@ Facts of the protocol, all pure:
 - documents.py, job_documents.py, new_records.py   how they are remembered
 - dependencies.py, exit_conditions.py   which task waits for which, and what the end of a task means
 - auto_scale_settings.py   what pools may say about autoscale
+- pool_parts.py, pool_validation.py   machines, network and user accounts of pools
 - not_emulated.py    what is refused because it is not emulated
 - statistics.py      what has been used so far
 - views.py, node_views.py, schedule_views.py, images.py   what answers show

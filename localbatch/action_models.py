@@ -15,6 +15,7 @@ from localbatch.models import (
     TaskSchedulingPolicy,
     VirtualMachineConfiguration,
 )
+from localbatch.task_models import IdentityReference
 
 
 class PoolPatch(Body):
@@ -125,10 +126,11 @@ class NodeUser(NodeUserReplacement):
 class NodeLogUpload(Body):
     """Where to the logs of a node go, and of which time."""
 
-    others = ("identityReference",)
+    others = ()
     container_url: str
     start_time: Time
     end_time: Time | None = None
+    identity_reference: IdentityReference | None = None
 
 
 class Fault(Body):

@@ -6,6 +6,7 @@ Source: recorded answers of the service and the official examples for API versio
 from functools import lru_cache
 
 from localbatch.models import PoolBody, StartTask, TaskBody, TaskConstraints
+from localbatch.pool_parts import complete_parts
 from localbatch.validation import write
 from localbatch.wire import INFINITE, JsonObject, format_duration, parse_duration
 
@@ -35,10 +36,7 @@ def filled_in(document: JsonObject, start_task: StartTask | None) -> JsonObject:
     image = machine.get("imageReference") if isinstance(machine, dict) else None
     if isinstance(image, dict) and "publisher" in image:
         image.setdefault("version", "latest")
-    network = document.get("networkConfiguration")
-    if isinstance(network, dict):
-        network.setdefault("dynamicVNetAssignmentScope", "none")
-        network.setdefault("enableAcceleratedNetworking", False)
+    complete_parts(document)
     policy = document.get("taskSchedulingPolicy")
     if isinstance(policy, dict):
         lowered: JsonObject = {name: str(value).lower() for name, value in policy.items()}

@@ -31,6 +31,8 @@ from localbatch.models import (
     TaskSchedulingPolicy,
     VirtualMachineConfiguration,
 )
+from localbatch.pool_parts import PoolParts
+from localbatch.pool_validation import check_parts
 from localbatch.vm_sizes import MOST_SLOTS, find_size
 from localbatch.whole_numbers import mend
 from localbatch.wire import JsonObject, JsonValue
@@ -154,6 +156,7 @@ def check_pool_specification(body: PoolSpecification) -> None:
     check_name(body)
     check_node(body.vm_size, body.task_slots_per_node)
     check_machine(body.virtual_machine_configuration)
+    check_parts(read(PoolParts, write(body)))
     check_scheduling_policy(body.task_scheduling_policy)
     check_target("targetDedicatedNodes", body.target_dedicated_nodes)
     check_target("targetLowPriorityNodes", body.target_low_priority_nodes)

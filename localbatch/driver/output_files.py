@@ -168,21 +168,31 @@ class _Log:
 
 
 def _upload(upload: Upload, log: _Log) -> None:
+    try:
+        upload_file(upload)
+    except CommandFailed as error:
+        log.failed(upload, dict(error.failure.details)["Message"])
+        raise
+    log.uploaded(upload)
+
+
+def upload_file(upload: Upload) -> None:
+    """Uploads one file.
+
+    Raises:
+        CommandFailed: it could not be uploaded.
+    """
     link = upload.container.container_url
     if upload.container.identity_reference is not None:
-        log.failed(upload, _NO_IDENTITY)
         raise CommandFailed(upload_failure(403, link, upload.file.name, _NO_IDENTITY))
     try:
         _send(upload)
     except HttpResponseError as error:
         reason = f"{error.status_code} {error.error_code if hasattr(error, 'error_code') else ''}".strip()
-        log.failed(upload, reason)
         raise CommandFailed(upload_failure(error.status_code, link, upload.file.name, reason)) from error
     except (AzureError, OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-        log.failed(upload, reason)
         raise CommandFailed(upload_failure(None, link, upload.file.name, reason)) from error
-    log.uploaded(upload)
 
 
 def _send(upload: Upload) -> None:

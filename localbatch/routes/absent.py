@@ -1,4 +1,4 @@
-"""Operations of the Batch REST API that the service knows and does not emulate. Each says so with status 501.
+"""Operations of older versions that the service knows and does not emulate. Each says so with status 501.
 
 Certificates and files for Remote Desktop went with version 2025-06-01, which does not know their paths.
 """
@@ -9,10 +9,8 @@ from localbatch.errors import ServiceError
 from localbatch.not_emulated import refuse_operation
 from localbatch.routes.call import Call, Handler
 
-_OPERATIONS = (("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),)
-
 _CERTIFICATE = "/certificates(thumbprintAlgorithm={algorithm},thumbprint={thumbprint})"
-_OLDER_OPERATIONS = (
+_OPERATIONS = (
     ("GET", "/certificates"),
     ("POST", "/certificates"),
     ("GET", _CERTIFICATE),
@@ -24,13 +22,12 @@ _OLDER_OPERATIONS = (
 
 def table() -> list[tuple[str, str, Handler]]:
     """Returns verb, path and handler of each operation."""
-    present = [(verb, path, _refusal(f"{verb} {path}", only_older=False)) for verb, path in _OPERATIONS]
-    return present + [(verb, path, _refusal(f"{verb} {path}", only_older=True)) for verb, path in _OLDER_OPERATIONS]
+    return [(verb, path, _refusal(f"{verb} {path}")) for verb, path in _OPERATIONS]
 
 
-def _refusal(operation: str, *, only_older: bool) -> Handler:
+def _refusal(operation: str) -> Handler:
     async def refuse(call: Call) -> Response:
-        if only_older and not call.is_older:
+        if not call.is_older:
             raise ServiceError("InvalidUri")
         raise refuse_operation(operation)
 

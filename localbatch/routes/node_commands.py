@@ -5,22 +5,23 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from localbatch.engine.engine import Engine
-from localbatch.routes.answers import named
+from localbatch.routes.answers import element, named
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.nodes import NODE
+from localbatch.service.node_logs import NodeLogs
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
 
 
 class NodeCommandRoutes:
-    """Commands to nodes, and their user accounts.
+    """Commands to nodes, their user accounts and logs.
 
     Args:
         engine: what carries them out.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._pools = engine, Pools(engine)
+        self._engine, self._pools, self._logs = engine, Pools(engine), NodeLogs(engine.context)
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -31,6 +32,7 @@ class NodeCommandRoutes:
             ("POST", f"{NODE}/start", self._start),
             ("POST", f"{NODE}/disablescheduling", self._disable_scheduling),
             ("POST", f"{NODE}/enablescheduling", self._enable_scheduling),
+            ("POST", f"{NODE}/uploadbatchservicelogs", self._upload_logs),
             ("POST", f"{NODE}/users", self._create_user),
             ("PUT", f"{NODE}/users/{{user}}", self._replace_user),
             ("DELETE", f"{NODE}/users/{{user}}", self._delete_user),
@@ -66,6 +68,11 @@ class NodeCommandRoutes:
     async def _enable_scheduling(self, call: Call) -> Response:
         self._nodes(call).enable_scheduling(call.names["node"])
         return named(call.url)
+
+    async def _upload_logs(self, call: Call) -> Response:
+        document = await call.read_json()
+        node = self._nodes(call).get_for("uploadlogs", call.names["node"])
+        return element(call, "uploadBatchServiceLogsResult", await self._logs.upload(node, document))
 
     async def _create_user(self, call: Call) -> Response:
         document = await call.read_json()

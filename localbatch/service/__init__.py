@@ -3,6 +3,7 @@
 - pools.py        create, update, resize and delete pools
 - auto_scale.py   enable, disable and evaluate the formulas of pools
 - nodes.py        reboot, reimage, deallocate and start nodes, their scheduling and their user accounts
+- node_logs.py    logs of nodes, uploaded
 - faults.py       nodes and allocations that fail on request
 - jobs.py         create, update, disable, enable, terminate and delete jobs
 - schedules.py    create, update, disable, enable, terminate and delete job schedules

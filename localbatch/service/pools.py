@@ -12,6 +12,8 @@ from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import PackageReference, PoolBody, StartTask
 from localbatch.new_records import new_pool
 from localbatch.not_emulated import POOL, refuse_properties
+from localbatch.pool_parts import PoolParts
+from localbatch.pool_validation import check_parts
 from localbatch.quotas import reached
 from localbatch.records import PoolRecord
 from localbatch.states import ALLOCATION, move, refusal
@@ -105,6 +107,7 @@ class Pools:
         self._check_changes(account, body.start_task, body.application_package_references or [])
         check_metadata(body.metadata or [])
         check_machine(body.virtual_machine_configuration)
+        check_parts(read(PoolParts, document))
         check_scheduling_policy(body.task_scheduling_policy)
         changes = filled_in(write(body), body.start_task)
         after = pool.body | changes

@@ -370,11 +370,6 @@ def test_odd_names_in_paths_are_simply_not_found(batch: Account) -> None:
         refused(batch.send("GET", f"/jobs/{name}/tasks/{name}"), 404, "JobNotFound")
 
 
-def test_an_operation_that_is_not_emulated_says_so(batch: Account) -> None:
-    values = refused(batch.send("POST", "/pools/any/nodes/any/uploadbatchservicelogs", json={}), 501, "NotEmulated")
-    assert values["Operation"] == "POST /pools/{pool}/nodes/{node}/uploadbatchservicelogs"
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [
