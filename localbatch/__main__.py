@@ -15,7 +15,7 @@ from localbatch.foreground import BAD_OPTION, Options, run
 from localbatch.mpi_runtime import FLAVOURS, MPICH
 from localbatch.quotas import UNLIMITED
 
-_LEAST_SECONDS = 0.05
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.05, 604_800.0
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _FAMILY = re.compile(r"standard\w+family", re.IGNORECASE)
 
@@ -68,7 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
     add(
         "--autoscale-seconds",
-        type=_positive_seconds,
+        type=_interval,
         metavar="SECONDS",
         help="how often autoscale formulas are evaluated (default: as their pools say); samples are taken at least as "
         "often",
@@ -159,10 +159,10 @@ def _positive(text: str, what: str) -> float:
     return value
 
 
-def _positive_seconds(text: str) -> float:
+def _interval(text: str) -> float:
     value = _seconds(text)
-    if value < _LEAST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is less than {_LEAST_SECONDS} seconds")
+    if not _SHORTEST_INTERVAL <= value <= _LONGEST_INTERVAL:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between {_SHORTEST_INTERVAL} seconds and 168 hours")
     return value
 
 

@@ -14,7 +14,7 @@ Operators bind as in C: ``||``, ``&&``, ``== !=``, ``< <= >= >``, ``+ -``, ``* /
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from localbatch.autoscale.errors import FormulaSyntaxError, FormulaTooLongError, Place
+from localbatch.autoscale.errors import FormulaSyntaxError, FormulaTooLongError
 from localbatch.autoscale.functions import FUNCTIONS
 from localbatch.autoscale.lexer import Token, tokenize
 from localbatch.autoscale.names import METHODS, READ_ONLY
@@ -83,8 +83,8 @@ class _Parser:
             raise self._complaint("an operator or ';'")
 
     def _statement(self) -> Statement:
-        token, following = self._peek(), self._tokens[self._next + 1 : self._next + 2]
-        if token.kind != "name" or not following or not following[0].says("="):
+        token = self._peek()
+        if token.kind != "name" or not self._tokens[self._next + 1].says("="):
             return self._expression()
         if token.text in READ_ONLY:
             raise FormulaSyntaxError(f"expected a variable that can be set, found {token}", token.place)
@@ -210,7 +210,6 @@ class _Parser:
     def _deeper(self) -> Iterator[None]:
         self._depth += 1
         if self._depth > DEEPEST:
-            place: Place = self._peek().place
-            raise FormulaSyntaxError(f"expected expressions nested at most {DEEPEST} deep", place)
+            raise FormulaSyntaxError(f"expected expressions nested at most {DEEPEST} deep", self._peek().place)
         yield
         self._depth -= 1

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from localbatch.auto_scale_settings import check_formula, run_document
 from localbatch.autoscale.formula import Formula, Outcome, PoolSizes
 from localbatch.engine.allocation import Allocation
+from localbatch.engine.background import breathe
 from localbatch.engine.context import Context
 from localbatch.records import PoolRecord
 from localbatch.states import ALLOCATION, move
@@ -102,14 +103,18 @@ class AutoScaler:
         """Evaluates formulas when they are due, for as long as the service lives."""
         self._bring_forward(self._context.clock.now())
         while True:
-            for pool in self._due(self._context.clock.now()):
-                try:
-                    self.scale(pool)
-                except Exception:
-                    logger.exception("Scaling pool %s failed", pool.id)
-                    self._postpone(pool)
-                await asyncio.sleep(0)
+            while (pool := self._first_due(self._context.clock.now())) is not None:
+                self._scale_or_postpone(pool)
+                await breathe()
             await self._sleep()
+
+    def _scale_or_postpone(self, pool: PoolRecord) -> None:
+        try:
+            self.scale(pool)
+        except Exception:
+            logger.exception("Scaling pool %s failed", pool.id)
+            due = self._context.clock.now() + timedelta(seconds=_LONGEST_SLEEP)
+            self._context.store.pools.change(pool, evaluate_at=due)
 
     def _bring_forward(self, now: datetime) -> None:
         """Has no formula wait for longer than it would if it had just been evaluated: the pace may be another now."""
@@ -118,15 +123,12 @@ class AutoScaler:
             if pool.evaluate_at is not None and pool.evaluate_at > latest:
                 self._context.store.pools.change(pool, evaluate_at=latest)
 
-    def _postpone(self, pool: PoolRecord) -> None:
-        due = self._context.clock.now() + timedelta(seconds=_LONGEST_SLEEP)
-        self._context.store.pools.change(pool, evaluate_at=due)
-
     def _scaling(self) -> list[PoolRecord]:
         return list(self._context.store.pools.where("formula IS NOT NULL AND state = 'active'"))
 
-    def _due(self, now: datetime) -> list[PoolRecord]:
-        return [pool for pool in self._scaling() if pool.evaluate_at is None or pool.evaluate_at <= now]
+    def _first_due(self, now: datetime) -> PoolRecord | None:
+        due = (pool for pool in self._scaling() if pool.evaluate_at is None or pool.evaluate_at <= now)
+        return min(due, key=lambda pool: pool.evaluate_at or now, default=None)
 
     async def _sleep(self) -> None:
         dues = [pool.evaluate_at for pool in self._scaling() if pool.evaluate_at is not None]

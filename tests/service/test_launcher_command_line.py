@@ -65,6 +65,8 @@ def answer_status(url: str, context: ssl.SSLContext | None = None) -> int:
         (["--key", ""], "not base64"),
         (["--allocation-seconds", "-1"], "not a number of seconds"),
         (["--start-seconds", "nan"], "not a number of seconds"),
+        (["--autoscale-seconds", "0"], "0 does not lie between 0.05 seconds and 168 hours"),
+        (["--autoscale-seconds", "1e9"], "does not lie between"),
         (["--driver", "docker"], "invalid choice"),
         (["--certfile", "/nowhere"], "there is no file"),
         (["--certfile", __file__], "go together"),
