@@ -10,6 +10,7 @@ To use it:
 The processes around the service:
 - foreground.py, ending.py             runs the service and Azurite until told to stop
 - azurite.py, azurite_cache.py, npm/   the Blob service: starting it, and installing it once
+- npm_packages.py    the npm that installs it
 - root.py, connection.py               the directory of all state; what clients need to know to connect
 - mpi_runtime.py     the MPI that nodes have
 - connections.py     connections that can't be held on to
@@ -19,6 +20,7 @@ The processes around the service:
 The service:
 - server.py          the application: routes, store and engine put together
 - routes/            requests parsed and answered
+- page/              the status page, for people: what browsers load
 - service/           what clients ask for, checked and applied
 - engine/            what the service does by itself: nodes, scheduling, ends
 - driver/            what stands in for virtual machines

@@ -43,6 +43,7 @@ DEFAULT_ACCOUNT = "localbatch"
 FAILED = 1
 BAD_OPTION = 2
 _KEY_BYTES = 64
+_TOKEN_BYTES = 24
 # Launchers of MPI put paths into lines of shell as they are: on a node, there must be nothing to quote in them.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _MOUNT = Path("mnt", "batch", "tasks")
@@ -180,11 +181,13 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         port = listener.getsockname()[1]
         identity = replace(identity, batch_port=port, blob_port=azurite.port if azurite else identity.blob_port)
         root.write_identity(identity)
-        app = _make_app(options, root, _plain_directory(root, stack) / _MOUNT, identity, azurite)
+        page_token = secrets.token_urlsafe(_TOKEN_BYTES)
+        app = _make_app(options, root, page_token, _plain_directory(root, stack) / _MOUNT, identity, azurite)
         # A key that was regenerated is the account's, and no longer the one that the service was started with.
         key, _ = app.state.accounts.keys(identity.account)
         endpoints = _describe(options, root, replace(identity, key=key), azurite)
-        server = _Server(_configure(options, app), azurite, lambda: _announce(root, endpoints, options.mpi))
+        config = _configure(options, app)
+        server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi, page_token))
         ENDING.check()
         asyncio.run(server.serve(sockets=[listener]))
         return server.exit_status
@@ -288,7 +291,7 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
 
 
 def _make_app(
-    options: Options, root: RootDirectory, mount: Path, identity: Identity, azurite: Azurite | None
+    options: Options, root: RootDirectory, page_token: str, mount: Path, identity: Identity, azurite: Azurite | None
 ) -> "Starlette":
     from localbatch.server import Settings, create_app
 
@@ -304,6 +307,7 @@ def _make_app(
         allocation_seconds=options.allocation_seconds,
         start_seconds=options.start_seconds,
         driver=_make_driver(options, root),
+        page_token=page_token,
         quotas=_make_quotas(options),
         tokens=options.tokens,
         autoscale_seconds=options.autoscale_seconds,
@@ -352,7 +356,10 @@ def _make_quotas(options: Options) -> Quotas:
     )
 
 
-def _announce(root: RootDirectory, endpoints: Endpoints, mpi: str) -> None:
+def _announce(root: RootDirectory, endpoints: Endpoints, mpi: str, page_token: str) -> None:
+    # Browsers don't send what stands behind the hash; only the page's own script reads it.
+    page = f"{endpoints.batch_endpoint}/#{page_token}"
+    root.write_page(page)
     (root.path / MPI_FILE).write_text(f"{mpi}\n")
     line = endpoints.to_line()
     root.write_connection(line)
@@ -360,6 +367,7 @@ def _announce(root: RootDirectory, endpoints: Endpoints, mpi: str) -> None:
     sys.stdout.flush()
     logger.info("Batch: %s, account %s", endpoints.batch_endpoint, endpoints.batch_account)
     logger.info("Blob: %s", endpoints.blob_endpoint or "none")
+    logger.info("Status page: %s (the link is in %s, too)", page, root.page_file)
     logger.info("flows and tests use it with LOCALBATCH_CONNECTION=%s", root.connection_file)
 
 

@@ -19,6 +19,7 @@ from localbatch.driver.layout import remove_tree
 _LOCK = "lock"
 _IDENTITY = "identity.json"
 _CONNECTION = "connection.json"
+_PAGE = "page.url"
 _TEMPORARY_PREFIX = "localbatch-"
 _TOKEN_KEY_BYTES = 32
 _LEFTOVER_SECONDS = 30.0
@@ -64,6 +65,11 @@ class RootDirectory:
         """Holds the ready line as long as the service runs, for ``LOCALBATCH_CONNECTION``."""
         return self.path / _CONNECTION
 
+    @property
+    def page_file(self) -> Path:
+        """Holds the link to the status page as long as the service runs, for its owner alone."""
+        return self.path / _PAGE
+
     def read_identity(self) -> Identity | None:
         """Returns who this service was the last time, None on the first start.
 
@@ -103,6 +109,10 @@ class RootDirectory:
         """Leaves the ready line where others find it."""
         _write_secret(self.connection_file, line)
 
+    def write_page(self, link: str) -> None:
+        """Leaves the link to the status page where its owner finds it."""
+        _write_secret(self.page_file, link)
+
 
 @contextlib.contextmanager
 def open_root(path: Path | None, parent: str | None = None) -> Iterator[RootDirectory]:
@@ -123,6 +133,7 @@ def open_root(path: Path | None, parent: str | None = None) -> Iterator[RootDire
                 yield root
             finally:
                 root.connection_file.unlink(missing_ok=True)
+                root.page_file.unlink(missing_ok=True)
     finally:
         if path is None:
             remove_tree(directory)

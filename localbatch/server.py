@@ -27,6 +27,7 @@ from localbatch.routes.management.route import ManagementRoute
 from localbatch.routes.management.table import management_table
 from localbatch.routes.node_commands import NodeCommandRoutes
 from localbatch.routes.nodes import NodeRoutes
+from localbatch.routes.page import PageRoute
 from localbatch.routes.pools import PoolRoutes
 from localbatch.routes.schedules import JobScheduleRoutes
 from localbatch.routes.tasks import TaskRoutes
@@ -59,6 +60,7 @@ class Settings:
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
+        page_token: what those must know who may see the status page.
     """
 
     root: Path
@@ -70,6 +72,7 @@ class Settings:
     allocation_seconds: float
     start_seconds: float
     driver: Driver
+    page_token: str = field(repr=False)
     quotas: Quotas = field(default_factory=Quotas)
     tokens: bool = False
     autoscale_seconds: float | None = None
@@ -135,7 +138,8 @@ def create_app(settings: Settings) -> Starlette:
     management = ManagementRoute(management_table(engine, accounts), settings.token_key)
     authentication = Authentication(accounts, settings.token_key, settings.main_account)
     gate = Middleware(Gate, hosts=Hosts(settings.host_names, settings.allow_remote), clock=clock)
-    routes = [management, BatchRoute(operations, authentication, clock)]
+    page = PageRoute(engine, settings.page_token)
+    routes = [management, page, BatchRoute(operations, authentication, clock)]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[gate])
     app.state.accounts = accounts
     return app

@@ -161,6 +161,12 @@ class Store:
         """Closes the database."""
         self._connection.close()
 
+    def busy_accounts(self) -> list[str]:
+        """Returns the names of all accounts that have something, in alphabetical order."""
+        tables = ("pools", "jobs", "schedules")
+        union = " UNION ".join(f"SELECT account FROM {table}" for table in tables)  # noqa: S608 - fixed names
+        return sorted(account for (account,) in self._connection.execute(union))
+
     def find_pool(self, account: str, pool_id: str) -> PoolRecord | None:
         """Returns the pool of that id, in whatever case."""
         return self.pools.first("account = ? AND id = ?", account, pool_id)
@@ -308,6 +314,10 @@ class Store:
         jobs = self._count("SELECT count(*) FROM jobs WHERE account = ? AND state <> 'completed'", account)
         query = "SELECT count(*) FROM schedules WHERE account = ? AND state <> 'completed'"
         return jobs + self._count(query, account)
+
+    def count_jobs(self, account: str) -> int:
+        """Counts the jobs of an account."""
+        return self._count("SELECT count(*) FROM jobs WHERE account = ?", account)
 
     def _count(self, query: str, *values: SqlValue) -> int:
         (count,) = self._connection.execute(query, values).fetchone()

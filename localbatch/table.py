@@ -122,6 +122,11 @@ class Table(Generic[Record]):
         statement = f"{self._select}{forced} WHERE {condition} ORDER BY seq LIMIT ?"
         return map(self._decode, self._connection.execute(statement, (*values, limit)).fetchall())
 
+    def newest(self, condition: str, *values: SqlValue, limit: int) -> Iterator[Record]:
+        """Returns the rows that meet a condition, those that were added last first."""
+        statement = f"{self._select} WHERE {condition} ORDER BY seq DESC LIMIT ?"
+        return map(self._decode, self._connection.execute(statement, (*values, limit)).fetchall())
+
     def _decode(self, row: tuple[Any, ...]) -> Record:
         values = list(row)
         for place, decode in self._decoders:

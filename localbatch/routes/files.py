@@ -9,10 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.engine.fleet import node_root
 from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.filters import compile_filter
-from localbatch.node_paths import NodePaths
 from localbatch.routes.answers import done
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_token
@@ -20,7 +18,8 @@ from localbatch.service.files import FileEntry, FileTree, parse_range
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.tasks import Tasks
-from localbatch.views import file_url, node_url, task_directory, task_url
+from localbatch.service.trees import FileTrees
+from localbatch.views import file_url, node_url, task_url
 from localbatch.wire import JsonObject, format_http_date, format_time
 
 _PIECE = 256 * 1024
@@ -35,7 +34,7 @@ class FileRoutes:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._context = engine.context
+        self._store, self._trees = engine.context.store, FileTrees(engine)
         self._pools, self._jobs, self._tasks = Pools(engine), Jobs(engine), Tasks(engine)
 
     def table(self) -> list[tuple[str, str, Handler]]:
@@ -58,33 +57,15 @@ class FileRoutes:
 
     def _node_tree(self, call: Call) -> tuple[FileTree, str]:
         pool = self._pools.get(call.account, call.names["pool"])
-        node = self._context.store.find_node(pool.seq, call.names["node"])
+        node = self._store.find_node(pool.seq, call.names["node"])
         if node is None:
             raise ServiceError("NodeNotFound")
-        root = self._root(call.account, pool.id, node.id)
-        tree = FileTree(root, self._paths(root))
-        if node.state == "unknown" or not tree.exists():
-            raise ServiceError("NodeBeingCreated" if node.state == "creating" else "OperationNotValidOnNode")
-        return tree, node_url(call.base_url, pool.id, node.id)
+        return self._trees.of_node(pool, node), node_url(call.base_url, pool.id, node.id)
 
     def _task_tree(self, call: Call) -> tuple[FileTree, str]:
         job = self._jobs.get(call.account, call.names["job"])
         task = self._tasks.get(job, call.names["task"])
-        if task.cleaned:
-            raise ServiceError("TaskFilesCleanedup")
-        if task.pool_id is None or task.node_id is None:
-            raise ServiceError("TaskFilesUnavailable")
-        limit = self._root(call.account, task.pool_id, task.node_id)
-        tree = FileTree(limit / task_directory(job.id, task.id), self._paths(limit))
-        if not tree.exists():
-            raise ServiceError("TaskFilesUnavailable")
-        return tree, task_url(call.base_url, job.id, task.id)
-
-    def _paths(self, root: Path) -> NodePaths:
-        return NodePaths(root, self._context.mount)
-
-    def _root(self, account: str, pool_id: str, node_id: str) -> Path:
-        return node_root(self._context.nodes_root, account, pool_id, node_id)
+        return self._trees.of_task(job, task), task_url(call.base_url, job.id, task.id)
 
     async def _list(self, call: Call) -> Response:
         tree, owner = self._tree(call)

@@ -9,6 +9,8 @@
 - schedules.py    create, update, disable, enable, terminate and delete job schedules
 - tasks.py        add, update, terminate, reactivate and delete tasks
 - files.py        the files of nodes and tasks, and nothing outside them
+- trees.py        where they lie
+- status.py       what the status page shows
 - accounts.py     Batch accounts and their keys
 - authentication.py  which account a request is for
 - conditions.py   conditional requests
