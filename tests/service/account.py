@@ -130,6 +130,8 @@ class Account:
         try:
             response = self.client.send_request(request)
         except HttpResponseError as error:
+            if error.response is None:
+                raise  # an answer that broke off
             response = cast(HttpResponse, error.response)
         response.read()
         return response
