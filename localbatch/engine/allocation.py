@@ -101,12 +101,13 @@ class Allocation:
     async def _delete(self, pool: PoolRecord, work: "asyncio.Task[None] | None") -> None:
         await self._give_up(pool.seq, work)
         await settle(*(self._nodes.remove(node, "requeue") for node in self._context.fleet.nodes(pool.seq)))
+        # Before its record: after that, nobody would know of it any more.
+        with suppress(OSError):
+            (self._context.nodes_root / pool.account / pool.id).rmdir()
         with self._context.store.transaction():
             note_pool(self._context, pool)
             self._context.store.pools.remove(pool.seq)
         del self._works[pool.seq]
-        with suppress(OSError):
-            (self._context.nodes_root / pool.account / pool.id).rmdir()
 
     def _shrink(self, pool: PoolRecord) -> list[asyncio.Task[None]]:
         removals = []

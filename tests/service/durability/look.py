@@ -33,7 +33,8 @@ def look(world: World, account: Account) -> None:
     """
     pools = _list(account, "/pools")
     _compare(world.pools, pools, lambda name: pool_fits(pools.get(name)))
-    jobs = _list(account, "/jobs")
+    jobs, scheduled = _list_jobs(account)
+    world.schedules.see(_list(account, "/jobschedules"), scheduled)
     beliefs = {name: job.belief for name, job in world.jobs.items()}
     _compare(beliefs, jobs, lambda name: job_fits(jobs.get(name)))
     for name, document in jobs.items():
@@ -51,7 +52,7 @@ def settle(world: World, account: Account) -> None:
     _wait_for_none(lambda: _enable(world, account))
     _wait_for_none(lambda: [*_busy_pools(world, account), *_busy_jobs(world, account)])
     look(world, account)
-    for name in _list(account, "/jobs"):
+    for name in _list_jobs(account)[0]:
         _check_runs(world, account, name)
 
 
@@ -77,6 +78,13 @@ def _list(account: Account, path: str) -> dict[str, Document]:
         query = "&".join(part for part in link.query.split("&") if not part.startswith("api-version"))
         following = f"{link.path}?{query}" if link.path else None
     return found
+
+
+def _list_jobs(account: Account) -> tuple[dict[str, Document], dict[str, Document]]:
+    """The jobs made by the client, and those made by its schedules."""
+    jobs = _list(account, "/jobs")
+    scheduled = {name: document for name, document in jobs.items() if ":" in name}
+    return {name: document for name, document in jobs.items() if name not in scheduled}, scheduled
 
 
 def _compare(
@@ -123,8 +131,9 @@ def _busy_pools(world: World, account: Account) -> list[str]:
 
 
 def _busy_jobs(world: World, account: Account) -> list[str]:
-    busy = []
-    for name, document in _list(account, "/jobs").items():
+    jobs, scheduled = _list_jobs(account)
+    busy = world.schedules.busy(_list(account, "/jobschedules"), scheduled)
+    for name, document in jobs.items():
         job = world.jobs[name]
         if document["state"] not in ("active", "completed"):
             busy.append(name)

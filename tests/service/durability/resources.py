@@ -138,10 +138,10 @@ def task_fits(document: Document | None, task: Task, job: Job) -> Callable[[Reso
             return state.fate in ("absent", "deleted")
         if document["state"] != "completed":
             return state.fate == "there"
-        was_ended = document["executionInfo"].get("failureInfo", {}).get("code") == "TaskEnded"
+        was_ended: bool = document["executionInfo"].get("failureInfo", {}).get("code") == "TaskEnded"
         if state.fate == "ended":
             return was_ended
-        as_it_should = document["executionInfo"].get("exitCode") == (FAILURE if task.fails else 0)
+        as_it_should: bool = document["executionInfo"].get("exitCode") == (FAILURE if task.fails else 0)
         return state.fate == "there" and (as_it_should or (was_ended and job.cut))
 
     return fits

@@ -104,5 +104,5 @@ def test_nothing_acknowledged_is_lost_or_comes_back(tmp_path: Path, capsys: pyte
     assert [path for world in worlds for path in left_behind(world, root)] == []
     assert processes_naming(str(marks)) == []
     with capsys.disabled():
-        calls, lost = sum(world.calls for world in worlds), sum(world.lost for world in worlds)
+        calls, lost = sum(world.caller.made for world in worlds), sum(world.caller.lost for world in worlds)
         print(f"{lives} kills, {calls} calls, {lost} without an answer, {len(list(marks.iterdir()))} marks of runs")

@@ -4,10 +4,9 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from azure.core.exceptions import AzureError
-
-from tests.service.account import Account
+from tests.service.account import Account, shell
 from tests.service.durability.belief import Answer, Belief
+from tests.service.durability.calls import Caller
 from tests.service.durability.resources import (
     REASON,
     RETRIES,
@@ -20,13 +19,13 @@ from tests.service.durability.resources import (
     created,
     may_be,
 )
+from tests.service.durability.schedules import Schedules
 
 POOL = "main"
 NODES = 2
 _MOST_JOBS = 6
 _MOST_POOLS = 3
 _MOST_OPEN_TASKS = 40
-_REFUSED = (404, 409)
 _OPEN = ("there", "disabled")
 _MACHINE = {
     "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
@@ -45,10 +44,11 @@ class World:
 
     def __init__(self, name: str, seed: int, marks: Path) -> None:
         self.name, self.marks = name, marks
-        self.calls = self.lost = 0
+        self.caller = Caller()
         self.pools = {POOL: Belief(POOL, Resource())}
         self.jobs: dict[str, Job] = {}
         self._random, self._made = random.Random(seed), 0
+        self.schedules = Schedules(self.caller, self._random, POOL)
 
     def live(self, account: Account) -> None:
         """Makes random calls until one is not answered."""
@@ -65,7 +65,7 @@ class World:
         jobs = [name for name, job in self.jobs.items() if may_be(job.belief, *_OPEN, "terminated")]
         open_jobs = [job for job in self.jobs.values() if may_be(job.belief, *_OPEN)]
         tasks = [task for job in open_jobs for task in job.tasks.values()]
-        deeds: list[Callable[[Account], Answer]] = [self._change_pools]
+        deeds: list[Callable[[Account], Answer]] = [self._change_pools, self.schedules.change, self._reboot]
         if len(jobs) < _MOST_JOBS:
             deeds += [self._make_job]
         if jobs:
@@ -79,18 +79,6 @@ class World:
         self._made += 1
         return f"{kind}-{self._made}"
 
-    def _send(self, account: Account, method: str, path: str, body: Document | None = None) -> Answer:
-        self.calls += 1
-        try:
-            response = account.send(method, path, json=body) if body is not None else account.send(method, path)
-        except AzureError:
-            self.lost += 1
-            return Answer.LOST
-        if response.status_code < 300:
-            return Answer.DONE
-        assert response.status_code in _REFUSED, f"{method} {path}: {response.status_code} {response.text()}"
-        return Answer.REFUSED
-
     def _make_pool(self, account: Account, name: str, nodes: int) -> Answer:
         belief = self.pools.setdefault(name, Belief(name, Resource()))
         body = {
@@ -101,7 +89,7 @@ class World:
             "targetDedicatedNodes": nodes,
             "metadata": [{"name": "value", "value": "0"}],
         }
-        answer = self._send(account, "POST", "/pools", body)
+        answer = self.caller.send(account, "POST", "/pools", body)
         belief.hear(answer, created(nodes=nodes))
         return answer
 
@@ -117,19 +105,27 @@ class World:
             ("DELETE", "", None, changed("there", fate="deleted")),
         ]
         method, path, body, step = self._random.choice(calls)
-        answer = self._send(account, method, f"/pools/{name}{path}", body)
+        answer = self.caller.send(account, method, f"/pools/{name}{path}", body)
         self.pools[name].hear(answer, step)
         return answer
+
+    def _reboot(self, account: Account) -> Answer:
+        """Reboots a node, whatever runs there."""
+        answer = self.caller.send(account, "GET", f"/pools/{POOL}/nodes?$select=id")
+        nodes = self.caller.document.get("value") if answer is Answer.DONE else None
+        if not nodes:
+            return answer
+        return self.caller.send(account, "POST", f"/pools/{POOL}/nodes/{self._random.choice(nodes)['id']}/reboot")
 
     def _make_job(self, account: Account) -> Answer:
         name, careful = self._new_name("job"), self._random.random() < 0.3
         job = self.jobs[name] = Job(Belief(name, Resource()), careful)
         body: Document = {"id": name, "poolInfo": {"poolId": POOL}, "usesTaskDependencies": True}
         if careful:
-            prepare, release = (_shell(f"echo >> {self.mark(name)}.{end}; touch ready") for end in ("begin", "end"))
+            prepare, release = (shell(f"echo >> {self.mark(name)}.{end}; touch ready") for end in ("begin", "end"))
             body["jobPreparationTask"] = {"id": "prepare", "commandLine": prepare}
             body["jobReleaseTask"] = {"id": "release", "commandLine": release}
-        answer = self._send(account, "POST", "/jobs", body)
+        answer = self.caller.send(account, "POST", "/jobs", body)
         job.belief.hear(answer, created())
         return answer
 
@@ -146,14 +142,14 @@ class World:
         ]
         method, path, body, step = self._random.choice(calls)
         job.cut = job.cut or path == "/terminate" or (path == "/disable" and how == "terminate")
-        answer = self._send(account, method, f"/jobs/{name}{path}", body)
+        answer = self.caller.send(account, method, f"/jobs/{name}{path}", body)
         job.belief.hear(answer, step)
         return answer
 
     def _add_task(self, account: Account, name: str) -> Answer:
         task_id, fails = self._new_name("task"), self._random.random() < 0.2
         body = self._task(name, task_id, fails)
-        answer = self._send(account, "POST", f"/jobs/{name}/tasks", body)
+        answer = self.caller.send(account, "POST", f"/jobs/{name}/tasks", body)
         self._note_new(name, answer, {task_id: Task(Belief(task_id, Resource()), fails)})
         return answer
 
@@ -162,7 +158,7 @@ class World:
         ids = [self._new_name("task") for _ in range(self._random.randint(2, 5))]
         tasks = {task_id: Task(Belief(task_id, Resource()), linked=True) for task_id in ids}
         bodies = [self._task(name, task_id, False, former) for former, task_id in zip([None, *ids], ids, strict=False)]
-        answer = self._send(account, "POST", f"/jobs/{name}/addtaskcollection", {"value": bodies})
+        answer = self.caller.send(account, "POST", f"/jobs/{name}/addtaskcollection", {"value": bodies})
         self._note_new(name, answer, tasks)
         return answer
 
@@ -186,7 +182,7 @@ class World:
             f"echo >> {mark}.end",
             *(["exit 3"] if fails else []),
         ]
-        body: Document = {"id": name, "commandLine": _shell("; ".join(steps))}
+        body: Document = {"id": name, "commandLine": shell("; ".join(steps))}
         if fails:
             body["constraints"] = {"maxTaskRetryCount": RETRIES}
         if former:
@@ -201,16 +197,12 @@ class World:
         task, path = self.jobs[name].tasks[task_id], f"/jobs/{name}/tasks/{task_id}"
         # Either may be refused because the job goes away meanwhile.
         if self._random.random() < 0.5:
-            answer = self._send(account, "POST", f"{path}/terminate")
+            answer = self.caller.send(account, "POST", f"{path}/terminate")
             task.belief.hear(answer, changed("there", refusable=True, fate="ended"))
         else:
-            answer = self._send(account, "DELETE", path)
+            answer = self.caller.send(account, "DELETE", path)
             task.belief.hear(answer, changed("there", "ended", refusable=True, fate="deleted"))
             if answer is Answer.LOST:
                 # It is ended before it is removed.
                 task.belief.hear(answer, changed("there", fate="ended"))
         return answer
-
-
-def _shell(line: str) -> str:
-    return f"/bin/sh -c '{line}'"
