@@ -1,6 +1,7 @@
 """Who calls the data plane: the account whose key signed a request, or the one a bearer token is shown to."""
 
 import base64
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from localbatch.errors import ServiceError
 from localbatch.service.accounts import AAD, SHARED_KEY, Accounts
 from localbatch.signature import signer, verify
 from localbatch.tokens import BATCH_AUDIENCE, TokenError, check_token
+
+_HOST_OF_ACCOUNT = re.compile(r"([a-z0-9]{3,24})\.(?:[a-z0-9-]+\.)*(?:localhost|batch\.azure\.com)")
 
 
 class Authentication:
@@ -60,18 +63,16 @@ class Authentication:
 
 
 def account_of_host(host: str) -> str | None:
-    """Returns the account that a host such as ``name.region.batch.azure.com`` names.
+    """Returns the account that a host such as ``name.localhost`` or ``name.region.batch.azure.com`` names.
 
     Args:
         host: the ``Host`` header.
 
     Returns:
-        None for an address and for ``localhost``, which name none.
+        None for every other host.
     """
-    name = (urlsplit(f"//{host}").hostname or "").lower()
-    if name == "localhost" or name.replace(".", "").isdecimal() or ":" in name:
-        return None
-    return name.partition(".")[0] or None
+    found = _HOST_OF_ACCOUNT.fullmatch(urlsplit(f"//{host}").hostname or "")
+    return found and found.group(1)
 
 
 def _refusal(detail: str) -> ServiceError:

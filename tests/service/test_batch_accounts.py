@@ -1,5 +1,7 @@
 """Batch accounts through azure-mgmt-batch: their life, their keys, and what a region offers."""
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +20,8 @@ from azure.mgmt.batch.models import (
 )
 
 from localbatch.launcher import LocalAzure
-from tests.service.account import open_account
+from tests.processes import wait_until
+from tests.service.account import PATIENCE, error_code, open_account
 from tests.service.management import GROUP, create_account, make_client, send
 
 TYPE = "Microsoft.Batch/batchAccounts"
@@ -242,6 +245,28 @@ def test_a_malformed_body_is_refused(
 ) -> None:
     answer = send(client, azure, "PUT", f"/batchAccounts/{name}", content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+
+
+def test_a_deletion_goes_on_after_kill_9(tmp_path: Path) -> None:
+    azure = LocalAzure(root=tmp_path, storage=False, attach=False)
+    try:
+        with make_client(azure) as client, open_account(azure.endpoints, "ending", keep=True) as batch:
+            batch.make_pool()
+            batch.make_job()
+            batch.add_task("trap : TERM; while true; do sleep 0.1; done")
+            batch.await_task(state="running")
+            client.batch_account.begin_delete(GROUP, "ending", polling=False)
+            with pytest.raises(HttpResponseError) as caught:
+                batch.client.get_pool("pool")
+            assert (caught.value.status_code, error_code(caught.value)) == (403, "AccountIsDisabled")
+            assert client.batch_account.get(GROUP, "ending").provisioning_state == "Deleting"
+            os.kill(azure.endpoints.pid, signal.SIGKILL)
+    finally:
+        azure.stop()
+    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure) as client:
+        wait_until(lambda: "ending" not in [account.name for account in client.batch_account.list()], PATIENCE)
+        with open_account(azure.endpoints, "ending", keep=True) as batch:
+            assert [*batch.client.list_pools(), *batch.client.list_jobs()] == []
 
 
 def test_accounts_and_keys_outlive_a_restart(tmp_path: Path) -> None:

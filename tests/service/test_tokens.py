@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,15 +12,17 @@ import pytest
 from azure.batch import BatchClient
 from azure.batch.aio import BatchClient as AsyncBatchClient
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.batch import BatchManagementClient
+from azure.mgmt.batch.models import BatchAccountUpdateParameters, BatchAccountUpdateProperties
 
 from localbatch.connection import TOKEN_KEY_FILE, Endpoints
 from localbatch.launcher import LocalAzure
 from localbatch.tokens import BATCH_AUDIENCE, MANAGEMENT_AUDIENCES, make_token
 from tests.certificates import write_certificate
 from tests.service.account import open_account
+from tests.service.management import create_account, make_client
 
 HOUR = timedelta(hours=1)
 
@@ -105,6 +108,31 @@ def test_tokens_are_for_the_account_of_the_service_or_that_of_the_host(plain: Lo
             answer = client.send_request(request, enforce_https=False)
             answer.raise_for_status()
             assert [job["id"] for job in answer.json()["value"]] == ["of-other"]
+
+
+def test_an_account_may_be_closed_to_signatures_or_to_tokens(plain: LocalAzure) -> None:
+    name, group = f"acc{uuid.uuid4().hex[:12]}", "any"
+    host = {"Host": f"{name}.localhost"}
+    with (
+        make_client(plain) as management,
+        open_account(plain.endpoints, name, keep=True) as signing,
+        BatchClient(plain.endpoints.batch_endpoint, plain.batch_credential(), retry_total=0) as client,
+    ):
+
+        def statuses(*modes: str) -> list[int]:
+            properties = BatchAccountUpdateProperties(allowed_authentication_modes=list(modes))
+            management.batch_account.update(group, name, BatchAccountUpdateParameters(properties=properties))
+            request = HttpRequest("GET", "/pools?api-version=2025-06-01", headers=host)
+            try:
+                by_token = client.send_request(request, enforce_https=False).status_code
+            except HttpResponseError as error:
+                by_token = error.status_code or 0
+            return [signing.send("GET", "/pools").status_code, by_token]
+
+        create_account(management, name, group)
+        assert statuses("SharedKey", "AAD") == [200, 200]
+        assert statuses("AAD") == [403, 200]
+        assert statuses("SharedKey", "TaskAuthenticationToken") == [200, 403]
 
 
 @pytest.mark.parametrize(
