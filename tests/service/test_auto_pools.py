@@ -1,7 +1,6 @@
 """Pools that are made for a job and end with it."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from tests.service.account import IMAGE, Account, error_code, error_values
-from tests.service.test_durability import running
 
 GUID = r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"
 
@@ -176,13 +174,18 @@ def test_a_pool_that_can_not_be_made_completes_the_job_which_says_why(batch: Acc
     assert list(batch.client.list_pools()) == []
 
 
-def test_job_and_pool_outlive_the_service(tmp_path: Path) -> None:
-    with running(tmp_path, killed=True) as batch:
-        pool_id = make_job(batch, automatic())
-    with running(tmp_path, killed=True) as batch:
-        batch.add_task("true")
-        batch.await_task()
-        assert batch.send("POST", "/jobs/job/terminate").status_code == 202
-    with running(tmp_path) as batch:
-        batch.await_job()
-        batch.await_gone(lambda: batch.client.get_pool(pool_id))
+def test_it_may_choose_its_size_by_a_formula(batch: Account) -> None:
+    pool = models.BatchPoolSpecification(
+        vm_size="standard_d2s_v3",
+        virtual_machine_configuration=IMAGE,
+        enable_auto_scale=True,
+        auto_scale_formula="$TargetDedicatedNodes = 2",
+    )
+    specification = models.BatchAutoPoolSpecification(pool_lifetime_option="job", pool=pool)
+    pool_id = make_job(batch, models.BatchPoolInfo(auto_pool_specification=specification))
+    batch.await_nodes(count=2, pool_id=pool_id)
+    pool.auto_scale_formula = "$TargetDedicatedNodes = "
+    info = models.BatchPoolInfo(auto_pool_specification=specification)
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.create_job(models.BatchJobCreateOptions(id="other", pool_info=info))
+    assert (caught.value.status_code, error_code(caught.value)) == (400, "AutoScalingFormulaSyntaxError")

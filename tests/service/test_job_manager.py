@@ -7,9 +7,7 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from tests.processes import wait_until
-from tests.service.account import PATIENCE, Account, error_code, error_values, shell
-from tests.service.test_durability import running
+from tests.service.account import Account, error_code, error_values, shell
 
 WAITS = "until test -e {go}; do sleep 0.05; done"
 
@@ -260,15 +258,3 @@ def test_an_application_package_that_is_not_there_is_refused(batch: Account) -> 
     with pytest.raises(ResourceExistsError) as caught:
         batch.make_job(job_manager_task=manager(application_package_references=[package]))
     assert error_code(caught.value) == "InvalidApplicationPackageReferences"
-
-
-def test_it_runs_again_when_the_service_was_killed(tmp_path: Path) -> None:
-    go, runs = tmp_path / "go", tmp_path / "runs"
-    with running(tmp_path / "root", killed=True) as batch:
-        batch.make_pool()
-        batch.make_job(job_manager_task=manager(f"echo run >> {runs}; {WAITS.format(go=go)}"))
-        wait_until(runs.exists, PATIENCE)
-    with running(tmp_path / "root") as batch:
-        wait_until(lambda: runs.read_text() == "run\nrun\n", PATIENCE)
-        go.touch()
-        assert reason(batch.await_job()) == "JMComplete"

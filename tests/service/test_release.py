@@ -10,7 +10,6 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from tests.processes import wait_until
 from tests.service.account import PATIENCE, Account, error_code, error_values, shell
-from tests.service.test_durability import running
 
 WAITS = "echo $$; trap : TERM; until test -e {go}; do sleep 0.05; done"
 
@@ -200,6 +199,43 @@ def test_a_node_that_leaves_meanwhile_does_not_hold_up_the_job(batch: Account, t
     assert (info.state, info.failure_info.code) == ("completed", "TaskEnded")
 
 
+def test_on_a_node_that_reboots_meanwhile_it_runs_again(batch: Account, tmp_path: Path) -> None:
+    go, runs = tmp_path / "go", tmp_path / "runs"
+    run_task(batch, f"echo run >> {runs}; {WAITS.format(go=go)}")
+    terminate(batch)
+    wait_until(runs.exists, PATIENCE)
+    (node,) = batch.client.list_nodes("pool")
+    assert batch.send("POST", f"/pools/pool/nodes/{node.id}/reboot").status_code == 202
+    wait_until(lambda: runs.read_text() == "run\nrun\n", PATIENCE)
+    assert batch.client.get_job("job").state == "terminating"
+    go.touch()
+    batch.await_job()
+    assert release_info(batch).result == "success"
+
+
+def test_a_node_that_was_reimaged_has_nothing_to_release(batch: Account, tmp_path: Path) -> None:
+    run_task(batch, f"touch {tmp_path}/released")
+    (node,) = batch.client.list_nodes("pool")
+    assert batch.send("POST", f"/pools/pool/nodes/{node.id}/reimage").status_code == 202
+    batch.await_nodes()
+    terminate(batch)
+    batch.await_job()
+    assert [status.job_release_task_execution_info for status in statuses(batch)] == [None]
+    assert not (tmp_path / "released").exists()
+
+
+def test_a_node_that_is_lost_meanwhile_does_not_hold_up_the_job(batch: Account, tmp_path: Path) -> None:
+    run_task(batch, WAITS.format(go=tmp_path / "go"))
+    terminate(batch)
+    await_release(batch)
+    (node,) = batch.client.list_nodes("pool")
+    assert batch.send("POST", f"/pools/pool/nodes/{node.id}/deallocate").status_code == 202
+    batch.await_job()
+    info = release_info(batch)
+    assert info.failure_info is not None
+    assert (info.state, info.failure_info.code) == ("completed", "TaskEnded")
+
+
 def test_its_directory_goes_at_the_end_of_its_retention(batch: Account) -> None:
     run_task(batch, "true", release={"id": "clean", "retention_time": timedelta(seconds=1)})
     (node,) = batch.client.list_nodes("pool")
@@ -270,31 +306,3 @@ def test_nothing_else_has_its_id(batch: Account) -> None:
     with pytest.raises(ResourceExistsError) as caught:
         batch.add_task("true", "CLEAN")
     assert error_code(caught.value) == "TaskIdSameAsJobReleaseTask"
-
-
-def test_half_run_when_the_service_ends_it_runs_again(tmp_path: Path) -> None:
-    go, runs = tmp_path / "go", tmp_path / "runs"
-    with running(tmp_path / "root", killed=True) as batch:
-        run_task(batch, f"echo run >> {runs}; {WAITS.format(go=go)}")
-        terminate(batch)
-        wait_until(runs.exists, PATIENCE)
-    with running(tmp_path / "root") as batch:
-        assert batch.client.get_job("job").state == "terminating"
-        wait_until(lambda: runs.read_text() == "run\nrun\n", PATIENCE)
-        go.touch()
-        job = batch.await_job()
-        assert job.execution_info is not None
-        assert job.execution_info.termination_reason == "UserTerminate"
-        assert release_info(batch).result == "success"
-
-
-def test_half_run_by_a_job_that_is_deleted_it_runs_again(tmp_path: Path) -> None:
-    go, runs = tmp_path / "go", tmp_path / "runs"
-    with running(tmp_path / "root", killed=True) as batch:
-        run_task(batch, f"echo run >> {runs}; {WAITS.format(go=go)}")
-        assert batch.send("DELETE", "/jobs/job").status_code == 202
-        wait_until(runs.exists, PATIENCE)
-    with running(tmp_path / "root") as batch:
-        wait_until(lambda: runs.read_text() == "run\nrun\n", PATIENCE)
-        go.touch()
-        batch.await_gone(lambda: batch.client.get_job("job"))
