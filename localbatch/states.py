@@ -200,6 +200,7 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("jobschedule", "enable"): _ENDING_SCHEDULE | {"active": _INVALID},
     ("jobschedule", "terminate"): _ENDING_SCHEDULE,
     ("jobschedule", "delete"): {"deleting": "JobScheduleBeingDeleted"},
+    ("task", "update"): {"completed": "TaskCompleted"},
     ("task", "terminate"): {"completed": "TaskCompleted"},
     ("task", "reactivate"): {state: "TaskNotCompleted" for state in TASK.states if state != "completed"},
 }

@@ -239,6 +239,9 @@ def check_task(body: TaskBody) -> None:
         _check_output(f"outputFiles.{number}", output)
     if body.multi_instance_settings is not None:
         _check_instances("multiInstanceSettings", body.multi_instance_settings)
+        if body.required_slots != 1:
+            reason = "It must be 1 for a multi-instance task."
+            raise invalid_property("requiredSlots", body.required_slots, reason)
 
 
 def check_task_constraints(constraints: TaskConstraints, name: str = "constraints") -> None:

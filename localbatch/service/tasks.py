@@ -138,8 +138,7 @@ class Tasks:
             ServiceError: the task or the body is refused.
         """
         task = self._checked(job, task_id, check)
-        if task.state == "completed":
-            raise ServiceError("TaskCompleted")
+        _refuse_task("update", task)
         _refuse("update", job)
         body = read(TaskReplacement, document)
         check_task_constraints(body.constraints)
@@ -153,9 +152,7 @@ class Tasks:
             ServiceError: the task is refused.
         """
         task = self._checked(job, task_id, check)
-        code = refusal("task", "terminate", task.state)
-        if code is not None:
-            raise ServiceError(code)
+        _refuse_task("terminate", task)
         with self._store.transaction():
             task = self._engine.runs.end(self._store.tasks.change(task, modified=self._clock.now()))
         self._engine.jobs.check_complete(job.seq)
@@ -169,9 +166,7 @@ class Tasks:
         """
         task = self._checked(job, task_id, check)
         _refuse("reactivatetask", job)
-        code = refusal("task", "reactivate", task.state)
-        if code is not None:
-            raise ServiceError(code)
+        _refuse_task("reactivate", task)
         if task.result == SUCCESS:
             raise ServiceError("TaskSucceeded")
         now = self._clock.now()
@@ -207,5 +202,11 @@ class Tasks:
 
 def _refuse(operation: str, job: JobRecord) -> None:
     code = refusal("job", operation, job.state)
+    if code is not None:
+        raise ServiceError(code)
+
+
+def _refuse_task(operation: str, task: TaskRecord) -> None:
+    code = refusal("task", operation, task.state)
     if code is not None:
         raise ServiceError(code)
