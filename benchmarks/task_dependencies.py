@@ -137,7 +137,8 @@ def main() -> None:
         basis = basis or adding_busy + running_busy
         ratio = (adding_busy + running_busy) / basis
         name = parents.__name__.replace("_", " ")
-        print(f"{name:<28}{adding:>8.2f} {adding_busy:>6.2f}{running:>9.2f} {running_busy:>6.2f}{ratio:>8.2f}", flush=True)
+        cells = f"{adding:>8.2f} {adding_busy:>6.2f}{running:>9.2f} {running_busy:>6.2f}{ratio:>8.2f}"
+        print(f"{name:<28}{cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 Images are the names in the file ``images``; those in ``registry`` can be pulled. A file ``broken`` has it fail at once.
 """
 
+import csv
 import json
 import os
 import sys
@@ -44,10 +45,19 @@ def create(state: Path, words: list[str]) -> int:
     settings = [value for name, value in values if name == "--env"]
     environment = {each.partition("=")[0]: each.partition("=")[2] for each in settings if "=" in each}
     environment |= {name: os.environ[name] for name in settings if "=" not in name}
-    known = {"command": command, "environment": environment, "directory": dict(values).get("--workdir", "/")}
+    # Here the node's directories lie where they are; in a container they would be seen where they are to be mounted.
+    for source, target in (_mount(value) for name, value in values if name == "--mount"):
+        environment = {key: each.replace(target, source) for key, each in environment.items()}
+    known = {"command": command, "environment": environment}
+    known["directory"] = environment.get("AZ_BATCH_TASK_WORKING_DIR", "/") if "--workdir" in dict(values) else "/"
     (state / f"{dict(values)['--name']}.json").write_text(json.dumps(known))
     print("id-of-container")
     return 0
+
+
+def _mount(value: str) -> tuple[str, str]:
+    fields = dict(field.partition("=")[::2] for field in next(csv.reader([value])))
+    return fields["source"], fields["target"]
 
 
 def start(state: Path, words: list[str]) -> int:

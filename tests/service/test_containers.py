@@ -18,17 +18,16 @@ SETTINGS = models.BatchTaskContainerSettings(
 )
 
 
-def make_container_pool(batch: Account, **options: Any) -> None:
-    """Makes a pool for containers, without nodes."""
-    machine = models.VirtualMachineConfiguration(
-        image_reference=IMAGE.image_reference,
-        node_agent_sku_id=IMAGE.node_agent_sku_id,
-        container_configuration=models.BatchContainerConfiguration(
-            type="DockerCompatible", container_image_names=["a", "b:1"], container_registries=[REGISTRY]
-        ),
-    )
-    pool = models.BatchPoolCreateOptions(id="pool", vm_size="standard_d2s_v3", virtual_machine_configuration=machine)
-    batch.client.create_pool(models.BatchPoolCreateOptions({**pool.as_dict(), **options}))
+CONFIGURATION = models.BatchContainerConfiguration(
+    type="DockerCompatible", container_image_names=["a", "b:1"], container_registries=[REGISTRY]
+)
+
+
+def make_container_pool(batch: Account, configuration: Any = CONFIGURATION, **options: Any) -> None:
+    """Makes a pool for containers, without nodes unless they are asked for; options are named as on the wire."""
+    machine = {**IMAGE.as_dict(), "containerConfiguration": configuration}
+    pool = {"id": "pool", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": machine}
+    batch.client.create_pool(models.BatchPoolCreateOptions({**pool, **options}))
 
 
 def test_what_a_pool_has_for_containers_is_shown_without_passwords(batch: Account) -> None:

@@ -1,6 +1,7 @@
 """What can be done with a task in each of its states, and in each state of its job."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from azure.batch import models
@@ -56,8 +57,8 @@ def add_all(batch: Account, command: str, state: str) -> None:
 def answer(batch: Account, operation: str) -> str:
     """Does the operation with its own task and returns the code of the refusal, or the status."""
     verb, path = OPERATIONS[operation]
-    body = {"json": {"constraints": {"maxTaskRetryCount": 3}}} if verb == "PUT" else {}
-    response = batch.send(verb, f"/jobs/job/tasks/{operation}{path}", **body)
+    body = {"constraints": {"maxTaskRetryCount": 3}} if verb == "PUT" else None
+    response = batch.send(verb, f"/jobs/job/tasks/{operation}{path}", json=body)
     return str(response.json()["code"]) if response.status_code >= 400 else str(response.status_code)
 
 
@@ -106,7 +107,7 @@ def test_what_does_not_exist_is_not_found(batch: Account, operation: str) -> Non
 
 def test_a_put_replaces_constraints_alone(batch: Account) -> None:
     batch.make_job(constraints=models.BatchJobConstraints(max_task_retry_count=4))
-    limits = models.BatchTaskConstraints(max_task_retry_count=2, retention_time="PT1H")  # type: ignore[arg-type]
+    limits = models.BatchTaskConstraints(max_task_retry_count=2, retention_time=timedelta(hours=1))
     batch.add_task("true", constraints=limits, display_name="kept")
     changed = {"commandLine": "false", "displayName": "other", "constraints": {"maxWallClockTime": "PT5M"}}
     assert batch.send("PUT", "/jobs/job/tasks/task", json=changed).status_code == 200
