@@ -13,6 +13,10 @@ TOKEN_KEY_FILE = "token.key"
 _STORAGE_FIELDS = ("blob_endpoint", "storage_account", "storage_key", "storage_connection_string")
 
 
+class LocalAzureError(Exception):
+    """The local Azure could not be started or reached, or refused; the message says why in one line."""
+
+
 @dataclass(frozen=True)
 class Endpoints:
     """Addresses, accounts and keys of a local Azure; the ``repr`` shows no key.

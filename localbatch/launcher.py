@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from localbatch.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints
-from localbatch.fault_client import FaultRefused, ask_for_fault
+from localbatch.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints, LocalAzureError
+from localbatch.fault_client import FaultRequests
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -39,11 +39,7 @@ _CONNECT_SECONDS = 5.0
 _LINES_KEPT = 50
 
 
-class LocalAzureError(Exception):
-    """The local Azure could not be started or reached; the message says why in one line."""
-
-
-class LocalAzure:
+class LocalAzure(FaultRequests):
     """A Batch and a Blob service on this machine, for as long as the ``with`` block lasts.
 
     The services are a child process. It stops when the block is left, and also however else its owner ends,
@@ -142,69 +138,6 @@ class LocalAzure:
             return bytes.fromhex(file.read_text().strip())
         except OSError as error:
             raise LocalAzureError(f"tokens are signed with {file}, which cannot be read: {error.strerror}") from error
-
-    def preempt_node(self, pool_id: str, node_id: str, *, account: str | None = None) -> None:
-        """Takes a spot node away, as Azure does when it needs the machine: its tasks wait for other nodes.
-
-        Args:
-            pool_id: the pool.
-            node_id: the node.
-            account: the Batch account; None is the service's own.
-
-        Raises:
-            LocalAzureError: there is no such node, or it is not a spot node that is up.
-        """
-        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/preempt", account)
-
-    def lose_node(self, pool_id: str, node_id: str, *, account: str | None = None) -> None:
-        """Has the service hear no more of a node: its state is ``unknown``, and its tasks wait for other nodes.
-
-        Args:
-            pool_id: the pool.
-            node_id: the node.
-            account: the Batch account; None is the service's own.
-
-        Raises:
-            LocalAzureError: there is no such node, or its state does not allow it.
-        """
-        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/lose", account)
-
-    def spoil_node(
-        self, pool_id: str, node_id: str, *, code: str = "", message: str = "", account: str | None = None
-    ) -> None:
-        """Makes a node ``unusable``; its tasks wait for other nodes.
-
-        Args:
-            pool_id: the pool.
-            node_id: the node.
-            code: code of the error that the node shows.
-            message: its text.
-            account: the Batch account; None is the service's own.
-
-        Raises:
-            LocalAzureError: there is no such node, or its state does not allow it.
-        """
-        self._ask_for_fault(f"/pools/{pool_id}/nodes/{node_id}/spoil", account, code=code, message=message)
-
-    def fail_allocation(self, pool_id: str, *, code: str = "", message: str = "", account: str | None = None) -> None:
-        """Has the next allocation of a pool end with a resize error and without new nodes.
-
-        Args:
-            pool_id: the pool, which need not exist yet.
-            code: code of the resize error, such as ``AccountCoreQuotaReached``; ``AllocationFailed`` if not given.
-            message: its text.
-            account: the Batch account; None is the service's own.
-
-        Raises:
-            LocalAzureError: the service refused.
-        """
-        self._ask_for_fault(f"/pools/{pool_id}/failallocation", account, code=code, message=message)
-
-    def _ask_for_fault(self, path: str, account: str | None, **body: str) -> None:
-        try:
-            ask_for_fault(self.endpoints, path, body, account)
-        except FaultRefused as error:
-            raise LocalAzureError(str(error)) from error
 
     def stop(self) -> None:
         """Ends the services and every process they started; an attached service is left alone."""

@@ -27,6 +27,7 @@ class Losses:
 
     def preempt(self, node: Node) -> None:
         """Takes a spot node away; once a pool could have got nodes, a new one comes in its place."""
+        _interrupt(node)
         self._context.set_node_state(node, "preempted")
         self.go_on(node)
 
@@ -36,11 +37,13 @@ class Losses:
 
     def lose(self, node: Node) -> None:
         """Has the service hear no more of a node."""
+        _interrupt(node)
         self._context.set_node_state(node, "unknown")
         node.life = self._context.background.start(self._life.halt(node, node.life, "requeue"))
 
     def spoil(self, node: Node, failure: Failure) -> None:
         """Makes a node unusable."""
+        _interrupt(node)
         self._life.condemn(node, failure)
         node.life = self._context.background.start(self._life.halt(node, node.life, "requeue"))
 
@@ -72,6 +75,12 @@ class Losses:
             # Such a wait has no memory: one that was cut short may as well begin anew.
             if nodes and wait <= _LONGEST_WAIT and can_be_preempted(node := generator.choice(nodes)):
                 self.preempt(node)
+
+
+def _interrupt(node: Node) -> None:
+    """Ends what brings a node up, before it can move it to another state."""
+    if node.life is not None:
+        node.life.cancel()
 
 
 def can_be_preempted(node: Node) -> bool:

@@ -63,9 +63,7 @@ class NodeLife:
     async def _start(self, node: Node) -> None:
         pause = self._context.start_seconds / 2
         await asyncio.sleep(pause)
-        pool = self._context.store.pools.get(node.record.pool)
-        if pool is not None:
-            self._context.change_node(node, start_info=None, errors=[], **commands_of(pool))
+        self._renew(node)
         failure = await self._create(node)
         if failure is not None:
             self.condemn(node, failure)
@@ -84,6 +82,13 @@ class NodeLife:
         outcome = await self._run_start_task(node, body)
         if body.wait_for_success:
             self._context.set_node_state(node, node.resting_state if outcome.failure is None else "starttaskfailed")
+
+    def _renew(self, node: Node) -> None:
+        """Gives a node that is being started the start task and the packages that its pool has now."""
+        pool = self._context.store.pools.get(node.record.pool)
+        changes = {"start_info": None, "errors": [], **(commands_of(pool) if pool else {})}
+        if any(getattr(node.record, name) != value for name, value in changes.items()):
+            self._context.change_node(node, **changes)
 
     async def _create(self, node: Node) -> Failure | None:
         packages = self._context.find_packages(node.place.account, node.record.packages)

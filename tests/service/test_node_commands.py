@@ -157,6 +157,20 @@ def test_the_files_of_tasks_can_be_waited_for(batch: Account) -> None:
     assert error_code(caught.value) == "TaskFilesCleanedup"
 
 
+def test_a_node_leaves_once_the_files_of_its_tasks_are_gone(batch: Account) -> None:
+    batch.make_pool()
+    batch.make_job()
+    batch.add_task("true", constraints=models.BatchTaskConstraints(retention_time=timedelta(seconds=2)))
+    batch.await_task()
+    resize = models.BatchPoolResizeOptions(target_dedicated_nodes=0, node_deallocation_option="retaineddata")
+    poller = batch.client.begin_resize_pool("pool", resize, polling_interval=0)
+    assert batch.stdout() == ""
+    assert batch.client.get_pool("pool").allocation_state == "resizing"
+    poller.result()
+    assert list(batch.client.list_nodes("pool")) == []
+    assert batch.client.get_pool("pool").resize_errors is None
+
+
 def test_changes_of_the_pool_reach_a_node_when_it_starts_again(batch: Account) -> None:
     batch.make_pool(start_task=start_task("echo old > $AZ_BATCH_NODE_SHARED_DIR/made"))
     batch.await_nodes()
@@ -233,6 +247,21 @@ def test_disabling_scheduling_stops_tasks(batch: Account, tmp_path: Path, option
     assert send(batch, "disablescheduling", nodeDisableSchedulingOption=option) == 200
     batch.await_nodes(state="offline")
     assert batch.client.get_task("job", "task").state == task_state
+
+
+def test_a_task_stopped_on_one_node_runs_on_another(batch: Account, tmp_path: Path) -> None:
+    batch.make_pool(nodes=2)
+    batch.await_nodes(count=2)
+    batch.make_job()
+    batch.add_task(f"until test -e {tmp_path}/go; do sleep 0.05; done")
+    task = batch.await_task(state="running")
+    assert task.node_info is not None
+    first = task.node_info.node_id
+    assert batch.send("POST", f"/pools/pool/nodes/{first}/disablescheduling").status_code == 200
+    (tmp_path / "go").touch()
+    task = batch.await_task()
+    assert task.node_info is not None
+    assert task.node_info.node_id != first
 
 
 def test_disabling_scheduling_can_wait_for_tasks(batch: Account, tmp_path: Path) -> None:
