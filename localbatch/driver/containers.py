@@ -26,7 +26,7 @@ from localbatch.driver.failures import (
     launch_failure,
 )
 from localbatch.driver.image import NodeImage
-from localbatch.driver.interface import NodePlace, Run
+from localbatch.driver.interface import NodePlace, Run, Usage
 from localbatch.driver.layout import remove_tree
 from localbatch.driver.prepared import PreparedCommand, node_place, start
 from localbatch.driver.process_tree import exit_code
@@ -43,6 +43,21 @@ _NO_SUCH_PROGRAM = ("not found", "no such file")
 _NOT_STARTED = ("created", "configured", "initialized")
 
 
+@dataclass(frozen=True)
+class ContainerEnd:
+    """How a container ended.
+
+    Attributes:
+        id: as the program that ran it calls it.
+        code: exit code of the command.
+        usage: what it has used, with the programs that ran it; Docker runs containers elsewhere and tells nothing.
+    """
+
+    id: str
+    code: int
+    usage: Usage
+
+
 class Containers:
     """The containers of all nodes.
 
@@ -57,16 +72,13 @@ class Containers:
         self._starter, self._threads, self._image, self._grace = starter, threads, image, grace
         self._search: asyncio.Task[ContainerRuntime | None] | None = None
 
-    async def run(self, run: Run, command: PreparedCommand, on_started: Callable[[], None]) -> tuple[str, int]:
+    async def run(self, run: Run, command: PreparedCommand, on_started: Callable[[], None]) -> ContainerEnd:
         """Runs a command in a container from the image to the exit code; nothing of it is left, however it ends.
 
         Args:
             run: the command, which wants a container.
             command: its directory and its environment.
             on_started: called once the container is there and about to be started.
-
-        Returns:
-            The container's id, and the exit code of the command.
 
         Raises:
             CommandFailed: it could not be run.
@@ -82,7 +94,8 @@ class Containers:
             registries = [*host.registries, *([settings.registry] if settings.registry else [])]
             container = await tools.create(_Wish(run, command, settings), registries)
             on_started()
-            return container.id, await tools.start(container, command)
+            code = await tools.start(container, command)
+        return ContainerEnd(container.id, code, tools.usage)
 
     async def prepare_node(self, node: NodePlace) -> None:
         """Removes what is left from an earlier life of a node, and fetches the images its pool wants.
@@ -137,6 +150,11 @@ class _Tools:
         self._threads, self._grace = threads, grace
         self._name = f"localbatch-{secrets.token_hex(8)}"
         self._scratch = _scratch(node) / self._name
+
+    @property
+    def usage(self) -> Usage:
+        """What the session has used, once it has ended."""
+        return self._session.usage
 
     async def __aenter__(self) -> "_Tools":
         await self._threads.call(lambda: self._scratch.mkdir(mode=0o700, parents=True))

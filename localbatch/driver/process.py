@@ -181,7 +181,8 @@ class ProcessDriver:
                 code, failure, usage = await self._run_process(run, command, deadline, on_started)
             else:
                 async with _time_limit(deadline):
-                    container_id, code = await self._containers.run(run, command, on_started)
+                    end = await self._containers.run(run, command, on_started)
+                container_id, code, usage = end.id, end.code, end.usage
                 failure = exit_code_failure() if code else None
             await self._tools.upload(run, command, succeeded=failure is None)
         except CommandFailed as error:

@@ -195,15 +195,14 @@ class Supervisor:
         self._plain = self._isolate()
         if self._place["listen"]:
             self._launches = Launches(self._place["listen"])
-        report: Report | None = None
+        report: Report = {}
         try:
-            report = self._follow_orders()
+            report = self._follow_orders() or report
         finally:
             self._clean_up()
             self._end_all()
-        if report is not None:
-            report["used"] = _used()
-            self._send(report)
+        report["used"] = _used()
+        self._send(report)
 
     def _isolate(self) -> str:
         if not self._place["hosts"]:

@@ -285,6 +285,7 @@ async def test_podman_runs_a_task_in_a_container(tmp_path: Path, podman: Path) -
         assert (outcome.exit_code, code_of(outcome)) == (3, "FailureExitCode")
         assert node.stdout() == f"yes\nnode-1\n{seen}/{TASK}/wd\n"
         assert node.path("wd/file").read_text() == "made\n"
+        assert outcome.usage.user_seconds + outcome.usage.kernel_seconds > 0
         missing = await node.run("/no/such/program", container=settings(f"localhost/{IMAGE}"))
         assert code_of(missing) == "CommandProgramNotFound"
     assert containers_of(podman) == ""
