@@ -53,7 +53,7 @@ class PoolCard {
     this.legend = h("ul", { class: "legend", "aria-label": "Nodes by state" });
     this.pointed = h("p", { class: "pointed", "aria-live": "polite" });
     this.errors = h("p", { class: "error" });
-    this.element = h("article", { class: "card wide" },
+    this.element = h("article", {},
       h("div", { class: "head" }, h("h3", {}, pool.id), this.state),
       this.about, this.map, h("div", { class: "under" }, this.legend, this.pointed), this.errors);
     this.element.card = this;
@@ -68,6 +68,7 @@ class PoolCard {
     set(this.state, "class", `tag is-${allocated}`);
     const targets = [count(pool.dedicated, "dedicated node"), pool.spot ? count(pool.spot, "spot node") : ""];
     set(this.about, "text", `${pool.vmSize} · ${targets.filter(Boolean).join(" and ")} · ${count(pool.slots, "task slot")} each`);
+    set(this.element, "class", pool.nodes.length > 60 ? "card wide" : "card");
     set(this.map, "class", pool.nodes.length > 400 ? "map dense" : "map");
     sync(this.map, pool.nodes, ([number]) => number, (node) => this.makeNode(node), updateNode);
     this.map.querySelector("[tabindex='0']") ?? this.map.firstElementChild?.setAttribute("tabindex", "0");

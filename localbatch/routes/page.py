@@ -85,7 +85,7 @@ class PageRoute(BaseRoute):
     async def _answer(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise ServiceError("UnsupportedHttpVerb")
-        path = request.url.path
+        path: str = request.scope["path"]
         if not path.startswith(_DATA):
             return self._static(_INDEX if path == "/" else path.removeprefix(_STATIC))
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token):
