@@ -115,27 +115,31 @@ def two_files(tmp_path: Path) -> Path:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands what this worker has heard on to the process that reports."""
-    from tests.conformity.listener import HEARD
+    from tests.conformity.listener import HEARD, NOTES
 
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["heard"] = dict(HEARD)
+        output["heard"], output["notes"] = dict(HEARD), NOTES
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Adds up what the workers have heard."""
-    from tests.conformity.listener import HEARD
+    from tests.conformity.listener import HEARD, NOTES
 
-    HEARD.update(getattr(node, "workeroutput", {}).get("heard", {}))
+    output = getattr(node, "workeroutput", {})
+    HEARD.update(output.get("heard", {}))
+    NOTES.extend(output.get("notes", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tells how many answers of the local Batch service were checked against its schema."""
-    from tests.conformity.listener import HEARD
+    from tests.conformity.listener import HEARD, NOTES
     from tests.conformity.operations import OPERATIONS
 
     if HEARD:
         known = sum(1 for operation in OPERATIONS if HEARD[operation.name])
         operations = f"{known} of {len(OPERATIONS)} operations"
         terminalreporter.write_line(f"{HEARD.total()} answers of {operations} were checked against Azure's schema")
+    for note in NOTES:
+        terminalreporter.write_line(note)

@@ -11,6 +11,9 @@ from tests.conformity.answers import Exchange, check
 HEARD: Counter[str] = Counter()
 """How many answers of each operation this process has heard, by the name of the official client's method."""
 
+NOTES: list[str] = []
+"""What tests have to tell at the end."""
+
 
 class Listener(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     """A policy that stands next to the transport.

@@ -5,6 +5,7 @@ import json
 import socket
 from base64 import b64decode
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -79,10 +80,11 @@ class RawClient:
 
     def speak(self, raw: bytes) -> bytes:
         """Sends bytes and returns all that comes back until the service closes the connection."""
-        with socket.create_connection(self.address, PATIENCE) as connection:
+        pieces = []
+        # It may close the connection before it has heard everything.
+        with socket.create_connection(self.address, PATIENCE) as connection, suppress(OSError):
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
-            pieces = []
             while piece := connection.recv(65536):
                 pieces.append(piece)
         return b"".join(pieces)
