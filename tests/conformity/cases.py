@@ -181,7 +181,7 @@ class Maker:
         if kind["type"] == "array":
             return [self._of_kind(name, kind["items"], depth + 1) for _ in range(self._chance.randint(0, 2))]
         if "x-enum" in kind:
-            return self._chance.choice(kind["pattern"].removeprefix("^(?i:").removesuffix(")$").split("|"))
+            return self._chance.choice(str(kind["pattern"]).removeprefix("^(?i:").removesuffix(")$").split("|"))
         if kind.get("format") == "date-time":
             return self._chance.choice(("2030-01-01T00:00:00Z", "2020-01-01T00:00:00.1234567Z"))
         if kind.get("pattern") == "^-?P":
