@@ -4,7 +4,7 @@ Every method that calls the Blob service blocks; from the event loop they are ca
 """
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import (
@@ -78,6 +78,25 @@ class AutoStorage:
             expiry=expiry,
         )
         return f"{self._client.url.rstrip('/')}/{quote(container)}?{signature}"
+
+    def sign(self, url: str, permission: str, expiry: datetime) -> str | None:
+        """Returns a signed link to a container or blob of this account.
+
+        Args:
+            url: its plain address.
+            permission: letters such as ``rl`` or ``r``.
+            expiry: when the link ends.
+
+        Returns:
+            None if the address is not one of this account.
+        """
+        base = f"{self._client.url.rstrip('/')}/"
+        container, _, blob = unquote(url.removeprefix(base)).partition("/")
+        if not url.startswith(base) or not container or "?" in url:
+            return None
+        if blob:
+            return self.blob_link(container, blob, permission, expiry)
+        return self.container_link(container, permission, expiry)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -17,7 +17,7 @@ from localbatch.models import OutputContainer, OutputFile
 from localbatch.node_paths import NodePaths
 
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
-_NO_IDENTITY = "The pool has no managed identity"
+_NO_IDENTITY = "The pool has no such managed identity, or it has no access"
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 2
 

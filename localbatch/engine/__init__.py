@@ -24,6 +24,7 @@ engine goes on from the records alone.
 - ends.py         how tasks end, and what follows from it
 - subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
+- identities.py   what a pool's managed identities reach
 - preparation.py  job preparation tasks, once per node
 - release.py      job release tasks, on each node at the end of the job
 - submission.py   new jobs, with what belongs to them

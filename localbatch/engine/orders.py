@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Run
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
+from localbatch.engine.identities import IdentityError, NodeIdentities
 from localbatch.errors import FAILURES
 from localbatch.job_models import JobManagerTask, JobPreparationTask, JobReleaseTask
 from localbatch.models import (
@@ -52,8 +53,8 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         command_line=body.command_line,
         environment=_environment(job.body, body.environment_settings),
         variables=_variables(node.place, job, task.id),
-        resource_files=_resolve_files(context, body),
-        output_files=tuple(body.output_files),
+        resource_files=_resolve_files(context, node, body),
+        output_files=tuple(NodeIdentities(context, node).writing(output) for output in body.output_files),
         packages=packages,
         time_limit=_limit(body.constraints.max_wall_clock_time),
         keep_directory=keep_directory,
@@ -87,7 +88,7 @@ def multi_instance_order(
         )
         for node in nodes
     ]
-    files = tuple(_resolve(context, file) for file in settings.common_resource_files)
+    files = tuple(_resolve(context, nodes[0], file) for file in settings.common_resource_files)
     return MultiInstanceRun(tuple(runs), settings.coordination_command_line, files)
 
 
@@ -130,7 +131,7 @@ def _command_order(
         command_line=body.command_line,
         environment=_environment(job.body, body.environment_settings),
         variables=_variables(node.place, job, task_id),
-        resource_files=_resolve_files(context, body),
+        resource_files=_resolve_files(context, node, body),
         time_limit=_limit(limit),
         container=body.container_settings,
     )
@@ -148,7 +149,7 @@ def start_order(context: Context, node: Node, body: StartTask) -> Run:
         directory=START_DIRECTORY,
         command_line=body.command_line,
         environment=_settings(body.environment_settings),
-        resource_files=_resolve_files(context, body),
+        resource_files=_resolve_files(context, node, body),
         container=body.container_settings,
     )
 
@@ -207,13 +208,15 @@ def _variables(place: NodePlace, job: JobRecord, task_id: str) -> dict[str, str]
     return variables
 
 
-def _resolve_files(context: Context, command: Command) -> tuple[ResourceFile, ...]:
-    return tuple(_resolve(context, file) for file in command.resource_files)
+def _resolve_files(context: Context, node: Node, command: Command) -> tuple[ResourceFile, ...]:
+    return tuple(_resolve(context, node, file) for file in command.resource_files)
 
 
-def _resolve(context: Context, file: ResourceFile) -> ResourceFile:
-    if file.identity_reference is not None:
-        raise OrderError(_failure("BlobAccessDenied", "The pool has no managed identity."))
+def _resolve(context: Context, node: Node, file: ResourceFile) -> ResourceFile:
+    try:
+        file = NodeIdentities(context, node).reading(file)
+    except IdentityError as error:
+        raise OrderError(_failure("BlobAccessDenied", str(error))) from error
     if file.auto_storage_container_name is None:
         return file
     link = context.link_container(file.auto_storage_container_name)

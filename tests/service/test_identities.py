@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 from azure.batch import models
+from azure.mgmt.batch import BatchManagementClient
+from azure.mgmt.batch.models import Pool
+from azure.storage.blob import BlobServiceClient
 
-from tests.service.account import Account
+from localbatch.launcher import LocalAzure
+from tests.service.account import Account, open_account
+from tests.service.management import GROUP, make_client
 
 NOBODY = models.BatchNodeIdentityReference(resource_id="/subscriptions/s/identities/i")
 
@@ -47,7 +52,7 @@ def test_a_file_that_needs_a_managed_identity_cannot_be_had(batch: Account, plac
     batch.make_job()
     batch.add_task("true", **options)
     code, details = failure(batch.await_task())
-    assert (code, details["Message"]) == ("BlobAccessDenied", "The pool has no managed identity.")
+    assert (code, details["Message"]) == ("BlobAccessDenied", "The pool has no such managed identity.")
 
 
 def test_an_output_file_that_needs_a_managed_identity_cannot_be_uploaded(batch: Account) -> None:
@@ -63,3 +68,63 @@ def test_an_output_file_that_needs_a_managed_identity_cannot_be_uploaded(batch: 
     assert task.execution_info is not None
     assert task.execution_info.exit_code == 0
     assert failure(task)[0] == "FileUploadAccessDenied"
+
+
+def put_pool(management: BatchManagementClient, identities: list[str]) -> None:
+    """Makes a pool with managed identities, as only the management plane can."""
+    machine = {
+        "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
+        "nodeAgentSkuId": "batch.node.ubuntu 24.04",
+    }
+    pool = {
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {each: {} for each in identities}},
+        "properties": {
+            "vmSize": "STANDARD_D2S_V3",
+            "deploymentConfiguration": {"virtualMachineConfiguration": machine},
+            "scaleSettings": {"fixedScale": {"targetDedicatedNodes": 1}},
+        },
+    }
+    management.pool.create(GROUP, "localbatch", "pool", Pool(pool))
+
+
+def test_an_identity_of_the_pool_reads_and_writes_the_linked_storage_account() -> None:
+    known, other = (
+        f"/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        for name in ("known", "other")
+    )
+    with (
+        LocalAzure(attach=False) as azure,
+        make_client(azure) as management,
+        open_account(azure.endpoints, "localbatch") as batch,
+        BlobServiceClient.from_connection_string(azure.endpoints.storage_connection_string) as blobs,
+    ):
+        container = blobs.create_container("data")
+        container.upload_blob("in put/a.txt", b"hello\n")
+        put_pool(management, [known])
+        batch.make_job()
+
+        def add(task_id: str, identity: str) -> None:
+            reference = models.BatchNodeIdentityReference(resource_id=identity)
+            one = models.ResourceFile(
+                http_url=f"{container.url}/in%20put/a.txt", file_path="one.txt", identity_reference=reference
+            )
+            all_of_it = models.ResourceFile(
+                storage_container_url=container.url, blob_prefix="in put/", identity_reference=reference
+            )
+            destination = models.OutputFileBlobContainerDestination(
+                container_url=container.url, path="out.txt", identity_reference=reference
+            )
+            output = models.OutputFile(
+                file_pattern="../stdout.txt",
+                destination=models.OutputFileDestination(container=destination),
+                upload_options=models.OutputFileUploadConfiguration(upload_condition="taskcompletion"),
+            )
+            batch.add_task("cat one.txt in*/a.txt", task_id, resource_files=[one, all_of_it], output_files=[output])
+
+        add("task", known.upper())
+        ended = batch.await_task()
+        assert ended.execution_info is not None
+        assert ended.execution_info.failure_info is None
+        assert container.download_blob("out.txt").readall() == b"hello\nhello\n"
+        add("refused", other)
+        assert failure(batch.await_task("refused"))[0] == "BlobAccessDenied"

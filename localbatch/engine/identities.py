@@ -1,0 +1,80 @@
+"""Managed identities of nodes: those that the management plane gave a pool reach the linked storage account.
+
+Nobody can be asked for tokens here, so that what an identity reads or writes is signed with the account's key.
+"""
+
+from datetime import timedelta
+
+from localbatch.engine.context import Context
+from localbatch.engine.fleet import Node
+from localbatch.models import OutputFile, ResourceFile
+from localbatch.records import PoolRecord
+from localbatch.task_models import IdentityReference
+
+_LINK_LIFE = timedelta(days=7)
+
+
+class IdentityError(Exception):
+    """A managed identity does not reach what it is to reach; the message is a sentence that says why."""
+
+
+class NodeIdentities:
+    """The identities of one node.
+
+    Args:
+        context: the engine's surroundings.
+        node: the node.
+    """
+
+    def __init__(self, context: Context, node: Node) -> None:
+        self._context, self._pool = context, context.store.pools.get(node.record.pool)
+
+    def reading(self, file: ResourceFile) -> ResourceFile:
+        """Puts links into a resource file, instead of the identity that may read it.
+
+        Raises:
+            IdentityError: the node has no such identity, or it has no access.
+        """
+        if file.identity_reference is None:
+            return file
+        reference, changes = file.identity_reference, dict[str, str | None](identity_reference=None)
+        if file.http_url is not None:
+            changes["http_url"] = self._link(reference, file.http_url, "r")
+        if file.storage_container_url is not None:
+            changes["storage_container_url"] = self._link(reference, file.storage_container_url, "rl")
+        return file.model_copy(update=changes)
+
+    def writing(self, output: OutputFile) -> OutputFile:
+        """Puts a link into an output file, instead of the identity that may write it.
+
+        Returns:
+            The same if the identity does not reach the container: that is found out when the file is uploaded.
+        """
+        container = output.destination.container
+        if container is None or container.identity_reference is None:
+            return output
+        try:
+            link = self._link(container.identity_reference, container.container_url, "rcwl")
+        except IdentityError:
+            return output
+        signed = container.model_copy(update={"container_url": link, "identity_reference": None})
+        destination = output.destination.model_copy(update={"container": signed})
+        return output.model_copy(update={"destination": destination})
+
+    def _link(self, reference: IdentityReference, url: str, permission: str) -> str:
+        if self._pool is None or (reference.resource_id or "").lower() not in _identities(self._pool):
+            raise IdentityError("The pool has no such managed identity.")
+        storage = self._context.storage
+        link = storage.sign(url, permission, self._context.clock.now() + _LINK_LIFE) if storage else None
+        if link is None:
+            raise IdentityError("The managed identity has no access: it reaches the linked storage account alone.")
+        return link
+
+
+def _identities(pool: PoolRecord) -> list[str]:
+    """Returns the resource ids of a pool's identities, in small letters."""
+    identity = pool.body.get("identity")
+    named = identity.get("userAssignedIdentities") if isinstance(identity, dict) else None
+    if not isinstance(named, list):
+        return []
+    return [str(each["resourceId"]).lower() for each in named if isinstance(each, dict)]
