@@ -39,7 +39,7 @@ def create(state: Path, words: list[str]) -> int:
     if find_image(state, [image]):
         return 125
     if "--nonsense" in options:
-        print("Error: unknown flag: --nonsense", file=sys.stderr)
+        print("Error: unknown flag: --nonsense\n\nSee the manual", file=sys.stderr)
         return 125
     values = [option.partition("=")[::2] for option in options]
     settings = [value for name, value in values if name == "--env"]
@@ -70,7 +70,7 @@ def start(state: Path, words: list[str]) -> int:
     except FileNotFoundError:
         (state / "started").unlink()
         print("Error: executable not found", file=sys.stderr)
-        return 127
+        return 1
 
 
 def inspect(state: Path, words: list[str]) -> int:

@@ -37,8 +37,6 @@ from localbatch.driver.threads import Threads
 _DOCKER_HUB = "https://index.docker.io/v1/"
 _NO_RUNTIME = "Neither podman nor docker works on this machine"
 _NOT_FOR_CONTAINERS = "The pool has no containerConfiguration"
-# With these codes, Podman and Docker say that they could not start the program; it may end with them as well.
-_COULD_NOT_START = (125, 126, 127)
 _NO_SUCH_PROGRAM = ("not found", "no such file")
 _NOT_STARTED = ("created", "configured", "initialized")
 
@@ -171,11 +169,11 @@ class _Tools:
         words, environment = self._creation(wish)
         cleanup = self._runtime.remove([self._name], self._grace)
         code = await self._do(words, environment, cleanup=cleanup)
-        complaint = self._complaint()
+        complaint = self._complaints()[0]
         if code and await self._do(self._runtime.find_image(wish.settings.image_name)):
             await self._pull(wish.settings.image_name, registries)
             code = await self._do(words, environment)
-            complaint = self._complaint()
+            complaint = self._complaints()[0]
         if code:
             raise CommandFailed(command_line_failure(complaint))
         return _Container(self._name, self._answer())
@@ -196,8 +194,8 @@ class _Tools:
         """Runs a container to the end of its command and returns its exit code."""
         logs = (command.directory.stdout, command.directory.stderr)
         code = await self._do(self._runtime.start(container.name), logs=logs)
-        if code in _COULD_NOT_START and not await self._has_started(container):
-            reason = await self._threads.call(_last_line, command.directory.stderr)
+        if code and not await self._has_started(container):
+            reason = (await self._threads.call(_lines, command.directory.stderr))[-1]
             is_missing = any(word in reason.lower() for word in _NO_SUCH_PROGRAM)
             raise CommandFailed(launch_failure(errno.ENOENT if is_missing else errno.EACCES, reason))
         return code
@@ -220,7 +218,7 @@ class _Tools:
     async def _pull(self, image: str, registries: Sequence[ContainerRegistry]) -> None:
         await self._threads.call(_write_login, self._scratch / "config.json", registries)
         if await self._do(self._runtime.pull(image, self._scratch)):
-            raise CommandFailed(container_image_failure(image, self._complaint()))
+            raise CommandFailed(container_image_failure(image, self._complaints()[-1]))
 
     async def _do(
         self,
@@ -249,8 +247,8 @@ class _Tools:
     def _answer(self) -> str:
         return (self._scratch / "out").read_text(errors="replace").strip()
 
-    def _complaint(self) -> str:
-        return _last_line(self._scratch / "err")
+    def _complaints(self) -> list[str]:
+        return _lines(self._scratch / "err")
 
 
 def _scratch(node: NodePlace) -> Path:
@@ -266,9 +264,8 @@ def _empty(files: Iterable[Path]) -> None:
         file.write_bytes(b"")
 
 
-def _last_line(file: Path) -> str:
-    lines = file.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "It gave no reason"
+def _lines(file: Path) -> list[str]:
+    return file.read_text(errors="replace").strip().splitlines() or ["It gave no reason"]
 
 
 def _write_login(file: Path, registries: Iterable[ContainerRegistry]) -> None:
