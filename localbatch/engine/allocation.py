@@ -100,7 +100,7 @@ class Allocation:
 
     async def _delete(self, pool: PoolRecord, work: "asyncio.Task[None] | None") -> None:
         await self._give_up(pool.seq, work)
-        await settle(*(self._nodes.remove(node, "requeue") for node in self._context.fleet.nodes(pool.seq)))
+        await settle(*self._remove(self._context.fleet.nodes(pool.seq), "requeue"))
         # Before its record: after that, nobody would know of it any more.
         with suppress(OSError):
             (self._context.nodes_root / pool.account / pool.id).rmdir()
@@ -116,8 +116,12 @@ class Allocation:
             named = [node for node in present if node.record.leaving]
             others = sorted((node for node in present if not node.record.leaving), key=_usefulness)
             surplus = others[: max(0, len(others) - target)]
-            removals += [self._nodes.remove(node, pool.deallocation) for node in named + surplus]
+            removals += self._remove(named + surplus, pool.deallocation)
         return removals
+
+    def _remove(self, nodes: list[Node], option: str) -> list[asyncio.Task[None]]:
+        with self._context.store.transaction():
+            return [self._nodes.remove(node, option) for node in nodes]
 
     def _present(self, pool: PoolRecord, dedicated: bool) -> list[Node]:
         nodes = self._context.fleet.nodes(pool.seq)

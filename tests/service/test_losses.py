@@ -24,6 +24,20 @@ def batch(azure: LocalAzure) -> Iterator[Account]:
         yield account
 
 
+@pytest.fixture(scope="module")
+def slow_azure() -> Iterator[LocalAzure]:
+    """The same, but nodes take a while to come."""
+    with LocalAzure(storage=False, attach=False, allocation_seconds=1.0) as started:
+        yield started
+
+
+@pytest.fixture
+def slow_batch(slow_azure: LocalAzure) -> Iterator[Account]:
+    """An account of that."""
+    with open_account(slow_azure.endpoints) as account:
+        yield account
+
+
 def make_pool(batch: Account, spot: int = 1, **options: object) -> None:
     batch.client.create_pool(
         models.BatchPoolCreateOptions(  # type: ignore[call-overload]
@@ -63,21 +77,20 @@ def test_a_preempted_node_is_replaced_and_its_task_runs_again(
     assert (pool.current_low_priority_nodes, pool.allocation_state) == (1, "steady")
 
 
-def test_a_preempted_node_is_seen_until_another_takes_its_place() -> None:
-    options = {"storage": False, "attach": False, "allocation_seconds": 2.0}
-    with LocalAzure(**options) as azure, open_account(azure.endpoints) as batch:  # type: ignore[arg-type]
-        make_pool(batch)
-        (node,) = batch.await_nodes()
-        azure.preempt_node("pool", str(node.id), account=batch.name)
-        (found,) = batch.client.list_nodes("pool", filter="state eq 'preempted'")
-        assert found.id == node.id
-        (counts,) = batch.client.list_pool_node_counts()
-        assert counts.low_priority is not None
-        assert (counts.low_priority.preempted, counts.low_priority.total) == (1, 1)
-        with pytest.raises(LocalAzureError, match="OperationInvalidForCurrentState"):
-            azure.preempt_node("pool", str(node.id), account=batch.name)
-        batch.wait_until(lambda: node_ids(batch) != [node.id])
-        batch.await_nodes()
+def test_a_preempted_node_is_seen_until_another_takes_its_place(slow_azure: LocalAzure, slow_batch: Account) -> None:
+    batch = slow_batch
+    make_pool(batch)
+    (node,) = batch.await_nodes()
+    slow_azure.preempt_node("pool", str(node.id), account=batch.name)
+    (found,) = batch.client.list_nodes("pool", filter="state eq 'preempted'")
+    assert found.id == node.id
+    (counts,) = batch.client.list_pool_node_counts()
+    assert counts.low_priority is not None
+    assert (counts.low_priority.preempted, counts.low_priority.total) == (1, 1)
+    with pytest.raises(LocalAzureError, match="OperationInvalidForCurrentState"):
+        slow_azure.preempt_node("pool", str(node.id), account=batch.name)
+    batch.wait_until(lambda: node_ids(batch) != [node.id])
+    batch.await_nodes()
 
 
 def test_a_multi_instance_task_is_requeued_as_a_whole(azure: LocalAzure, batch: Account, tmp_path: Path) -> None:
@@ -107,18 +120,13 @@ def test_a_dedicated_node_is_not_preempted(azure: LocalAzure, batch: Account) ->
         azure.lose_node("pool", str(node.id))
 
 
-def test_a_pool_shrinks_and_is_deleted_while_a_node_waits_to_be_replaced() -> None:
-    options = {"storage": False, "attach": False, "allocation_seconds": 1.0}
-    with LocalAzure(**options) as azure, open_account(azure.endpoints) as batch:  # type: ignore[arg-type]
-        make_pool(batch, spot=2)
-        nodes = batch.await_nodes(count=2)
-        azure.preempt_node("pool", str(nodes[0].id), account=batch.name)
-        resize = models.BatchPoolResizeOptions(target_low_priority_nodes=1)
-        batch.client.begin_resize_pool("pool", resize, polling_interval=0).result()
-        (node,) = batch.await_nodes()
-        azure.preempt_node("pool", str(node.id), account=batch.name)
-        batch.client.begin_delete_pool("pool", polling_interval=0).result()
-        batch.await_gone(lambda: batch.client.get_pool("pool"))
+def test_a_pool_is_deleted_while_a_node_waits_to_be_replaced(slow_azure: LocalAzure, slow_batch: Account) -> None:
+    batch = slow_batch
+    make_pool(batch)
+    (node,) = batch.await_nodes()
+    slow_azure.preempt_node("pool", str(node.id), account=batch.name)
+    batch.client.begin_delete_pool("pool", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_pool("pool"))
 
 
 def test_a_lost_node_is_unknown_and_its_task_runs_elsewhere(azure: LocalAzure, batch: Account, tmp_path: Path) -> None:
@@ -176,7 +184,7 @@ def test_an_allocation_fails_once(azure: LocalAzure, batch: Account) -> None:
 
 
 def test_spot_nodes_are_preempted_at_a_rate_and_no_task_is_lost() -> None:
-    rate = ("--preemptions-per-hour=3600", "--preemption-seed=1")
+    rate = ("--preemptions-per-hour=7200", "--preemption-seed=1")
     with (
         LocalAzure(storage=False, attach=False, options=rate, driver="simulated") as azure,
         open_account(azure.endpoints) as batch,

@@ -19,6 +19,9 @@ def test_a_node_says_who_it_is(batch: Account) -> None:
     assert node.vm_size == "standard_d2s_v3"
     assert node.scheduling_state == "enabled"
     assert (node.total_tasks_run, node.running_tasks_count) == (0, 0)
+    image = node.virtual_machine_info.image_reference if node.virtual_machine_info else None
+    assert image is not None
+    assert (image.version, image.exact_version) == ("latest", "1.0.0")
     assert node.last_boot_time is not None
     assert node.allocation_time is not None
     assert node.last_boot_time >= node.allocation_time
