@@ -90,6 +90,45 @@ def test_the_job_acts_only_when_all_retries_are_used_up(batch: Account) -> None:
     assert info.retry_count == 2
 
 
+def test_what_happens_before_the_program_has_a_condition_of_its_own(batch: Account) -> None:
+    batch.make_pool()
+    batch.make_job(**ACTS)
+    conditions = models.ExitConditions(
+        pre_processing_error=models.ExitOptions(job_action="none"), default=models.ExitOptions(job_action="terminate")
+    )
+    task = models.BatchTaskCreateOptions(id="task", command_line="no-such-program", exit_conditions=conditions)
+    batch.client.create_task("job", task)
+    batch.await_task()
+    assert batch.client.get_job("job").state == "active"
+
+
+@pytest.mark.parametrize("by_exit_code", [False, True])
+def test_an_upload_that_fails_has_a_condition_of_its_own_unless_the_exit_code_has_one(
+    batch: Account, by_exit_code: bool
+) -> None:
+    satisfy, block = (models.ExitOptions(dependency_action=action) for action in ("satisfy", "block"))
+    codes = [models.ExitCodeMapping(code=0, exit_options=satisfy)] if by_exit_code else None
+    conditions = models.ExitConditions(file_upload_error=block if by_exit_code else satisfy, exit_codes=codes)
+    identity = models.BatchNodeIdentityReference(resource_id="nobody")
+    container = models.OutputFileBlobContainerDestination(
+        container_url="http://127.0.0.1:1/c", identity_reference=identity
+    )
+    output = models.OutputFile(
+        file_pattern="../stdout.txt",
+        destination=models.OutputFileDestination(container=container),
+        upload_options=models.OutputFileUploadConfiguration(upload_condition="taskcompletion"),
+    )
+    batch.make_pool()
+    batch.make_job(uses_task_dependencies=True)
+    batch.add_task("true", "parent", exit_conditions=conditions, output_files=[output])
+    batch.add_task("true", "child", depends_on=models.BatchTaskDependencies(task_ids=["parent"]))
+    batch.await_task("child")
+    info = batch.client.get_task("job", "parent").execution_info
+    assert info is not None
+    assert info.failure_info is not None
+    assert (info.exit_code, info.failure_info.code) == (0, "FileUploadAccessDenied")
+
+
 def test_a_task_that_is_deleted_has_not_failed(batch: Account) -> None:
     batch.make_pool()
     batch.make_job(**ACTS)
