@@ -167,7 +167,7 @@ class JobReplacement(Body):
     others = (
         *SHOWN,
         *("commonEnvironmentSettings", "jobManagerTask", "jobPreparationTask", "jobReleaseTask"),
-        *("networkConfiguration", "onTaskFailure", "usesTaskDependencies"),
+        *("onTaskFailure", "usesTaskDependencies"),
     )
     priority: int = 0
     max_parallel_tasks: int = -1
@@ -175,6 +175,7 @@ class JobReplacement(Body):
     constraints: JobConstraints = Field(default_factory=JobConstraints)
     pool_info: PoolInfo
     on_all_tasks_complete: str = "noaction"
+    network_configuration: JobNetworkConfiguration | None = None
     metadata: list[MetadataItem] = Field(default_factory=list)
 
 

@@ -7,10 +7,12 @@ import re
 from datetime import timedelta
 
 from localbatch.checks import check_choice, check_id
+from localbatch.confidential import without_secrets
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.job_models import (
     AutoPoolSpecification,
     JobBody,
+    JobConstraints,
     JobManagerTask,
     JobPreparationTask,
     JobReleaseTask,
@@ -52,7 +54,7 @@ def check_job_specification(body: JobSpecification) -> None:
     check_name(body)
     check_job_settings(body.priority, body.max_parallel_tasks, body.on_all_tasks_complete)
     check_choice("onTaskFailure", body.on_task_failure, ("noaction", "performexitoptionsjobaction"))
-    check_retries("constraints.maxTaskRetryCount", body.constraints.max_task_retry_count)
+    check_job_constraints(body.constraints)
     check_metadata(body.metadata)
     check_settings("commonEnvironmentSettings", body.common_environment_settings)
     check_pool_info(body.pool_info)
@@ -71,6 +73,14 @@ def check_job_settings(priority: int, max_parallel: int, on_all_complete: str) -
     if max_parallel != -1 and not 1 <= max_parallel <= _LARGEST_INTEGER:
         raise invalid_property("maxParallelTasks", max_parallel, "It must be -1 or greater than 0.")
     check_choice("onAllTasksComplete", on_all_complete, ("noaction", "terminatejob"))
+
+
+def check_job_constraints(constraints: JobConstraints) -> None:
+    """Refuses a time limit that is over before the job begins, and a number of retries that is none."""
+    check_retries("constraints.maxTaskRetryCount", constraints.max_task_retry_count)
+    limit = constraints.max_wall_clock_time
+    if limit is not None and limit <= timedelta():
+        raise invalid_property("constraints.maxWallClockTime", format_duration(limit), "It must be more than nothing.")
 
 
 def check_pool_info(info: PoolInfo) -> None:
@@ -141,8 +151,10 @@ def changed_auto_pool(present: AutoPoolSpecification, given: AutoPoolSpecificati
     """
     name = "poolInfo.autoPoolSpecification"
     former, changes = write(present), write(given)
-    for property, value in changes.items():
-        if property != "keepAlive" and str(value).lower() != str(former.get(property)).lower():
+    # Clients send back what they were shown, which holds no secrets.
+    shown = without_secrets(former)
+    for property, value in without_secrets(changes).items():
+        if property != "keepAlive" and str(value).lower() != str(shown.get(property)).lower():
             raise invalid_property(f"{name}.{property}", value, "Only keepAlive can be changed.")
     if present.lives_with_schedule and given.keep_alive != present.keep_alive:
         reason = "It can be changed only where poolLifetimeOption is job."

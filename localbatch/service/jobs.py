@@ -10,7 +10,7 @@ from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.job_documents import job_constraints
 from localbatch.job_models import JobBody, PoolInfo
-from localbatch.job_validation import changed_auto_pool, check_job, check_job_settings
+from localbatch.job_validation import changed_auto_pool, check_job, check_job_constraints, check_job_settings
 from localbatch.not_emulated import JOB, refuse_properties
 from localbatch.quotas import reached
 from localbatch.records import JobRecord
@@ -98,14 +98,17 @@ class Jobs:
         changes["constraints"] = job_constraints(changes.get("constraints"))
         if not body.metadata:
             changes["metadata"] = []
+        changes.setdefault("networkConfiguration", {})
         return self._change(job, changes)
 
     def _change(self, job: JobRecord, changes: JsonObject) -> JobRecord:
         document = job.body | changes
-        if not document.get("metadata"):
-            document.pop("metadata", None)
+        for name in ("metadata", "networkConfiguration"):
+            if not document.get(name):
+                document.pop(name, None)
         checked = read(JobBody, {"id": job.id, **document})
         check_job_settings(checked.priority, checked.max_parallel_tasks, checked.on_all_tasks_complete)
+        check_job_constraints(checked.constraints)
         check_metadata(checked.metadata)
         document["onAllTasksComplete"] = checked.on_all_tasks_complete.lower()
         if job.body["onAllTasksComplete"] == "terminatejob" and document["onAllTasksComplete"] == "noaction":
@@ -203,4 +206,4 @@ _JOB_DEFAULTS: JsonObject = {
     "allowTaskPreemption": False,
     "onAllTasksComplete": "noaction",
 }
-_REPLACEABLE = {*_JOB_DEFAULTS, "constraints", "poolInfo", "metadata"}
+_REPLACEABLE = {*_JOB_DEFAULTS, "constraints", "poolInfo", "metadata", "networkConfiguration"}

@@ -95,7 +95,8 @@ def test_whether_it_is_kept_can_be_changed_while_the_job_runs(batch: Account) ->
 
 
 def test_a_job_can_be_replaced_by_what_is_shown_of_it(batch: Account) -> None:
-    pool_id = make_job(batch, automatic(auto_pool_id_prefix="p", pool={"task_slots_per_node": 2}))
+    user = models.UserAccount(name="somebody", password="secret")
+    pool_id = make_job(batch, automatic(auto_pool_id_prefix="p", pool={"user_accounts": [user]}))
     job = batch.client.get_job("job")
     job.priority = 7
     batch.client.replace_job("job", job)

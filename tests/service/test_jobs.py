@@ -124,8 +124,9 @@ def test_a_deleted_job_is_gone_with_its_tasks_and_files(batch: Account) -> None:
 def test_a_job_that_is_being_deleted_refuses_tasks(batch: Account) -> None:
     batch.make_pool()
     batch.make_job()
-    batch.add_task("trap : TERM; while true; do sleep 0.1; done")
+    batch.add_task("trap : TERM; echo deaf; while true; do sleep 0.1; done")
     batch.await_task(state="running")
+    batch.wait_until(lambda: batch.stdout() == "deaf\n")
     assert batch.send("DELETE", "/jobs/job?force=true").status_code == 202
     assert batch.client.get_job("job").state == "deleting"
     with pytest.raises(ResourceExistsError) as caught:
@@ -194,6 +195,19 @@ def test_an_update_changes_what_it_names(batch: Account) -> None:
     assert [item.name for item in job.metadata or []] == ["a"]
 
 
+def test_an_update_that_can_not_be_is_refused(batch: Account) -> None:
+    batch.make_job()
+    for change in (
+        {"priority": -1001},
+        {"maxParallelTasks": 0},
+        {"constraints": {"maxTaskRetryCount": -2}},
+        {"constraints": {"maxWallClockTime": "PT0S"}},
+    ):
+        for method, more in (("PATCH", {}), ("PUT", {"poolInfo": {"poolId": "pool"}})):
+            answer = batch.send(method, "/jobs/job", json={**change, **more})
+            assert (answer.status_code, answer.json()["code"]) == (400, "InvalidPropertyValue")
+
+
 def test_a_replacement_gives_defaults_to_what_it_leaves_out(batch: Account) -> None:
     batch.make_job(priority=5, metadata=[models.BatchMetadataItem(name="a", value="1")])
     batch.client.replace_job("job", models.BatchJob(pool_info=models.BatchPoolInfo(pool_id="pool")))
@@ -248,6 +262,8 @@ def test_the_network_of_a_job_is_echoed(batch: Account) -> None:
     found = batch.client.get_job("job").network_configuration
     assert found is not None
     assert found.subnet_id == "other"
+    batch.client.replace_job("job", models.BatchJob(pool_info=models.BatchPoolInfo(pool_id="pool")))
+    assert batch.client.get_job("job").network_configuration is None
 
 
 def test_the_pool_of_a_job_can_be_named_by_a_patch_only_while_it_is_disabled(batch: Account) -> None:
