@@ -1,7 +1,9 @@
 """The service's memory: one SQLite database, written before anything is acknowledged.
 
 Write-ahead logging with ``synchronous = NORMAL``: what was committed survives the end of the process, ``kill -9``
-included. Tasks are counted by triggers, so that counts cost the same with ten tasks and with a million.
+included. When the whole machine loses its power, the last commits may be missing, and the database is whole all the
+same. What belongs together is changed in one transaction. Tasks are counted by triggers, so that counts cost the same
+with ten tasks and with a million.
 """
 
 import sqlite3

@@ -52,8 +52,11 @@ def settle(world: World, account: Account) -> None:
     _wait_for_none(lambda: _enable(world, account))
     _wait_for_none(lambda: [*_busy_pools(world, account), *_busy_jobs(world, account)])
     look(world, account)
-    for name in _list_jobs(account)[0]:
+    jobs, scheduled = _list_jobs(account)
+    for name in jobs:
         _check_runs(world, account, name)
+    for name in scheduled:
+        world.schedules.check_runs(name, _list(account, f"/jobs/{name}/tasks")["manager"])
 
 
 def left_behind(world: World, root: Path) -> list[Path]:
@@ -134,26 +137,31 @@ def _busy_jobs(world: World, account: Account) -> list[str]:
     jobs, scheduled = _list_jobs(account)
     busy = world.schedules.busy(_list(account, "/jobschedules"), scheduled)
     for name, document in jobs.items():
-        job = world.jobs[name]
         if document["state"] not in ("active", "completed"):
             busy.append(name)
         elif document["state"] == "active":
-            waits_for_end = document["onAllTasksComplete"] == "terminatejob" and not job.cut
-            busy += [name] if waits_for_end else _busy_tasks(job, _list(account, f"/jobs/{name}/tasks"))
+            tasks = _list(account, f"/jobs/{name}/tasks")
+            waiting = {task for task, shown in tasks.items() if shown["state"] != "completed"}
+            blocked = {task for task in waiting if _waits_for_ever(task, tasks)}
+            ends_with_tasks = document["onAllTasksComplete"] == "terminatejob"
+            busy += [name] if ends_with_tasks and not blocked else sorted(waiting - blocked)
     return busy
 
 
-def _busy_tasks(job: Job, shown: Mapping[str, Document]) -> list[str]:
-    """Tasks that are still to end; one that waits for a task that was ended with the job waits for ever."""
-    waiting = [name for name, document in shown.items() if document["state"] != "completed"]
-    return [name for name in waiting if not (job.cut and job.tasks[name].linked)]
+def _waits_for_ever(name: str, tasks: Mapping[str, Document]) -> bool:
+    """Whether a task waits for one that was ended with its job, or for one that does so itself."""
+    wanted = [tasks[former] for former in tasks[name].get("dependsOn", {}).get("taskIds", [])]
+    return any(former["executionInfo"].get("result") == "failure" for former in wanted) or any(
+        former["state"] != "completed" and _waits_for_ever(former["id"], tasks) for former in wanted
+    )
 
 
 def _check_runs(world: World, account: Account, name: str) -> None:
     job, shown = world.jobs[name], _list(account, f"/jobs/{name}/tasks")
     states = Counter(document["state"] for document in shown.values())
     counts = account.client.get_job_task_counts(name).task_counts
-    assert (counts.active, counts.running, counts.completed) == (states["active"], 0, states["completed"])
+    counted = {"active": counts.active, "running": counts.running, "completed": counts.completed}
+    assert counted == {state: states[state] for state in counted}, f"{name}: {states}"
     finished = 0
     for task_id, document in shown.items():
         info, runs = document["executionInfo"], _runs(world.mark(f"{task_id}.begin"))

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from tests.service.account import Account
+from tests.service.account import Account, shell
 from tests.service.durability.belief import Answer, Belief
 from tests.service.durability.calls import Caller
 from tests.service.durability.resources import Document, Resource, Step, changed, created, may_be
@@ -15,16 +16,17 @@ _ENDED_JOBS = ("terminating", "completed", "deleting")
 
 
 class Schedules:
-    """The job schedules of one account, each with a job a minute that has nothing to do.
+    """The job schedules of one account, each with a job a minute whose manager is all its work.
 
     Args:
         caller: what makes the calls.
         chance: what chooses them.
+        mark: makes the file in which the runs of a job manager leave their marks.
         pool: the pool of the jobs.
     """
 
-    def __init__(self, caller: Caller, chance: random.Random, pool: str) -> None:
-        self._caller, self._random, self._pool = caller, chance, pool
+    def __init__(self, caller: Caller, chance: random.Random, mark: Callable[[str], Path], pool: str) -> None:
+        self._caller, self._random, self._mark, self._pool = caller, chance, mark, pool
         self.beliefs: dict[str, Belief[Resource]] = {}
 
     def change(self, account: Account) -> Answer:
@@ -47,10 +49,11 @@ class Schedules:
 
     def _make(self, account: Account, name: str) -> Answer:
         self.beliefs[name] = Belief(name, Resource())
+        manager = {"id": "manager", "commandLine": shell(f"echo >> {self._mark('$AZ_BATCH_JOB_ID')}.begin")}
         body = {
             "id": name,
             "schedule": {"recurrenceInterval": "PT1M"},
-            "jobSpecification": {"poolInfo": {"poolId": self._pool}, "onAllTasksComplete": "terminatejob"},
+            "jobSpecification": {"poolInfo": {"poolId": self._pool}, "jobManagerTask": manager},
             "metadata": _metadata(0),
         }
         answer = self._caller.send(account, "POST", "/jobschedules", body)
@@ -85,6 +88,16 @@ class Schedules:
             if document["state"] in ("terminating", "deleting") or not begun or set(states) - {"completed"}:
                 waiting.append(name)
         return waiting
+
+    def check_runs(self, job: str, manager: Document) -> None:
+        """Tells whether the manager of a job, if it has ended by itself, has run as often as it should.
+
+        Raises:
+            AssertionError: it has not, or too often.
+        """
+        mark, info = self._mark(f"{job}.begin"), manager["executionInfo"]
+        runs = len(mark.read_text().splitlines()) if mark.exists() else 0
+        assert ("exitCode" in info) <= runs <= 1 + info["requeueCount"], f"{job} was managed {runs} times: {info}"
 
 
 def _metadata(value: int) -> list[dict[str, str]]:

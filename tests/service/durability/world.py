@@ -48,7 +48,7 @@ class World:
         self.pools = {POOL: Belief(POOL, Resource())}
         self.jobs: dict[str, Job] = {}
         self._random, self._made = random.Random(seed), 0
-        self.schedules = Schedules(self.caller, self._random, POOL)
+        self.schedules = Schedules(self.caller, self._random, self.mark, POOL)
 
     def live(self, account: Account) -> None:
         """Makes random calls until one is not answered."""
