@@ -69,18 +69,18 @@ def get(batch: Account, path: str) -> Any:
     return answer.json()
 
 
-def post(batch: Account, path: str, body: JsonValue = None) -> Any:
+def post(batch: Account, path: str, body: Any = None) -> Any:
     answer = batch.send("POST", path, **({} if body is None else {"json": body}))
     assert answer.status_code < 300, answer.json()
     return answer.json() if answer.content else None
 
 
-def make_pool(batch: Account, pool_id: str, nodes: int, **options: JsonValue) -> None:
+def make_pool(batch: Account, pool_id: str, nodes: int, **options: Any) -> None:
     body = {"id": pool_id, "vmSize": "standard_d2_v5", "virtualMachineConfiguration": MACHINE, **options}
     post(batch, "/pools", {**body, "targetDedicatedNodes": nodes})
 
 
-def make_job(batch: Account, **options: JsonValue) -> None:
+def make_job(batch: Account, **options: Any) -> None:
     post(batch, "/jobs", {"id": "jobId", "poolInfo": {"poolId": "poolId"}, **options})
 
 
