@@ -163,6 +163,9 @@ _ABSENT_NODE = {
 _LOST_NODE = _ABSENT_NODE | {"unusable": "NodeStateUnusable", "unknown": "OperationNotValidOnNode"}
 _BUSY_OR_INVALID = {state: _BUSY_NODE.get(state, _INVALID) for state in NODE.states if state not in SCHEDULABLE_NODES}
 
+# The reference says idle or running; that the service also restarts a node whose start task failed, clients rely on.
+_NOT_UP = {state: code for state, code in _BUSY_OR_INVALID.items() if state != "starttaskfailed"}
+
 
 def _unless_it_may_become(state: str) -> dict[str, str]:
     return {former: _INVALID for former, following in NODE.moves.items() if state not in following}
@@ -176,12 +179,13 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("allocation", "stopresize"): {"steady": _INVALID, "stopping": _INVALID},
     ("autoscale", "evaluate"): {"disabled": _INVALID},
     ("autoscale", "resize"): {"enabled": _INVALID},
-    ("node", "reboot"): _BUSY_OR_INVALID,
-    ("node", "reimage"): _BUSY_OR_INVALID,
+    ("node", "reboot"): _NOT_UP,
+    ("node", "reimage"): _NOT_UP,
     ("node", "changeusers"): _BUSY_OR_INVALID,
     ("node", "deallocate"): _BUSY_OR_INVALID,
     ("node", "start"): {state: _BUSY_NODE.get(state, _INVALID) for state in NODE.states if state != "deallocated"},
     ("node", "changescheduling"): _LOST_NODE,
+    ("node", "readfiles"): {"unusable": "NodeStateUnusable", "unknown": "OperationNotValidOnNode"},
     ("node", "readlogin"): _ABSENT_NODE,
     ("node", "uploadlogs"): _ABSENT_NODE | {"unknown": "OperationNotValidOnNode"},
     **{("node", state): _unless_it_may_become(state) for state in ("preempted", "unknown", "unusable")},

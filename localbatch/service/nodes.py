@@ -15,7 +15,7 @@ from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.records import NodeUserRecord, PoolRecord
-from localbatch.states import refusal
+from localbatch.service.pools import refuse
 from localbatch.validation import DEALLOCATION, read
 from localbatch.wire import JsonObject
 
@@ -56,9 +56,7 @@ class Nodes:
             ServiceError: ``NodeNotFound``, or the code of the refusal.
         """
         node = self.get(node_id)
-        code = refusal("node", operation, node.record.state)
-        if code is not None:
-            raise ServiceError(code)
+        refuse("node", operation, node.record.state)
         return node
 
     def reboot(self, node_id: str, document: JsonObject) -> None:

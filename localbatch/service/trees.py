@@ -6,6 +6,8 @@ from localbatch.errors import ServiceError
 from localbatch.node_paths import NodePaths
 from localbatch.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
 from localbatch.service.files import FileTree
+from localbatch.service.pools import refuse
+from localbatch.states import refusal
 from localbatch.views import task_directory
 
 
@@ -25,9 +27,10 @@ class FileTrees:
         Raises:
             ServiceError: it has none yet, or none any more.
         """
+        refuse("node", "readfiles", node.state)
         paths = self._paths(pool.account, pool.id, node.id)
         tree = FileTree(paths.root, paths)
-        if node.state == "unknown" or not tree.exists():
+        if not tree.exists():
             raise ServiceError("NodeBeingCreated" if node.state == "creating" else "OperationNotValidOnNode")
         return tree
 
@@ -43,9 +46,14 @@ class FileTrees:
             raise ServiceError("TaskFilesUnavailable")
         paths = self._paths(job.account, task.pool_id, task.node_id)
         tree = FileTree(paths.root / task_directory(job.id, task.id), paths)
-        if not tree.exists():
+        if self._is_out_of_reach(job.account, task.pool_id, task.node_id) or not tree.exists():
             raise ServiceError("TaskFilesUnavailable")
         return tree
+
+    def _is_out_of_reach(self, account: str, pool_id: str, node_id: str) -> bool:
+        pool = self._context.store.find_pool(account, pool_id)
+        node = self._context.fleet.find(pool.seq, node_id) if pool else None
+        return node is not None and refusal("node", "readfiles", node.record.state) is not None
 
     def _paths(self, account: str, pool_id: str, node_id: str) -> NodePaths:
         return NodePaths(node_root(self._context.nodes_root, account, pool_id, node_id), self._context.mount)

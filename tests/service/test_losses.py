@@ -145,9 +145,12 @@ def test_a_lost_node_is_unknown_and_its_task_runs_elsewhere(azure: LocalAzure, b
     assert task.node_info.node_id != first
     response = batch.send("GET", f"/pools/pool/nodes/{first}/files")
     assert (response.status_code, response.json()["code"]) == (409, "OperationNotValidOnNode")
+    azure.lose_node("pool", str(task.node_info.node_id), account=batch.name)
+    response = batch.send("GET", "/jobs/job/tasks/task/files")
+    assert (response.status_code, response.json()["code"]) == (409, "TaskFilesUnavailable")
     remove = models.BatchNodeRemoveOptions(node_ids=[first])
     batch.client.begin_remove_nodes("pool", remove, polling_interval=0).result()
-    batch.await_nodes()
+    batch.await_nodes(state="unknown")
 
 
 def test_a_node_is_made_unusable_and_says_why(azure: LocalAzure, batch: Account) -> None:
@@ -161,6 +164,8 @@ def test_a_node_is_made_unusable_and_says_why(azure: LocalAzure, batch: Account)
     assert found.state == "unusable"
     assert [(error.code, error.message) for error in found.errors or []] == [("DiskFull", "No space is left")]
     batch.await_task(state="active")
+    response = batch.send("GET", f"/pools/pool/nodes/{node}/files")
+    assert (response.status_code, response.json()["code"]) == (409, "NodeStateUnusable")
     response = batch.send("POST", f"/pools/pool/nodes/{node}/reboot")
     assert (response.status_code, response.json()["code"]) == (409, "NodeStateUnusable")
 

@@ -215,6 +215,14 @@ def test_a_start_task_that_nobody_waits_for_ends_with_the_reboot(batch: Account)
     assert batch.client.get_node("pool", node_id(batch)).start_task_info.state == "running"  # type: ignore[union-attr]
 
 
+def test_a_node_whose_start_task_failed_is_given_another_one_by_a_reboot(batch: Account) -> None:
+    batch.make_pool(start_task=start_task("exit 1"))
+    batch.await_nodes(state="starttaskfailed")
+    batch.client.update_pool("pool", models.BatchPoolUpdateOptions(start_task=start_task("true")))
+    assert send(batch, "reboot") == 202
+    batch.await_nodes()
+
+
 def test_a_node_without_scheduling_takes_no_tasks(batch: Account) -> None:
     batch.make_pool()
     batch.await_nodes()

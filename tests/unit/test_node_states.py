@@ -35,6 +35,7 @@ BUSY = (
     *("NodeBeingCreated", "NodeBeingStarted", "NodeBeingStarted", None, None, INVALID, INVALID, "NodeBeingRebooted"),
     *("NodeBeingReimaged", INVALID, "NodeStateUnusable", INVALID, INVALID, INVALID, INVALID, INVALID),
 )
+RESTART = (*BUSY[:6], None, *BUSY[7:])
 START = (
     *("NodeBeingCreated", "NodeBeingStarted", "NodeBeingStarted", INVALID, INVALID, INVALID, INVALID),
     *("NodeBeingRebooted", "NodeBeingReimaged", INVALID, "NodeStateUnusable", INVALID, INVALID, INVALID, None, INVALID),
@@ -51,8 +52,8 @@ LOSE = (*PREEMPT[:11], INVALID, *PREEMPT[12:])
 SPOIL = (*PREEMPT[:10], INVALID, None, *PREEMPT[12:])
 Act = Callable[[Nodes, Faults, str], object]
 COMMANDS: dict[str, tuple[Act, str | None, tuple[str | None, ...]]] = {
-    "reboot": (lambda nodes, _, node: nodes.reboot(node, {}), "rebooting", BUSY),
-    "reimage": (lambda nodes, _, node: nodes.reimage(node, {}), "reimaging", BUSY),
+    "reboot": (lambda nodes, _, node: nodes.reboot(node, {}), "rebooting", RESTART),
+    "reimage": (lambda nodes, _, node: nodes.reimage(node, {}), "reimaging", RESTART),
     "deallocate": (lambda nodes, _, node: nodes.deallocate(node, {}), "deallocating", BUSY),
     "create user": (lambda nodes, _, node: nodes.create_user(node, {"name": "a"}), None, BUSY),
     "start": (lambda nodes, _, node: nodes.start(node), "starting", START),
