@@ -105,6 +105,9 @@ class ScheduleLife:
             pool_id = job.pool_id if shared and job.pool_id else schedule.pool_id
             changes = {"jobs_made": number, "last_run": now, "recent_job": job.id, "pool_id": pool_id}
             self._context.store.schedules.change(schedule, **changes)
+        if job.state == "completed":
+            # Its pool could not be made.
+            self._context.scheduling.set()
 
     def _terminate(self, schedule: JobScheduleRecord) -> None:
         for job in self._context.store.list_jobs_of_schedule(schedule.seq):

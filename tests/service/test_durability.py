@@ -134,8 +134,8 @@ def test_a_job_schedule_goes_on_after_kill_9(tmp_path: Path) -> None:
         return {job.id: job.state for job in batch.client.list_jobs_from_schedule(schedule_id)}
 
     with running(tmp_path, killed=True) as batch:
-        # The second occurrence is two seconds away.
-        begin = datetime.now(UTC) - minute + timedelta(seconds=2)
+        # The second occurrence is three seconds away.
+        begin = datetime.now(UTC) - minute + timedelta(seconds=3)
         timing = models.BatchJobScheduleConfiguration(do_not_run_until=begin, recurrence_interval=minute)
         for name in ("recurring", "ending", "going"):
             options = models.BatchJobScheduleCreateOptions(id=name, schedule=timing, job_specification=specification)

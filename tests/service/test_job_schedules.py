@@ -39,6 +39,20 @@ def await_recent_job(batch: Account, job_id: str = "schedule:job-1", schedule_id
     batch.wait_until(made)
 
 
+def make_due(batch: Account) -> None:
+    """Moves the beginning of a recurring schedule to the present, so that its next job is due at once."""
+    timing = models.BatchJobScheduleConfiguration(do_not_run_until=datetime.now(UTC), recurrence_interval=MINUTE)
+    batch.client.update_job_schedule("schedule", models.BatchJobScheduleUpdateOptions(schedule=timing))
+
+
+def run_stubbornly(batch: Account) -> None:
+    """Has the schedule's first job run a task that does not end when it is asked to."""
+    batch.make_pool()
+    batch.add_task("trap : TERM; echo ready; while true; do sleep 0.1; done", job_id="schedule:job-1")
+    batch.await_task(job_id="schedule:job-1", state="running")
+    batch.wait_until(lambda: batch.stdout(job_id="schedule:job-1") != "")
+
+
 def terminate(batch: Account, job_id: str) -> None:
     batch.send("POST", f"/jobs/{job_id}/terminate")
     batch.await_job(job_id)
@@ -147,13 +161,15 @@ def test_a_schedule_is_complete_when_its_last_moment_is_past(batch: Account) -> 
 
 
 def test_a_disabled_schedule_makes_no_job_and_lets_the_active_one_go_on(batch: Account) -> None:
-    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
-    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    make_schedule(batch, recurrence_interval=MINUTE)
     await_recent_job(batch)
     batch.client.disable_job_schedule("schedule")
     assert batch.client.get_job("schedule:job-1").state == "active"
     terminate(batch, "schedule:job-1")
-    batch.wait_until(lambda: datetime.now(UTC) > begin + MINUTE + timedelta(seconds=0.3))
+    make_due(batch)
+    # Schedules are served in turn: once a later one has its job, the first one was looked at.
+    make_schedule(batch, "later")
+    await_recent_job(batch, "later:job-1", "later")
     schedule = batch.client.get_job_schedule("schedule")
     assert (schedule.state, schedule.previous_state) == ("disabled", "active")
     assert schedule.execution_info.recent_job is not None
@@ -188,9 +204,7 @@ def test_a_schedule_on_its_way_out_says_so_until_its_job_has_ended(
 ) -> None:
     make_schedule(batch)
     await_recent_job(batch)
-    batch.make_pool()
-    batch.add_task("trap : TERM; while true; do sleep 0.1; done", job_id="schedule:job-1")
-    batch.await_task(job_id="schedule:job-1", state="running")
+    run_stubbornly(batch)
     assert batch.send(verb, f"/jobschedules/schedule{path}").status_code == 202
     refused(batch, {"patch": code})
     assert batch.client.get_job_schedule("schedule").state == state
@@ -200,9 +214,7 @@ def test_a_schedule_on_its_way_out_says_so_until_its_job_has_ended(
 def test_a_schedule_can_be_made_not_to_wait_for_its_nodes(batch: Account, verb: str, path: str) -> None:
     make_schedule(batch)
     await_recent_job(batch)
-    batch.make_pool()
-    batch.add_task("trap : TERM; while true; do sleep 0.1; done", job_id="schedule:job-1")
-    batch.await_task(job_id="schedule:job-1", state="running")
+    run_stubbornly(batch)
     assert batch.send(verb, f"/jobschedules/schedule{path}?force=maybe").status_code == 400
     assert batch.send(verb, f"/jobschedules/schedule{path}?force=true").status_code == 202
     if verb == "POST":
@@ -244,10 +256,10 @@ def test_each_state_refuses_what_is_illegal_in_it(batch: Account) -> None:
 
 
 def test_a_deleted_schedule_takes_all_its_jobs_along(batch: Account) -> None:
-    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
-    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    make_schedule(batch, recurrence_interval=MINUTE)
     await_recent_job(batch)
     terminate(batch, "schedule:job-1")
+    make_due(batch)
     await_recent_job(batch, "schedule:job-2")
     batch.client.begin_delete_job_schedule("schedule", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
@@ -257,14 +269,14 @@ def test_a_deleted_schedule_takes_all_its_jobs_along(batch: Account) -> None:
 
 
 def test_an_update_affects_later_jobs_only(batch: Account) -> None:
-    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
-    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE)
+    make_schedule(batch, recurrence_interval=MINUTE)
     await_recent_job(batch)
     specification = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="second"), priority=5)
     options = models.BatchJobScheduleUpdateOptions(job_specification=specification)
     batch.client.update_job_schedule("schedule", options)
     assert batch.client.get_job("schedule:job-1").priority == 0
     terminate(batch, "schedule:job-1")
+    make_due(batch)
     await_recent_job(batch, "schedule:job-2")
     job = batch.client.get_job("schedule:job-2")
     assert job.pool_info is not None
@@ -448,13 +460,13 @@ def pool_of(batch: Account, job_id: str) -> str:
 
 
 def test_the_jobs_of_a_schedule_share_its_pool_which_ends_with_it(batch: Account) -> None:
-    begin = datetime.now(UTC) - MINUTE + timedelta(seconds=1)
     specification = auto_pool(auto_pool_id_prefix="mine")
-    make_schedule(batch, do_not_run_until=begin, recurrence_interval=MINUTE, job_specification=specification)
+    make_schedule(batch, recurrence_interval=MINUTE, job_specification=specification)
     await_recent_job(batch)
     pool_id = pool_of(batch, "schedule:job-1")
     assert pool_id.startswith("mine_")
     terminate(batch, "schedule:job-1")
+    make_due(batch)
     await_recent_job(batch, "schedule:job-2")
     assert pool_of(batch, "schedule:job-2") == pool_id
     assert [pool.id for pool in batch.client.list_pools()] == [pool_id]
