@@ -67,6 +67,7 @@ class NodeRecord:
         scheduling: ``enabled``, or ``disabled`` while it is to take no tasks.
         task_option: what becomes of its tasks before the reboot, reimage or deallocation under way.
         leaving: it was named to leave the pool.
+        used_since: since when its machine counts as used; None while it is deallocated.
     """
 
     seq: int
@@ -87,6 +88,7 @@ class NodeRecord:
     scheduling: str = "enabled"
     task_option: str = "requeue"
     leaving: bool = False
+    used_since: datetime | None = None
 
 
 @dataclass(frozen=True)

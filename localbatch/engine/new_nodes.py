@@ -46,6 +46,7 @@ def _new_node(context: Context, pool: PoolRecord, dedicated: bool, number: int) 
         state=NODE.initial,
         state_changed=now,
         allocated=now,
+        used_since=now,
         booted=None,
         start_info=None,
         errors=[],

@@ -11,6 +11,7 @@ from localbatch.engine.fleet import Node
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.runs import TaskRuns
+from localbatch.engine.usage import note_node
 
 
 class NodeCommands:
@@ -54,13 +55,15 @@ class NodeCommands:
             self._context.store.forget_node_users(node.record.seq)
         self._preparations.forget(node, reimaged=emptied)
         if node.record.state == "deallocating":
-            self._context.set_node_state(node, "deallocated")
+            with self._context.store.transaction():
+                note_node(self._context, node.record)
+                self._context.set_node_state(node, "deallocated", used_since=None)
         else:
             await self._life.bring_up(node)
 
     def start(self, node: Node) -> None:
         """Begins to start a deallocated node."""
-        self._context.set_node_state(node, "starting")
+        self._context.set_node_state(node, "starting", used_since=self._context.clock.now())
         node.life = self._context.background.start(self._life.bring_up(node))
 
     def disable(self, node: Node, option: str) -> None:

@@ -13,10 +13,10 @@ _MOST_LIFETIMES = 100_000
 
 
 def note_node(context: Context, node: NodeRecord) -> None:
-    """Takes note of a node that is gone. The caller has a transaction open, or removes its record at once."""
+    """Takes note of a node that is gone or deallocated. The caller has a transaction open."""
     pool = context.store.pools.get(node.pool)
-    if pool is not None:
-        _note(context, pool, _cores(pool), node.allocated, dedicated=node.dedicated)
+    if pool is not None and node.used_since is not None:
+        _note(context, pool, _cores(pool), node.used_since, dedicated=node.dedicated)
 
 
 def note_pool(context: Context, pool: PoolRecord) -> None:
@@ -44,8 +44,8 @@ def lifetimes_of(context: Context, account: str, since: datetime, now: datetime)
         yield Lifetime(each.pool_id, each.vm_size, each.cores, each.started, each.ended)
     for pool in context.store.pools.where("account = ?", account):
         yield Lifetime(pool.id, _size(pool), 0, pool.created, now)
-        for node in context.fleet.nodes(pool.seq):
-            yield Lifetime(pool.id, _size(pool), _cores(pool), node.record.allocated, now)
+        for started in _used_since(context, pool):
+            yield Lifetime(pool.id, _size(pool), _cores(pool), started, now)
 
 
 def dedicated_core_time(context: Context, pool: PoolRecord, now: datetime) -> timedelta:
@@ -58,10 +58,15 @@ def dedicated_core_time(context: Context, pool: PoolRecord, now: datetime) -> ti
     """
     condition = "account = ? AND ended >= ? AND pool_id = ? AND dedicated = 1"
     gone = context.store.lifetimes.where(condition, pool.account, to_sql(pool.created), pool.id)
-    present = [node.record.allocated for node in context.fleet.nodes(pool.seq) if node.record.dedicated]
     times = [(each.ended - each.started) * each.cores for each in gone]
-    times += [(now - allocated) * _cores(pool) for allocated in present]
+    times += [(now - started) * _cores(pool) for started in _used_since(context, pool, spot=False)]
     return sum(times, timedelta())
+
+
+def _used_since(context: Context, pool: PoolRecord, *, spot: bool = True) -> list[datetime]:
+    """Returns since when the nodes of a pool have been used that are used now."""
+    records = [node.record for node in context.fleet.nodes(pool.seq)]
+    return [each.used_since for each in records if each.used_since is not None and (spot or each.dedicated)]
 
 
 def _size(pool: PoolRecord) -> str:

@@ -482,3 +482,17 @@ def test_a_pool_that_is_kept_alive_outlives_its_schedule(batch: Account) -> None
     batch.client.begin_delete_job_schedule("schedule", polling_interval=0).result()
     batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
     assert batch.client.get_pool(pool_id).state == "active"
+
+
+def test_a_schedule_whose_pool_can_not_be_made_says_so_in_its_job(batch: Account) -> None:
+    specification = auto_pool()
+    assert specification.pool_info.auto_pool_specification is not None
+    pool = specification.pool_info.auto_pool_specification.pool
+    assert pool is not None
+    pool.application_package_references = [models.BatchApplicationPackageReference(application_id="none")]
+    make_schedule(batch, job_specification=specification)
+    await_schedule(batch, "completed")
+    info = batch.client.get_job("schedule:job-1").execution_info
+    assert info is not None
+    assert info.scheduling_error is not None
+    assert info.scheduling_error.code == "InvalidApplicationPackageReferencesInAutoPool"

@@ -56,6 +56,27 @@ def test_only_what_lies_back_far_enough_can_be_asked_for(batch: Account) -> None
     assert (caught.value.status_code, error_values(caught.value)["QueryParameterName"]) == (400, "startTime")
 
 
+def test_a_deallocated_node_uses_nothing(tmp_path: Path) -> None:
+    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, open_account(azure.endpoints) as account:
+        account.make_pool()
+        (node,) = account.await_nodes()
+        path = f"/pools/pool/nodes/{node.id}"
+        assert account.send("POST", f"{path}/deallocate").status_code == 202
+        account.await_nodes("deallocated")
+        assert account.send("POST", f"{path}/start").status_code == 202
+        account.await_nodes("idle")
+        assert account.send("POST", f"{path}/deallocate").status_code == 202
+        account.await_nodes("deallocated")
+        account.send("DELETE", "/pools/pool")
+        account.await_gone(lambda: account.client.get_pool("pool"))
+        name = account.name
+    store = Store(tmp_path / STATE_FILE)
+    first, second, pool = store.lifetimes.where("account = ?", name)
+    store.close()
+    assert (first.cores, second.cores, pool.cores) == (2, 2, 0)
+    assert pool.started < first.started < first.ended < second.started < second.ended < pool.ended
+
+
 def test_nodes_and_pools_that_are_gone_are_remembered(tmp_path: Path) -> None:
     with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, open_account(azure.endpoints) as account:
         account.make_pool(nodes=2)
