@@ -1,5 +1,7 @@
 """The management plane of a local Azure, as its tests reach it."""
 
+from pathlib import Path
+
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -7,7 +9,8 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.models import BatchAccountCreateParameters
 
-from localbatch.launcher import LocalAzure
+from localbatch.connection import TOKEN_KEY_FILE, Endpoints
+from localbatch.credentials import LocalCredential
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = "any-group"
@@ -20,12 +23,12 @@ class PlainHttp(SansIOHTTPPolicy):  # type: ignore[type-arg]
         request.context.options["enforce_https"] = False
 
 
-def make_client(azure: LocalAzure, credential: TokenCredential | None = None) -> BatchManagementClient:
+def make_client(service: Endpoints, credential: TokenCredential | None = None) -> BatchManagementClient:
     """Makes a client that tries once."""
     return BatchManagementClient(
-        credential or azure.management_credential(),
+        credential or LocalCredential(token_key(service)),
         SUBSCRIPTION,
-        base_url=azure.endpoints.batch_endpoint,
+        base_url=service.batch_endpoint,
         per_call_policies=[PlainHttp()],
         retry_total=0,
     )
@@ -37,11 +40,16 @@ def create_account(client: BatchManagementClient, name: str, group: str = GROUP)
     client.batch_account.begin_create(group, name, parameters, polling=False)
 
 
+def token_key(service: Endpoints) -> bytes:
+    """Returns what the service's tokens are signed with."""
+    return bytes.fromhex((Path(service.root) / TOKEN_KEY_FILE).read_text())
+
+
 def send(
-    client: BatchManagementClient, azure: LocalAzure, method: str, path: str, content: bytes | None = None
+    client: BatchManagementClient, service: Endpoints, method: str, path: str, content: bytes | None = None
 ) -> HttpResponse:
     """Sends a request of one's own making; the path begins behind the provider of the resource group."""
     separator = "&" if "?" in path else "?"
-    url = f"{azure.endpoints.batch_endpoint}/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
+    url = f"{service.batch_endpoint}/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
     request = HttpRequest(method, f"{url}/Microsoft.Batch{path}{separator}api-version=2025-06-01", content=content)
     return client.send_request(request)

@@ -4,8 +4,8 @@ import pytest
 from azure.batch import BatchClient
 from azure.core.exceptions import HttpResponseError
 
-from localbatch.launcher import LocalAzure
-from tests.service.account import Account, error_code, error_values, open_account
+from localbatch.connection import Endpoints
+from tests.service.account import Account, error_code, error_values
 from tests.service.management import GROUP, create_account, make_client
 
 
@@ -55,15 +55,11 @@ def test_images_come_by_pages(batch: Account) -> None:
     )
 
 
-def test_applications_come_by_pages_and_are_told_apart() -> None:
-    with (
-        LocalAzure(storage=False, driver="simulated", attach=False) as azure,
-        make_client(azure) as management,
-        open_account(azure.endpoints, "withapps") as batch,
-    ):
-        create_account(management, "withapps")
+def test_applications_come_by_pages_and_are_told_apart(service: Endpoints, batch: Account) -> None:
+    with make_client(service) as management:
+        create_account(management, batch.name)
         for number in range(5):
-            management.application.create(GROUP, "withapps", f"app{number}", {"properties": {"displayName": "An app"}})
+            management.application.create(GROUP, batch.name, f"app{number}", {"properties": {"displayName": "An app"}})
         found = list(batch.client.list_applications(max_results=2))
         assert [application.id for application in found] == [f"app{number}" for number in range(5)]
         assert batch.client.get_application("APP3").display_name == "An app"

@@ -12,6 +12,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.mgmt.batch import BatchManagementClient, models
 
+from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
 from tests.processes import wait_until
 from tests.service.account import PATIENCE, Account, open_account
@@ -70,22 +71,16 @@ class ArmPools:
 
 
 @pytest.fixture(scope="module")
-def azure() -> Iterator[LocalAzure]:
-    with LocalAzure(storage=False, driver="simulated", attach=False) as azure:
-        yield azure
-
-
-@pytest.fixture(scope="module")
-def client(azure: LocalAzure) -> Iterator[BatchManagementClient]:
-    with make_client(azure) as client:
+def client(service: Endpoints) -> Iterator[BatchManagementClient]:
+    with make_client(service) as client:
         yield client
 
 
 @pytest.fixture
-def pools(azure: LocalAzure, client: BatchManagementClient) -> Iterator[ArmPools]:
+def pools(service: Endpoints, client: BatchManagementClient) -> Iterator[ArmPools]:
     name = f"acc{uuid.uuid4().hex[:12]}"
     create_account(client, name)
-    with open_account(azure.endpoints, name) as batch:
+    with open_account(service, name) as batch:
         yield ArmPools(client, name, batch)
 
 
@@ -206,7 +201,7 @@ def test_a_pool_put_again_is_what_it_was_or_is_changed(pools: ArmPools) -> None:
 def test_a_pool_being_resized_is_not_resized(pools: ArmPools, tmp_path: Path) -> None:
     with (
         LocalAzure(storage=False, driver="simulated", allocation_seconds=60, attach=False) as slow,
-        make_client(slow) as client,
+        make_client(slow.endpoints) as client,
         open_account(slow.endpoints, "localbatch") as batch,
     ):
         waiting = ArmPools(client, "localbatch", batch)
@@ -302,9 +297,9 @@ def test_a_deleted_pool_is_gone_when_the_operation_says_so(pools: ArmPools) -> N
 
 @pytest.mark.parametrize("path", ["", "?$filter=name%20eq%20%27x%27"])
 def test_pools_of_an_account_that_does_not_exist_are_not_found(
-    azure: LocalAzure, client: BatchManagementClient, path: str
+    service: Endpoints, client: BatchManagementClient, path: str
 ) -> None:
-    answer = send(client, azure, "GET", f"/batchAccounts/nosuchaccount/pools{path}")
+    answer = send(client, service, "GET", f"/batchAccounts/nosuchaccount/pools{path}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
 
 
@@ -313,7 +308,7 @@ def test_pools_of_the_management_plane_outlive_a_restart(tmp_path: Path) -> None
     main = "localbatch"
     with (
         LocalAzure(root=tmp_path, storage=False, attach=False) as azure,
-        make_client(azure) as client,
+        make_client(azure.endpoints) as client,
         open_account(azure.endpoints, main, keep=True) as batch,
     ):
         pools = ArmPools(client, main, batch)
@@ -321,7 +316,7 @@ def test_pools_of_the_management_plane_outlive_a_restart(tmp_path: Path) -> None
         before = pools.await_steady().as_dict()
     with (
         LocalAzure(root=tmp_path, storage=False, attach=False) as azure,
-        make_client(azure) as client,
+        make_client(azure.endpoints) as client,
         open_account(azure.endpoints, main) as batch,
     ):
         assert ArmPools(client, main, batch).await_steady().as_dict() == before

@@ -19,6 +19,7 @@ from azure.mgmt.batch.models import (
     CheckNameAvailabilityParameters,
 )
 
+from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
 from tests.processes import wait_until
 from tests.service.account import PATIENCE, error_code, open_account
@@ -29,15 +30,8 @@ IDENTITY = f"/subscriptions/s/resourceGroups/{GROUP}/providers/Microsoft.Managed
 
 
 @pytest.fixture(scope="module")
-def azure() -> Iterator[LocalAzure]:
-    options = ("--pool-quota=7", "--family-core-quota=standardDSv3Family=8")
-    with LocalAzure(storage=False, driver="simulated", options=options, attach=False) as azure:
-        yield azure
-
-
-@pytest.fixture(scope="module")
-def client(azure: LocalAzure) -> Iterator[BatchManagementClient]:
-    with make_client(azure) as client:
+def client(service: Endpoints) -> Iterator[BatchManagementClient]:
+    with make_client(service) as client:
         yield client
 
 
@@ -52,9 +46,9 @@ def create(client: BatchManagementClient, name: str, group: str = GROUP, **optio
     return client.batch_account.begin_create(group, name, parameters).result()
 
 
-def opens(azure: LocalAzure, name: str, key: str | None) -> bool:
+def opens(service: Endpoints, name: str, key: str | None) -> bool:
     """Whether a key opens an account on the data plane."""
-    endpoints = replace(azure.endpoints, batch_key=key or "")
+    endpoints = replace(service, batch_key=key or "")
     with open_account(endpoints, name, keep=True) as batch:
         status = batch.send("GET", "/pools").status_code
     assert status in (200, 403)
@@ -68,16 +62,6 @@ def test_an_account_is_created_as_it_was_asked_for(client: BatchManagementClient
     assert client.batch_account.get(GROUP, name).as_dict() == created.as_dict()
 
 
-def test_an_account_tells_its_quotas(client: BatchManagementClient, name: str) -> None:
-    create_account(client, name)
-    account = client.batch_account.get(GROUP, name)
-    assert (account.pool_quota, account.dedicated_core_quota) == (7, 2**31 - 1)
-    assert account.dedicated_core_quota_per_vm_family_enforced
-    assert [(quota.name, quota.core_quota) for quota in account.dedicated_core_quota_per_vm_family or []] == [
-        ("standardDSv3Family", 8)
-    ]
-
-
 def test_an_account_that_was_never_used_does_not_exist(client: BatchManagementClient, name: str) -> None:
     for call in (client.batch_account.get, client.batch_account.get_keys):
         with pytest.raises(ResourceNotFoundError, match="ResourceNotFound"):
@@ -87,9 +71,9 @@ def test_an_account_that_was_never_used_does_not_exist(client: BatchManagementCl
 
 
 def test_an_account_exists_once_a_client_has_signed_with_its_name(
-    client: BatchManagementClient, azure: LocalAzure, name: str
+    client: BatchManagementClient, service: Endpoints, name: str
 ) -> None:
-    with open_account(azure.endpoints, name) as batch:
+    with open_account(service, name) as batch:
         list(batch.client.list_pools())
     assert client.batch_account.get("whatever", name).name == name
     assert create(client, name, tags={"a": "1"}).tags == {"a": "1"}
@@ -156,41 +140,41 @@ def test_what_an_account_can_not_be_is_refused(
 
 
 def test_either_key_opens_an_account_until_it_is_regenerated(
-    client: BatchManagementClient, azure: LocalAzure, name: str
+    client: BatchManagementClient, service: Endpoints, name: str
 ) -> None:
     create_account(client, name)
     keys = client.batch_account.get_keys(GROUP, name)
     assert keys.account_name == name
-    assert keys.primary == azure.endpoints.batch_key
-    assert opens(azure, name, keys.primary)
-    assert opens(azure, name, keys.secondary)
+    assert keys.primary == service.batch_key
+    assert opens(service, name, keys.primary)
+    assert opens(service, name, keys.secondary)
     for which in ("Primary", "Secondary"):
         choice = BatchAccountRegenerateKeyParameters(key_name=which)
         client.batch_account.regenerate_key(GROUP, name, choice)
     new = client.batch_account.get_keys(GROUP, name)
-    assert [opens(azure, name, key) for key in (keys.primary, keys.secondary)] == [False, False]
-    assert [opens(azure, name, key) for key in (new.primary, new.secondary)] == [True, True]
+    assert [opens(service, name, key) for key in (keys.primary, keys.secondary)] == [False, False]
+    assert [opens(service, name, key) for key in (new.primary, new.secondary)] == [True, True]
 
 
 def test_the_keys_of_one_account_do_not_open_another(
-    client: BatchManagementClient, azure: LocalAzure, name: str
+    client: BatchManagementClient, service: Endpoints, name: str
 ) -> None:
     create_account(client, name)
     secondary = client.batch_account.get_keys(GROUP, name).secondary
-    assert not opens(azure, azure.endpoints.batch_account, secondary)
+    assert not opens(service, service.batch_account, secondary)
 
 
 def test_a_deleted_account_is_gone_with_all_that_it_had(
-    client: BatchManagementClient, azure: LocalAzure, name: str
+    client: BatchManagementClient, service: Endpoints, name: str
 ) -> None:
     create_account(client, name)
-    with open_account(azure.endpoints, name, keep=True) as batch:
+    with open_account(service, name, keep=True) as batch:
         batch.make_pool()
         batch.make_job()
     client.batch_account.begin_delete(GROUP, name).result()
     with pytest.raises(ResourceNotFoundError):
         client.batch_account.get(GROUP, name)
-    with open_account(azure.endpoints, name, keep=True) as batch:
+    with open_account(service, name, keep=True) as batch:
         assert [*batch.client.list_pools(), *batch.client.list_jobs()] == []
     client.batch_account.begin_delete(GROUP, f"{name}x").result()
 
@@ -241,16 +225,16 @@ def test_quotas_and_operations_are_told(client: BatchManagementClient) -> None:
     [b"{", b"[]", b'{"location": 1}', b'{"tags": {}}', b'{"location": "\\ud800"}', b'{"location": "\\u0000"}', b"\xff"],
 )
 def test_a_malformed_body_is_refused(
-    client: BatchManagementClient, azure: LocalAzure, name: str, content: bytes
+    client: BatchManagementClient, service: Endpoints, name: str, content: bytes
 ) -> None:
-    answer = send(client, azure, "PUT", f"/batchAccounts/{name}", content)
+    answer = send(client, service, "PUT", f"/batchAccounts/{name}", content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
 
 
 def test_a_deletion_goes_on_after_kill_9(tmp_path: Path) -> None:
     azure = LocalAzure(root=tmp_path, storage=False, attach=False)
     try:
-        with make_client(azure) as client, open_account(azure.endpoints, "ending", keep=True) as batch:
+        with make_client(azure.endpoints) as client, open_account(azure.endpoints, "ending", keep=True) as batch:
             batch.make_pool()
             batch.make_job()
             batch.add_task("trap : TERM; while true; do sleep 0.1; done")
@@ -263,19 +247,23 @@ def test_a_deletion_goes_on_after_kill_9(tmp_path: Path) -> None:
             os.kill(azure.endpoints.pid, signal.SIGKILL)
     finally:
         azure.stop()
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure) as client:
+    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure.endpoints) as client:
         wait_until(lambda: "ending" not in [account.name for account in client.batch_account.list()], PATIENCE)
         with open_account(azure.endpoints, "ending", keep=True) as batch:
             assert [*batch.client.list_pools(), *batch.client.list_jobs()] == []
 
 
-def test_accounts_and_keys_outlive_a_restart(tmp_path: Path) -> None:
+def test_accounts_keys_and_tokens_outlive_a_restart(tmp_path: Path) -> None:
     main = "localbatch"
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure) as client:
+    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure.endpoints) as client:
+        credential = azure.management_credential()
         created = create(client, "durable", tags={"a": "1"})
         keys = client.batch_account.regenerate_key(GROUP, main, BatchAccountRegenerateKeyParameters(key_name="Primary"))
         assert keys.primary != azure.endpoints.batch_key
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, make_client(azure) as client:
+    with (
+        LocalAzure(root=tmp_path, storage=False, attach=False) as azure,
+        make_client(azure.endpoints, credential) as client,
+    ):
         assert client.batch_account.get(GROUP, "durable").tags == created.tags
         assert azure.endpoints.batch_key == keys.primary
-        assert opens(azure, main, keys.primary)
+        assert opens(azure.endpoints, main, keys.primary)

@@ -94,7 +94,7 @@ def test_an_identity_of_the_pool_reads_and_writes_the_linked_storage_account() -
     )
     with (
         LocalAzure(attach=False) as azure,
-        make_client(azure) as management,
+        make_client(azure.endpoints) as management,
         open_account(azure.endpoints, "localbatch") as batch,
         BlobServiceClient.from_connection_string(azure.endpoints.storage_connection_string) as blobs,
     ):

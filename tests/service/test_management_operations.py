@@ -8,7 +8,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.operations import _operations
 
-from localbatch.launcher import LocalAzure
+from localbatch.connection import Endpoints
 from tests.service.management import make_client
 
 BUILDERS = {
@@ -20,14 +20,8 @@ NOT_EMULATED = ("detector", "outbound_network", "private_link", "private_endpoin
 
 
 @pytest.fixture(scope="module")
-def azure() -> Iterator[LocalAzure]:
-    with LocalAzure(storage=False, driver="simulated", attach=False) as azure:
-        yield azure
-
-
-@pytest.fixture(scope="module")
-def client(azure: LocalAzure) -> Iterator[BatchManagementClient]:
-    with make_client(azure) as client:
+def client(service: Endpoints) -> Iterator[BatchManagementClient]:
+    with make_client(service) as client:
         yield client
 
 
@@ -37,10 +31,10 @@ def test_all_operations_are_looked_at() -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))
 def test_an_operation_is_answered_or_refused_by_name(
-    azure: LocalAzure, client: BatchManagementClient, name: str
+    service: Endpoints, client: BatchManagementClient, name: str
 ) -> None:
     request = build(BUILDERS[name])
-    request.url = f"{azure.endpoints.batch_endpoint}{request.url}"
+    request.url = f"{service.batch_endpoint}{request.url}"
     answer = client.send_request(request)
     if any(part in name for part in NOT_EMULATED):
         assert (answer.status_code, answer.json()["error"]["code"]) == (501, "NotEmulated")

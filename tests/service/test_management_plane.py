@@ -19,6 +19,7 @@ from azure.mgmt.batch.models import (
 )
 from azure.storage.blob import BlobClient
 
+from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
 from tests.processes import wait_until
 from tests.service.management import GROUP, create_account, make_client
@@ -63,7 +64,7 @@ def azure() -> Iterator[LocalAzure]:
 
 @pytest.fixture
 def client(azure: LocalAzure) -> Iterator[BatchManagementClient]:
-    with make_client(azure) as client:
+    with make_client(azure.endpoints) as client:
         yield client
 
 
@@ -275,9 +276,9 @@ def test_a_malformed_body_is_refused(client: BatchManagementClient, azure: Local
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
 
 
-def test_without_storage_packages_are_refused_in_one_sentence() -> None:
-    with LocalAzure(storage=False, attach=False) as azure, make_client(azure) as client:
-        group = Group(client, "acc")
+def test_without_storage_packages_are_refused_in_one_sentence(service: Endpoints) -> None:
+    with make_client(service) as client:
+        group = Group(client, "withoutstorage")
         group.create()
         group.put_application("myapp")
         with pytest.raises(HttpResponseError, match="--no-storage"):

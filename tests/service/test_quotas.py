@@ -9,6 +9,7 @@ from azure.core.exceptions import ResourceExistsError
 from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure, LocalAzureError
 from tests.service.account import IMAGE, Account, error_code, open_account
+from tests.service.management import make_client
 
 OPTIONS = (
     *("--pool-quota=2", "--job-quota=2", "--dedicated-core-quota=8", "--low-priority-core-quota=4"),
@@ -107,6 +108,16 @@ def test_a_resize_within_the_quota_ends_the_errors(batch: Account) -> None:
     assert resize_codes(batch) == ["AccountVMSeriesCoreQuotaReached"]
     assert batch.send("POST", "/pools/pool/resize", json={"targetDedicatedNodes": 1}).status_code == 202
     assert resize_codes(batch) == []
+
+
+def test_an_account_tells_its_quotas(limited: Endpoints) -> None:
+    with make_client(limited) as client:
+        account = client.batch_account.get("any", limited.batch_account)
+    assert (account.pool_quota, account.active_job_and_job_schedule_quota) == (2, 2)
+    assert (account.dedicated_core_quota, account.low_priority_core_quota) == (8, 4)
+    assert account.dedicated_core_quota_per_vm_family_enforced
+    families = account.dedicated_core_quota_per_vm_family or []
+    assert [(family.name, family.core_quota) for family in families] == [("standardDSv3Family", 4)]
 
 
 @pytest.mark.parametrize("option", ["--pool-quota=-1", "--family-core-quota=DSv3=1", "--job-quota=many"])

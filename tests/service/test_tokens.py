@@ -17,12 +17,12 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.models import BatchAccountUpdateParameters, BatchAccountUpdateProperties
 
-from localbatch.connection import TOKEN_KEY_FILE, Endpoints
+from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
 from localbatch.tokens import BATCH_AUDIENCE, MANAGEMENT_AUDIENCES, make_token
 from tests.certificates import write_certificate
 from tests.service.account import open_account
-from tests.service.management import create_account, make_client
+from tests.service.management import create_account, make_client, token_key
 
 HOUR = timedelta(hours=1)
 
@@ -56,8 +56,7 @@ def plain() -> Iterator[LocalAzure]:
 
 
 def make(azure: LocalAzure, audience: str = BATCH_AUDIENCE, begin: timedelta = timedelta(0)) -> str:
-    key = bytes.fromhex((Path(azure.endpoints.root) / TOKEN_KEY_FILE).read_text())
-    return make_token(key, audience, datetime.now(UTC) + begin)
+    return make_token(token_key(azure.endpoints), audience, datetime.now(UTC) + begin)
 
 
 def answer_to(error: ClientAuthenticationError) -> HttpResponse:
@@ -114,7 +113,7 @@ def test_an_account_may_be_closed_to_signatures_or_to_tokens(plain: LocalAzure) 
     name, group = f"acc{uuid.uuid4().hex[:12]}", "any"
     host = {"Host": f"{name}.localhost"}
     with (
-        make_client(plain) as management,
+        make_client(plain.endpoints) as management,
         open_account(plain.endpoints, name, keep=True) as signing,
         BatchClient(plain.endpoints.batch_endpoint, plain.batch_credential(), retry_total=0) as client,
     ):
@@ -167,8 +166,7 @@ def test_a_token_that_was_tampered_with_is_refused(plain: LocalAzure) -> None:
 
 
 def test_tokens_are_refused_unless_they_are_switched_on(service: Endpoints) -> None:
-    key = bytes.fromhex((Path(service.root) / TOKEN_KEY_FILE).read_text())
-    token = make_token(key, BATCH_AUDIENCE, datetime.now(UTC))
+    token = make_token(token_key(service), BATCH_AUDIENCE, datetime.now(UTC))
     with (
         BatchClient(service.batch_endpoint, Given(token), retry_total=0) as client,
         pytest.raises(ClientAuthenticationError) as caught,
@@ -192,13 +190,3 @@ def test_the_management_plane_checks_tokens_too(plain: LocalAzure, audience: str
         pytest.raises(ClientAuthenticationError, match=code),
     ):
         client.batch_account.get("any", "localbatch", enforce_https=False)
-
-
-def test_tokens_outlive_a_restart(tmp_path: Path) -> None:
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure:
-        credential = azure.management_credential()
-    with (
-        LocalAzure(root=tmp_path, storage=False, attach=False) as azure,
-        BatchManagementClient(credential, "any", base_url=azure.endpoints.batch_endpoint) as client,
-    ):
-        assert client.batch_account.get("any", "localbatch", enforce_https=False).name == "localbatch"
