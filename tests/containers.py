@@ -56,7 +56,7 @@ def make_stand_in(root: Path, *names: str) -> StandIn:
     for directory in (made.programs, made.state):
         directory.mkdir()
     (made.state / "images").write_text(IMAGE + "\n")
-    (made.state / "registry").write_text("private/image:1\n")
+    (made.state / "registry").write_text("registry.example/image:1\n")
     for name in names or ("podman",):
         write_program(made.programs / name, [sys.executable, "-I", "-S", str(_STAND_IN), str(made.state)])
     return made

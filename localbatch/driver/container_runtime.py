@@ -80,7 +80,7 @@ class ContainerRuntime:
             login: directory whose ``config.json`` holds names and passwords of registries.
         """
         if self.is_podman:
-            return [self.program, "pull", f"--authfile={login / 'config.json'}", image]
+            return [self.program, "pull", f"--authfile={login / 'config.json'}", full_name(image)]
         return [self.program, f"--config={login}", "pull", image]
 
     def remove(self, names: Sequence[str], grace: float) -> list[list[str]]:
@@ -98,6 +98,18 @@ class ContainerRuntime:
     def list_labelled(self, label: str) -> list[str]:
         """Makes the command line that prints the ids of all containers with a label."""
         return [self.program, "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={label}"]
+
+
+def full_name(image: str) -> str:
+    """Returns the name of an image with its registry, which is Docker Hub if it names none.
+
+    Docker knows that; Podman asks the machine's settings, which may name no registry at all.
+    """
+    registry, slash, _ = image.partition("/")
+    if not slash:
+        return f"docker.io/library/{image}"
+    is_registry = "." in registry or ":" in registry or registry == "localhost"
+    return image if is_registry else f"docker.io/{image}"
 
 
 async def find_runtime(path: str, environment: Mapping[str, str]) -> ContainerRuntime | None:

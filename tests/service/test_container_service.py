@@ -29,7 +29,7 @@ def found_first(programs: Path) -> Iterator[None]:
 
 
 def make_pool(batch: Account, **options: object) -> None:
-    configuration = {"type": "dockerCompatible", "containerImageNames": ["private/image:1"]}
+    configuration = {"type": "dockerCompatible", "containerImageNames": ["registry.example/image:1"]}
     make_container_pool(batch, configuration, targetDedicatedNodes=1, **options)
 
 
@@ -71,7 +71,7 @@ def test_every_command_that_asks_for_a_container_runs_in_one(tmp_path: Path) -> 
             assert each.container_info is not None
         assert commands(stand_in) == {"start", "prepare", "manager", "task", "release"}
         assert stand_in.containers() == []
-        assert [call[-1] for call in stand_in.calls("pull")] == ["private/image:1"]
+        assert [call[-1] for call in stand_in.calls("pull")] == ["registry.example/image:1"]
 
 
 def test_a_container_ends_with_the_service_and_its_task_runs_again(tmp_path: Path) -> None:

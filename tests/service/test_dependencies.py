@@ -204,3 +204,27 @@ def test_dependencies_survive_kill_9_and_are_satisfied_once(tmp_path: Path) -> N
         assert is_still_active(batch, "child")
         batch.client.create_task("job", models.BatchTaskCreateOptions(id="002", command_line=shell("true")))
         batch.await_task("child")
+
+
+def test_a_graph_of_tasks_goes_on_in_its_order_after_kill_9(tmp_path: Path) -> None:
+    numbers = range(60)
+    parents = {number: {number // 2, number - 1 - number % 5} & set(range(number)) for number in numbers}
+    tasks = [
+        models.BatchTaskCreateOptions(
+            id=str(number),
+            command_line="true",
+            depends_on=after(*map(str, wanted)) if number % 2 else after(ranges=tuple((each, each) for each in wanted)),
+        )
+        for number, wanted in parents.items()
+    ]
+    with running(tmp_path, killed=True) as batch:
+        batch.make_pool(task_slots_per_node=4)
+        batch.make_job(uses_task_dependencies=True)
+        batch.client.create_tasks("job", tasks)
+        batch.wait_until(lambda: batch.client.get_job_task_counts("job").task_counts.completed >= 10)
+    with running(tmp_path) as batch:
+        batch.wait_until(lambda: batch.client.get_job_task_counts("job").task_counts.succeeded == len(numbers))
+        infos = {int(str(task.id)): task.execution_info for task in batch.client.list_tasks("job")}
+    for number, wanted in parents.items():
+        started = infos[number].start_time  # type: ignore[union-attr]
+        assert all(infos[each].end_time <= started for each in wanted)  # type: ignore[union-attr, operator]

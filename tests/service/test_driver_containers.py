@@ -134,7 +134,7 @@ async def test_an_image_that_is_not_there_is_fetched_with_the_passwords_of_its_r
 ) -> None:
     own = {"username": "you", "password": "hush2", "registryServer": "other.example"}
     async with container_node(tmp_path, stand_in.programs, registries=(REGISTRY,)) as node:
-        outcome = await node.run("true", container=settings("private/image:1", registry=own))
+        outcome = await node.run("true", container=settings("registry.example/image:1", registry=own))
         assert list((node.place.root / "volatile" / "containers").iterdir()) == []
     assert outcome.exit_code == 0
     login = (stand_in.state / "login").read_text()
@@ -151,8 +151,8 @@ async def test_an_image_that_cannot_be_had_fails_the_task(tmp_path: Path, stand_
 
 
 async def test_a_pools_images_are_fetched_before_its_nodes_are_ready(tmp_path: Path, stand_in: StandIn) -> None:
-    async with container_node(tmp_path, stand_in.programs, images=(IMAGE, "private/image:1")):
-        assert [call[-1] for call in stand_in.calls("pull")] == ["private/image:1"]
+    async with container_node(tmp_path, stand_in.programs, images=(IMAGE, "registry.example/image:1")):
+        assert [call[-1] for call in stand_in.calls("pull")] == ["registry.example/image:1"]
         driver = ProcessDriver(image=NodeImage((stand_in.programs,)))
         other = replace(place(tmp_path, 2), containers=ContainerHost(("nowhere/image",)))
         failure = await driver.create_node(other, ())
@@ -204,7 +204,7 @@ async def test_docker_is_told_in_its_own_words(tmp_path: Path) -> None:
     stand_in = make_stand_in(tmp_path, "docker", "podman")
     (stand_in.programs / "podman").write_text("#!/bin/sh\nexit 1\n")
     async with container_node(tmp_path, stand_in.programs) as node:
-        outcome = await node.run("true", container=settings("private/image:1"))
+        outcome = await node.run("true", container=settings("registry.example/image:1"))
     assert outcome.exit_code == 0
     assert next(call[0] for call in stand_in.calls() if "pull" in call).startswith("--config=")
     assert [call[0] for call in stand_in.calls()[-2:]] == ["stop", "rm"]
