@@ -14,6 +14,7 @@ export class Overview {
     this.more = h("p", { class: "quiet" });
     this.scheduled = h("section", { hidden: true }, h("h2", {}, "Job schedules"), this.schedules);
     this.element = h("div", {},
+      h("h1", { class: "unseen" }, "Overview"),
       h("section", {}, h("h2", {}, "Pools"), this.pools),
       h("section", {}, h("h2", {}, "Jobs"), this.jobs, this.more),
       this.scheduled);

@@ -6,14 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from azure.batch import models
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from localbatch.launcher import LocalAzure
 from tests.browser import open_browser
-from tests.service.account import Account, open_account
+from tests.service.account import Account, open_account, shell
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 DESK, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=375, height=740)
+
+
+def task(task_id: str, command: str) -> models.BatchTaskCreateOptions:
+    return models.BatchTaskCreateOptions(id=task_id, command_line=shell(command))
 
 
 @dataclass
@@ -28,7 +33,13 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     go: Path = tmp_path_factory.mktemp("scene") / "go"
-    with LocalAzure(storage=False, attach=False) as azure, open_account(azure.endpoints, "page") as account:
+    with (
+        LocalAzure(storage=False, attach=False) as azure,
+        open_account(azure.endpoints, "page") as account,
+        open_account(azure.endpoints, "second") as second,
+    ):
+        second.make_job("many")
+        second.client.create_tasks("many", [task(f"t{number}", "true") for number in range(105)])
         account.make_pool("align", nodes=12)
         account.make_job("samples", "align")
         account.add_task("echo 1204 reads mapped", "good", "samples")
@@ -127,6 +138,23 @@ def test_the_map_of_a_pool_is_one_stop_for_the_keyboard(scene: Scene, visit: Vis
     expect(page.locator(".pointed")).to_contain_text("node")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("tvmps_")
+
+
+def test_another_account_is_chosen_and_its_tasks_turned_over(scene: Scene, visit: Visit) -> None:
+    page = visit.page
+    page.goto(scene.link)
+    page.get_by_label("Account").select_option("second")
+    job = page.get_by_role("link", name="many")
+    expect(job).to_be_visible()
+    expect(page.get_by_text("There are no pools.")).to_be_visible()
+    job.click()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(100)
+    page.get_by_role("button", name="Later").click()
+    expect(rows).to_have_count(5)
+    page.reload()
+    expect(rows).to_have_count(100)
+    expect(page.locator("h1")).to_have_text("many")
 
 
 def test_without_its_link_the_page_says_where_it_is(scene: Scene, browser: Browser) -> None:
