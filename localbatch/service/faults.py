@@ -1,6 +1,7 @@
 """Faults on request, which Azure does not offer: for tests of what clients do when nodes or allocations fail."""
 
 from localbatch.action_models import Fault
+from localbatch.checks import check_id
 from localbatch.driver.interface import Failure
 from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError
@@ -56,6 +57,7 @@ class Faults:
         Raises:
             ServiceError: the body is refused.
         """
+        check_id(pool_id, "poolId")
         fault = read(Fault, document)
         message = fault.message or "Desired number of nodes could not be allocated"
         error: JsonObject = {"code": fault.code or "AllocationFailed", "message": message}

@@ -34,7 +34,11 @@ from localbatch.validation import (
 from localbatch.wire import JsonObject, parse_duration
 
 Check = Callable[[datetime], None]
-ONLY_WHEN_EMPTY = ("vmSize", "taskSlotsPerNode", "enableInterNodeCommunication", "virtualMachineConfiguration")
+ONLY_WHEN_EMPTY = (
+    *("vmSize", "taskSlotsPerNode", "enableInterNodeCommunication", "virtualMachineConfiguration"),
+    *("displayName", "taskSchedulingPolicy", "networkConfiguration", "userAccounts", "upgradePolicy"),
+)
+"""What of a pool can't be changed as long as it has nodes. Source: ``BatchPoolUpdateOptions``."""
 """Properties that can be changed only while a pool has no nodes."""
 
 

@@ -57,6 +57,31 @@ def make_pool(batch: Account, **parts: Any) -> models.BatchPool:
     return batch.client.get_pool("pool")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"display_name": "other"},
+        {"task_scheduling_policy": models.BatchTaskSchedulingPolicy(node_fill_type="pack")},
+        {"network_configuration": network(nat_pool())},
+        {"user_accounts": [models.UserAccount(name="anna", password="p")]},
+        {"upgrade_policy": models.UpgradePolicy(mode="manual")},
+        {"virtual_machine_configuration": machine(extensions=[EXTENSION])},
+        {"vm_size": "standard_d4s_v3"},
+        {"enable_inter_node_communication": True},
+        {"task_slots_per_node": 2},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_most_of_a_pool_changes_only_while_it_has_no_nodes(batch: Account, change: dict[str, Any]) -> None:
+    make_pool(batch)
+    batch.client.update_pool("pool", models.BatchPoolUpdateOptions(**change))
+    resize = models.BatchPoolResizeOptions(target_dedicated_nodes=1)
+    batch.client.begin_resize_pool("pool", resize, polling_interval=0).result()
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.update_pool("pool", models.BatchPoolUpdateOptions(**change))
+    assert (caught.value.status_code, error_code(caught.value)) == (409, "OperationInvalidForCurrentState")
+
+
 def test_disks_and_placement_are_shown_again(batch: Account) -> None:
     given = machine(
         data_disks=[models.DataDisk(logical_unit_number=0, disk_size_gb=64, caching="readonly")],
