@@ -52,7 +52,7 @@ class Dispatcher:
         if pool is None:
             return
         room = Room(self._context, pool)
-        if room.slots():
+        if room.is_left():
             jobs = self._context.store.list_waiting_jobs(pool.account, pool.id)
             for _priority, equals in groupby(jobs, key=lambda job: job.priority):
                 await self._serve_equals(room, list(equals))
@@ -61,11 +61,15 @@ class Dispatcher:
     async def _serve_equals(self, room: Room, jobs: list[JobRecord]) -> None:
         """Serves jobs of one priority: the oldest first, or each with an equal share of the room."""
         in_order = room.policy("jobDefaultOrder") == "creationtime"
-        while jobs and (slots := room.slots()):
+        while jobs and room.is_left():
             served = jobs[:1] if in_order else sorted(jobs, key=lambda job: self._runs.running_of(job.seq))
-            most = math.ceil(slots / len(served))
-            jobs = [job for job in served if self._serve_job(room, job.seq, most)] + jobs[len(served) :]
-            await breathe()
+            most = _MOST_AT_ONCE if len(served) == 1 else math.ceil(room.slots() / len(served))
+            unfinished: list[JobRecord] = []
+            for job in served:
+                if room.is_left() and self._serve_job(room, job.seq, most):
+                    unfinished.append(job)
+                    await breathe()
+            jobs = unfinished + jobs[len(served) :]
 
     def _serve_job(self, room: Room, seq: int, most: int) -> bool:
         """Starts some tasks of a job; false if no more of them can be started now."""
@@ -74,7 +78,7 @@ class Dispatcher:
             return False
         manager = self._context.store.find_manager(job)
         if manager is not None and manager.state == "active" and not self._runs.is_running(manager.seq):
-            if self._place(room, job, [manager]):
+            if self._place(room, job, [manager], room.nodes(job)):
                 return True
             room.keep(job, describe_waiting(job, manager, None))
         return self._serve_tasks(room, job, most)
@@ -93,11 +97,11 @@ class Dispatcher:
         together = len(nodes) if room.runs_together() else 0
         found = self._context.store.list_waiting_tasks(job.seq, largest, limit, together)
         # A task ended by request and made active again may still be on its old node.
-        return self._place(room, job, [task for task in found if not self._runs.is_running(task.seq)])
+        return self._place(room, job, [task for task in found if not self._runs.is_running(task.seq)], nodes)
 
-    def _place(self, room: Room, job: JobRecord, tasks: list[TaskRecord]) -> bool:
+    def _place(self, room: Room, job: JobRecord, tasks: list[TaskRecord], nodes: list[Node]) -> bool:
         """Starts those of some tasks for which there is room; false if there is none for any."""
-        nodes, share = room.nodes(job), self._share(job)
+        share = self._share(job)
         waiting = (describe_waiting(job, task, share) for task in tasks)
         fill: Fill = "pack" if room.policy("nodeFillType") == "pack" else "spread"
         assignments = assign([describe_node(node) for node in nodes], waiting, fill)

@@ -21,6 +21,10 @@ class Room:
         self._fleet, self.pool = context.fleet, pool
         self._kept: set[Node] = set()
 
+    def is_left(self) -> bool:
+        """Tells whether any slot is left."""
+        return any(node not in self._kept for node in self._fleet.with_room(self.pool.seq))
+
     def slots(self) -> int:
         """Counts the slots that are left."""
         return sum(node.free_slots for node in self._nodes())
