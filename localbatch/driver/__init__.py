@@ -17,7 +17,7 @@ command.py         splitting a command line as Batch does, without a shell
 environment.py     the variables a command finds
 image.py           what nodes have that this machine need not have
 containers.py      commands in containers
-container_runtime.py, container_options.py   podman and docker, and what they are told
+container_session.py, container_runtime.py, container_options.py   podman and docker, and what they are told
 layout.py          the directories of a node and of a task
 failures.py        every way a command can fail, as the service words it
 downloads.py       fetching one link to one file

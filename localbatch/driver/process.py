@@ -137,6 +137,7 @@ class ProcessDriver:
         """Ends every process of every node."""
         await asyncio.gather(*(node.end_runs() for node in self._nodes.values()))
         self._nodes.clear()
+        await self._containers.close()
         self._starter.close()
         self._threads.close()
         self._downloader.close()
