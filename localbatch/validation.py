@@ -5,7 +5,7 @@ Source of the limits: the Batch REST reference, API version 2025-06-01.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
@@ -23,9 +23,11 @@ from localbatch.models import (
     MultiInstanceSettings,
     NameValue,
     OutputFile,
+    PackageReference,
     PoolBody,
     PoolSpecification,
     ResourceFile,
+    StartTask,
     TaskBody,
     TaskConstraints,
     TaskSchedulingPolicy,
@@ -44,6 +46,8 @@ MOST_NODES = 10_000
 
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _LONGEST_NAME = 1024
+_LONGEST_START_TASK = 32_768
+_MOST_PACKAGES = 10
 _MOST_REMOVED_NODES = 100
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 DEALLOCATION = ("requeue", "terminate", "taskcompletion", "retaineddata")
@@ -163,9 +167,20 @@ def check_pool_specification(body: PoolSpecification) -> None:
     check_resize_timeout(body.resize_timeout.total_seconds())
     check_auto_scale(body)
     check_metadata(body.metadata)
-    if body.start_task is not None:
-        check_command("startTask", body.start_task)
-        check_retries("startTask.maxTaskRetryCount", body.start_task.max_task_retry_count)
+    check_what_nodes_get(body.start_task, body.application_package_references)
+
+
+def check_what_nodes_get(start_task: StartTask | None, packages: Sequence[PackageReference]) -> None:
+    """Refuses a start task that can't be or is too long, and too many application packages."""
+    if start_task is not None:
+        check_command("startTask", start_task)
+        check_retries("startTask.maxTaskRetryCount", start_task.max_task_retry_count)
+        length = len(json.dumps(write(start_task), ensure_ascii=False))
+        if length > _LONGEST_START_TASK:
+            raise invalid_property("startTask", length, f"It may have at most {_LONGEST_START_TASK} characters.")
+    if len(packages) > _MOST_PACKAGES:
+        reason = f"A pool has at most {_MOST_PACKAGES} application packages."
+        raise invalid_property("applicationPackageReferences", len(packages), reason)
 
 
 def check_machine(machine: VirtualMachineConfiguration | None) -> None:

@@ -20,7 +20,6 @@ from localbatch.states import ALLOCATION, move, refusal
 from localbatch.states import POOL as POOL_STATES
 from localbatch.store import Store
 from localbatch.validation import (
-    check_command,
     check_machine,
     check_metadata,
     check_node,
@@ -28,6 +27,7 @@ from localbatch.validation import (
     check_removal,
     check_resize,
     check_scheduling_policy,
+    check_what_nodes_get,
     read,
     write,
 )
@@ -240,8 +240,7 @@ class Pools:
         return pool
 
     def _check_changes(self, account: str, start_task: StartTask | None, packages: list[PackageReference]) -> None:
-        if start_task is not None:
-            check_command("startTask", start_task)
+        check_what_nodes_get(start_task, packages)
         self._check_packages(account, packages)
 
     def _check_packages(self, account: str, references: list[PackageReference]) -> None:

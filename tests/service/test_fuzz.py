@@ -54,7 +54,7 @@ class Target:
 
     def restore(self) -> None:
         """Creates what was deleted, and something new to begin with."""
-        for path in ("/jobs/job", "/jobschedules/schedule"):
+        for path in ("/jobs/job", "/jobs/schedule", "/jobschedules/schedule", "/jobschedules/job"):
             self.raw.send("DELETE", f"{path}?force=true")
         for path, body in _RESOURCES:
             self.raw.send("POST", path, body=json.dumps(body).encode())
