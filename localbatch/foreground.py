@@ -183,6 +183,8 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
         root.write_identity(identity)
         page_token = secrets.token_urlsafe(_TOKEN_BYTES)
         app = _make_app(options, root, page_token, _plain_directory(root, stack) / _MOUNT, identity, azurite)
+        if options.key:
+            app.state.accounts.reset_key(identity.account)
         # A key that was regenerated is the account's, and no longer the one that the service was started with.
         key, _ = app.state.accounts.keys(identity.account)
         endpoints = _describe(options, root, replace(identity, key=key), azurite)

@@ -109,6 +109,12 @@ class Accounts:
         key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
         self._write(record, **{"second_key" if second else "first_key": key})
 
+    def reset_key(self, name: str) -> None:
+        """Makes the first key of an account the service's once more."""
+        record = self._known.get(name)
+        if record is not None and record.first_key is not None:
+            self._write(record, first_key=None)
+
     def synchronize_storage_keys(self, record: AccountRecord) -> None:
         """Notes when the keys of the storage account were last looked up; here they are always the present ones."""
         self._write(record, keys_synced=self._context.clock.now())

@@ -1,5 +1,6 @@
 """Batch accounts through azure-mgmt-batch: their life, their keys, and what a region offers."""
 
+import base64
 import os
 import signal
 import uuid
@@ -267,3 +268,7 @@ def test_accounts_keys_and_tokens_outlive_a_restart(tmp_path: Path) -> None:
         assert client.batch_account.get(GROUP, "durable").tags == created.tags
         assert azure.endpoints.batch_key == keys.primary
         assert opens(azure.endpoints, main, keys.primary)
+    given = base64.b64encode(b"chosen").decode()
+    with LocalAzure(root=tmp_path, storage=False, options=(f"--key={given}",), attach=False) as azure:
+        assert azure.endpoints.batch_key == given
+        assert [opens(azure.endpoints, main, key) for key in (given, keys.primary)] == [True, False]
