@@ -65,7 +65,7 @@ def node_view(
     if node.booted is not None:
         view["lastBootTime"] = format_time(node.booted)
         view["nodeAgentInfo"] = {"version": _AGENT_VERSION, "lastUpdateTime": format_time(node.booted)}
-    endpoints = list[JsonValue](_endpoints(pool, node, address))
+    endpoints = list[JsonValue](inbound_endpoints(pool, node, address))
     known: JsonObject = {
         "startTask": without_secrets(node.start_task) if node.start_task else None,
         "startTaskInfo": node.start_info,
@@ -81,7 +81,8 @@ def _image(pool: PoolRecord) -> JsonObject:
     return {**image, "exactVersion": exact_version(image)} if "version" in image else image
 
 
-def _endpoints(pool: PoolRecord, node: NodeRecord, address: str) -> list[JsonObject]:
+def inbound_endpoints(pool: PoolRecord, node: NodeRecord, address: str) -> list[JsonObject]:
+    """Shows the ports outside by which the ports of a node are reached."""
     configuration = _part(pool.body, "networkConfiguration", "endpointConfiguration")
     return [
         {
@@ -111,7 +112,7 @@ def _number(node: NodeRecord) -> int:
 def login_view(pool: PoolRecord, node: NodeRecord, address: str) -> JsonObject:
     """Shows where ssh would reach a node."""
     port: JsonValue = _FIRST_LOGIN_PORT + _number(node) % _LOGIN_PORTS
-    for endpoint in _endpoints(pool, node, address):
+    for endpoint in inbound_endpoints(pool, node, address):
         if endpoint["backendPort"] == _SSH_PORT:
             port = endpoint["frontendPort"]
     return {"remoteLoginIPAddress": address, "remoteLoginPort": port}

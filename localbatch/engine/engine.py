@@ -42,7 +42,7 @@ class Engine:
         preparations = Preparations(context)
         self.jobs = JobLife(context, preparations, Releases(context), self._end_pool)
         self.runs = self.jobs.runs
-        life = NodeLife(context, self.runs, preparations)
+        self._life = life = NodeLife(context, self.runs, preparations)
         self.allocation = Allocation(context, life)
         self.nodes = NodeCommands(context, life, self.runs, preparations)
         self.auto_scaler = AutoScaler(context, self.allocation)
@@ -71,4 +71,5 @@ class Engine:
         """Ends every process of every node. The records stay as they are, so that a new start goes on from there."""
         self.jobs.stop()
         await self.context.background.stop()
+        self._life.stop()
         await self.context.driver.close()

@@ -12,6 +12,7 @@ from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.new_nodes import commands_of
 from localbatch.engine.orders import OrderError, start_order
 from localbatch.engine.outcomes import runs_again, start_info
+from localbatch.engine.ports import Ports
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import leave_node
 from localbatch.engine.runs import TaskRuns
@@ -37,6 +38,11 @@ class NodeLife:
 
     def __init__(self, context: Context, runs: TaskRuns, preparations: Preparations) -> None:
         self._context, self._runs, self._preparations = context, runs, preparations
+        self._ports = Ports(context.background)
+
+    def stop(self) -> None:
+        """Closes the ports of all nodes."""
+        self._ports.close_all()
 
     def take_in(self, pool: PoolRecord, record: NodeRecord) -> Node:
         """Takes a node into the fleet as it is."""
@@ -68,6 +74,7 @@ class NodeLife:
         if failure is not None:
             self.condemn(node, failure)
             return
+        await self._open_ports(node)
         booted = self._context.clock.now()
         if node.record.state == "starting":
             self._context.change_node(node, booted=booted)
@@ -82,6 +89,11 @@ class NodeLife:
         outcome = await self._run_start_task(node, body)
         if body.wait_for_success:
             self._context.set_node_state(node, node.resting_state if outcome.failure is None else "starttaskfailed")
+
+    async def _open_ports(self, node: Node) -> None:
+        pool = self._context.store.pools.get(node.record.pool)
+        if pool is not None:
+            await self._ports.open(node, pool)
 
     def _renew(self, node: Node) -> None:
         """Gives a node that is being started the start task and the packages that its pool has now."""
@@ -189,6 +201,7 @@ class NodeLife:
         if life is not None:
             life.cancel()
             await settle(life)
+        self._ports.close(node)
         await self._runs.leave_node(node, requeue=option != "terminate")
         await self._preparations.leave_node(node)
         await leave_node(node)

@@ -1,5 +1,6 @@
 """User accounts of nodes, and how nodes would be reached from outside."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,36 @@ def test_a_node_says_where_ssh_would_reach_it(batch: Account) -> None:
     assert settings.remote_login_ip_address == batch.client.get_node("pool", node).ip_address
     assert settings.remote_login_port == 50000
     assert batch.client.get_node("pool", node).endpoint_configuration is None
+
+
+SERVE = "import socket; s = socket.create_server((str(), {port})); c, _ = s.accept(); c.sendall(c.recv(9).upper())"
+
+
+def call(address: str, port: int) -> bytes:
+    """Says hello to a port; gives the answer, and nothing if there is none."""
+    with socket.create_connection((address, port), 5) as connection:
+        try:
+            connection.sendall(b"hello")
+            return connection.recv(9)
+        except ConnectionResetError:
+            return b""
+
+
+def test_a_task_is_reached_by_the_port_outside(batch: Account) -> None:
+    with socket.create_server(("", 0)) as free:
+        port = free.getsockname()[1]
+    batch.make_pool(network_configuration=network(nat_pool("web", port, 2000, 2099)))
+    (node,) = batch.await_nodes()
+    assert call(str(node.ip_address), 2000) == b""
+    batch.make_job()
+    batch.add_task(f'python3 -c "{SERVE.format(port=port)}"')
+    batch.await_task(state="running")
+    batch.wait_until(lambda: call(str(node.ip_address), 2000) == b"HELLO")
+    assert batch.await_task().execution_info.exit_code == 0  # type: ignore[union-attr]
+    assert batch.send("POST", f"/pools/pool/nodes/{node.id}/deallocate").status_code == 202
+    batch.await_nodes(state="deallocated")
+    with pytest.raises(ConnectionRefusedError):
+        call(str(node.ip_address), 2000)
 
 
 def test_ports_of_a_pool_are_shown_on_each_node(batch: Account) -> None:
