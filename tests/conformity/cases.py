@@ -207,7 +207,9 @@ class Maker:
             "httpUrl": ("http://127.0.0.1:9/a",),
             "fileMode": ("0770",),
         }
-        return self._chance.choice((*usual.get(name, ()), "a", "b1")) if self._likely(0.95) else "?"
+        if name in usual and self._likely(0.9):
+            return self._chance.choice(usual[name])
+        return self._chance.choice(("a", "b1", "?"))
 
     def _spoil(self, document: JsonValue) -> None:
         """Changes something somewhere in a document."""
