@@ -1,4 +1,7 @@
-"""Connections that can't be held on to: a limit to their number, to the size of a head and to the time of a request."""
+"""Connections that can't be held on to: a limit to their number, to the size of a head and to the time of a request.
+
+They also know what ASGI has no words for: the reason in the first line of an answer.
+"""
 
 import asyncio
 import logging
@@ -7,9 +10,26 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from localbatch.wire import REASON_HEADER
+
 MOST_CONNECTIONS = 512
 LONGEST_HEAD = 64 * 1024
+_REASON = REASON_HEADER.encode()
+
 logger = logging.getLogger("localbatch")
+
+
+class _Speaker(h11.Connection):
+    """Puts the reason of an answer where HTTP has it."""
+
+    def send(self, event: h11.Event) -> bytes | None:
+        """Turns part of an answer into bytes."""
+        if isinstance(event, h11.Response):
+            headers = [(name, value) for name, value in event.headers if name != _REASON]
+            reasons = [value for name, value in event.headers if name == _REASON]
+            reason = reasons[0] if reasons else event.reason
+            event = h11.Response(status_code=event.status_code, headers=headers, reason=reason)
+        return super().send(event)
 
 
 class BoundedProtocol(H11Protocol):
@@ -23,6 +43,7 @@ class BoundedProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.conn = _Speaker(h11.SERVER, LONGEST_HEAD)
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

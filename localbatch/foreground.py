@@ -28,7 +28,7 @@ from localbatch.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.azurite import Azurite, StorageOptions
 from localbatch.azurite_cache import AzuriteError
 from localbatch.connection import MPI_FILE, Endpoints
-from localbatch.connections import LONGEST_HEAD, BoundedProtocol
+from localbatch.connections import BoundedProtocol
 from localbatch.ending import ENDING, Stopped
 from localbatch.mpi_runtime import MPICH, MpiError, node_image
 from localbatch.quotas import Quotas
@@ -330,7 +330,7 @@ def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
+        server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.certfile,

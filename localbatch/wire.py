@@ -12,6 +12,9 @@ from typing import TypeAlias
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
+REASON_HEADER = "localbatch-reason"
+"""Header in which an answer brings the reason for its first line, for which ASGI has no word; it goes no further."""
+
 INFINITE_TEXT = "P10675199DT2H48M5.4775807S"
 # The largest number of ticks a signed 64-bit integer holds; Python rounds the last tick up to a microsecond.
 INFINITE = timedelta(days=10675199, hours=2, minutes=48, seconds=5, microseconds=477581)

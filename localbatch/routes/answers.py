@@ -7,10 +7,12 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localbatch.errors import ServiceError, error_body
 from localbatch.routes.call import Call
 from localbatch.shapes import OLDER_POOL_NAMES
-from localbatch.wire import JsonObject, format_http_date, make_etag
+from localbatch.wire import REASON_HEADER, JsonObject, format_http_date, make_etag
 
+_NO_BODY = (204, 304)
 JSON_TYPE = "application/json;odata=minimalmetadata"
 
 
@@ -78,9 +80,25 @@ def version_headers(modified: datetime) -> dict[str, str]:
 def add_service_headers(request: Request, response: Response, request_id: str) -> None:
     """Adds what every answer has."""
     headers = response.headers
+    headers["Server"] = "localbatch"
     headers["request-id"] = request_id
     headers["DataServiceVersion"] = "3.0"
     headers["X-Content-Type-Options"] = "nosniff"
     client_id = request.headers.get("client-request-id")
     if client_id and request.headers.get("return-client-request-id", "").lower() == "true":
         headers["client-request-id"] = client_id
+
+
+def refused(error: ServiceError, base_url: str, request_id: str, now: datetime) -> Response:
+    """Answers that a request is refused. As on Azure the first line of the answer says why, too.
+
+    Args:
+        error: the refusal.
+        base_url: the service as the client reaches it.
+        request_id: the id of the request.
+        now: the moment of the answer.
+    """
+    headers = {REASON_HEADER: error.reason}
+    if error.status in _NO_BODY:
+        return Response(status_code=error.status, headers=headers)
+    return JsonResponse(error_body(error, base_url, request_id, now), status_code=error.status, headers=headers)

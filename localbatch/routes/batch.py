@@ -14,15 +14,14 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from localbatch.clock import Clock
-from localbatch.errors import ServiceError, error_body
-from localbatch.routes.answers import JsonResponse, add_service_headers
+from localbatch.errors import ServiceError
+from localbatch.routes.answers import add_service_headers, refused
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.queries import check_query, read_query, read_version
 from localbatch.service.authentication import Authentication
 from localbatch.shapes import BODIES
 from localbatch.tokens import AUTHORITY, BATCH_AUDIENCE
 
-_NO_BODY = (204, 304)
 _CHALLENGE = f'Bearer authorization_uri="{AUTHORITY}", resource_id="{BATCH_AUDIENCE}"'
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
@@ -125,11 +124,10 @@ class BatchRoute(BaseRoute):
         raise ServiceError("UnsupportedHttpVerb" if known else "InvalidUri")
 
     def _refuse(self, request: Request, request_id: str, error: ServiceError) -> Response:
-        if error.status in _NO_BODY:
-            return Response(status_code=error.status)
-        body = error_body(error, _base_url(request), request_id, self._clock.now())
-        headers = {"WWW-Authenticate": _CHALLENGE} if error.status == 401 else {}
-        return JsonResponse(body, status_code=error.status, headers=headers)
+        response = refused(error, _base_url(request), request_id, self._clock.now())
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = _CHALLENGE
+        return response
 
 
 def _base_url(request: Request) -> str:

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localbatch.clock import Clock
-from localbatch.errors import ServiceError, error_body
-from localbatch.routes.answers import JsonResponse, add_service_headers
+from localbatch.errors import ServiceError
+from localbatch.routes.answers import add_service_headers, refused
 
 MOST_HEADERS = 100
+LONGEST_HEADERS = 32 * 1024
 _HOST = re.compile(r"(?P<name>[^\[\]:/?#@\s]+|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?")
 _ONLY_ONCE = frozenset(
     {
@@ -76,7 +77,7 @@ class Gate:
         except ServiceError as error:
             request_id = str(uuid.uuid4())
             # Nothing of a head like this is worth repeating.
-            response = JsonResponse(error_body(error, "", request_id, self._clock.now()), status_code=error.status)
+            response = refused(error, "", request_id, self._clock.now())
             add_service_headers(Request(scope), response, request_id)
             response.headers["Connection"] = "close"
             await response(scope, receive, send)
@@ -98,6 +99,9 @@ def check_head(verb: str, headers: Iterable[tuple[str, str]], hosts: Hosts) -> N
     fields = list(headers)
     if len(fields) > MOST_HEADERS:
         raise _invalid("*", str(len(fields)), f"There may be at most {MOST_HEADERS} headers.")
+    length = sum(len(name) + len(value) for name, value in fields)
+    if length > LONGEST_HEADERS:
+        raise _invalid("*", str(length), f"All headers together may have at most {LONGEST_HEADERS} characters.")
     counts = Counter(name for name, _ in fields)
     for name in sorted(_ONLY_ONCE & counts.keys()):
         if counts[name] > 1:

@@ -258,3 +258,10 @@ def test_the_files_of_a_task_that_moved_to_another_node_go_with_it(batch: Accoun
     batch.client.delete_task("job", "task")
     nodes = Path(service.root) / "nodes" / batch.name / "pool"
     assert [path for node in nodes.iterdir() for path in node.glob("workitems/job/job-1/task")] == []
+
+
+def test_a_download_that_fails_says_why_although_the_client_loses_the_code(batch: Account) -> None:
+    batch.run("true")
+    with pytest.raises(HttpResponseError, match="The specified file does not exist") as caught:
+        batch.read("nothing.txt")
+    assert (caught.value.status_code, caught.value.error) == (404, None)

@@ -102,18 +102,21 @@ def test_an_odd_query_is_answered_in_the_form_of_the_service(raw: RawClient, que
 @pytest.mark.parametrize(
     "bytes_",
     [
-        *(b"", b"\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"),
+        *(b"", b"\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n", b"GET /jobs HTTP/9.9\r\n\r\n", b"GET /jobs HTTP/1.1\r\n\r\n"),
         *(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+            b"GET /jobs HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
             b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         ),
-        *(b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\nHost: localhost\r\nA" + b":" * 100_000 + b"\r\n\r\n"),
+        *(
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"GET /jobs HTTP/1.1\r\nHost: localhost\r\nA" + b":" * 100_000 + b"\r\n\r\n",
+        ),
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n Folded: yes\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n Folded: yes\r\n\r\n",
+        b"GET /jobs HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_refused_and_the_service_lives_on(raw: RawClient, bytes_: bytes) -> None:

@@ -42,6 +42,12 @@ def test_every_response_has_the_headers_of_the_service(batch: Account) -> None:
         assert "client-request-id" not in response.headers
 
 
+def test_the_first_line_of_a_refusal_says_why(batch: Account) -> None:
+    answer = batch.send("GET", "/jobs/nothing")
+    assert answer.reason == "The specified job does not exist."
+    assert "localbatch-reason" not in answer.headers
+
+
 def test_the_clients_request_id_is_echoed_if_it_asks(batch: Account) -> None:
     headers = {"client-request-id": "mine", "return-client-request-id": "true"}
     assert batch.send("GET", "/pools", headers=headers).headers["client-request-id"] == "mine"

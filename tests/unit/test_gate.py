@@ -3,7 +3,7 @@
 import pytest
 
 from localbatch.errors import ServiceError
-from localbatch.routes.gate import MOST_HEADERS, Hosts, check_head
+from localbatch.routes.gate import LONGEST_HEADERS, MOST_HEADERS, Hosts, check_head
 
 LOCAL, REMOTE = Hosts(), Hosts(["batch.example.org"], remote=True)
 
@@ -51,6 +51,7 @@ def test_all_others_are_not(host: str) -> None:
         ("GET", [("if-match", "a"), ("if-match", "b")], "InvalidHeaderValue"),
         ("GET", [("authorization", "a"), ("authorization", "a")], "InvalidHeaderValue"),
         ("GET", [("x", "y")] * (MOST_HEADERS + 1), "InvalidHeaderValue"),
+        ("GET", [("x", "y" * LONGEST_HEADERS)], "InvalidHeaderValue"),
         ("GET", [("transfer-encoding", "chunked")], "MissingContentLengthHeader"),
         ("POST", [("transfer-encoding", "chunked"), ("content-length", "1")], "MissingContentLengthHeader"),
         *((verb, [("host", "localhost")], "MissingContentLengthHeader") for verb in ("POST", "PUT", "PATCH")),
