@@ -22,7 +22,7 @@ logger = logging.getLogger("localbatch")
 class _Speaker(h11.Connection):
     """Puts the reason of an answer where HTTP has it."""
 
-    def send(self, event: h11.Event) -> bytes | None:
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
         """Turns part of an answer into bytes."""
         if isinstance(event, h11.Response):
             headers = [(name, value) for name, value in event.headers if name != _REASON]
