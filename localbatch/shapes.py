@@ -43,9 +43,24 @@ BODIES: dict[tuple[str, str], str] = {
     ("POST", "/jobs/{job}/addtaskcollection"): _TASK_GROUP,
     ("POST", "/jobschedules"): "BatchJobScheduleCreateOptions",
     ("PATCH", "/jobschedules/{schedule}"): "BatchJobScheduleUpdateOptions",
+    ("PUT", "/jobs/{job}"): "BatchJob",
+    ("PUT", "/jobs/{job}/tasks/{task}"): "BatchTask",
+    ("PUT", "/jobschedules/{schedule}"): "BatchJobSchedule",
 }
-"""Verb and path of an operation -> the model of its body. Not those which replace a resource: clients send all of
-it as it was shown to them, and only a few of its properties count."""
+"""Verb and path of an operation -> the model of its body."""
+
+_COUNTED: dict[str, frozenset[str]] = {
+    "BatchJob": frozenset(
+        {
+            *("allowTaskPreemption", "constraints", "maxParallelTasks", "metadata", "onAllTasksComplete", "poolInfo"),
+            "priority",
+        }
+    ),
+    "BatchTask": frozenset({"constraints"}),
+    "BatchJobSchedule": frozenset({"jobSpecification", "metadata", "schedule"}),
+}
+"""What is looked at of resources that are replaced: clients send all of them as they were shown to them, without their
+secrets."""
 
 OLDER_POOL_NAMES = frozenset(
     {
@@ -93,6 +108,9 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
     """
     if model == _TASK_GROUP:
         return document
+    if model in _COUNTED:
+        counted = {name: value for name, value in document.items() if name in _COUNTED[model]}
+        return document | _Reader(older, whole=False).read(counted, model, "")
     return _Reader(older).read(document, model, "")
 
 
@@ -114,6 +132,7 @@ def names_property(model: str, path: Sequence[str], *, older: bool = False) -> b
 @dataclass(frozen=True)
 class _Reader:
     older: bool
+    whole: bool = True
 
     def read(self, document: JsonObject, model: str, within: str) -> JsonObject:
         kinds = _shapes().models[model]
@@ -126,7 +145,7 @@ class _Reader:
                 read[name] = value
             else:
                 raise unknown_property(within + name)
-        for name, kind in kinds.items():
+        for name, kind in kinds.items() if self.whole else ():
             if kind.endswith("!") and name not in document:
                 raise ServiceError("MissingRequiredProperty", values=(("PropertyName", within + name),))
         return read

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from azure.batch import models
@@ -114,6 +115,22 @@ def test_a_put_replaces_constraints_alone(batch: Account) -> None:
     task = batch.send("GET", "/jobs/job/tasks/task").json()
     assert (task["displayName"], task["commandLine"]) == ("kept", "/bin/sh -c 'true'")
     assert task["constraints"] == {"maxWallClockTime": "PT5M", "retentionTime": "P7D", "maxTaskRetryCount": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/jobs/job/tasks/task", {"constraints": {"maxRetries": 1}}, "constraints.maxRetries"),
+        ("/jobs/job", {"poolInfo": {"poolId": "pool", "pool": 1}}, "poolInfo.pool"),
+        ("/jobs/job", {"poolInfo": {"poolId": "pool"}, "constraints": {"x": 1}}, "constraints.x"),
+    ],
+)
+def test_a_put_is_refused_for_what_does_not_exist(batch: Account, path: str, body: dict[str, Any], name: str) -> None:
+    batch.make_job()
+    batch.add_task("true")
+    response = batch.send("PUT", path, json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "InvalidRequestBody")
+    assert {"key": "PropertyName", "value": name} in response.json()["values"]
 
 
 def test_a_multi_instance_task_needs_one_slot(batch: Account) -> None:

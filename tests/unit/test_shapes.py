@@ -72,9 +72,19 @@ def test_the_system_options_are_those_of_the_operations() -> None:
 
 
 def test_every_operation_with_a_body_is_checked() -> None:
-    replacing = {"BatchJob", "BatchTask", "BatchJobSchedule"}
-    expected = {(each.verb, each.path): each.body for each in OPERATIONS if each.body not in ("", *replacing)}
-    assert expected == BODIES
+    assert {(each.verb, each.path): each.body for each in OPERATIONS if each.body} == BODIES
+
+
+def test_of_a_resource_that_is_replaced_only_what_counts_is_checked() -> None:
+    shown: JsonObject = {"id": "t", "commandLine": 7, "nodeInfo": {"x": 1}, "constraints": {"maxTaskRetryCount": 2}}
+    assert conform(shown, "BatchTask") == shown
+    with pytest.raises(ServiceError) as caught:
+        conform({**shown, "constraints": {"maxTaskRetryCounts": 2}}, "BatchTask")
+    assert dict(caught.value.values)["PropertyName"] == "constraints.maxTaskRetryCounts"
+    # A pool of the job's own may have users, whose passwords are not shown.
+    user: JsonObject = {"name": "someone"}
+    pool: JsonObject = {"autoPoolSpecification": {"pool": {"userAccounts": [user]}}}
+    assert conform({"poolInfo": pool}, "BatchJob") == {"poolInfo": pool}
 
 
 @pytest.mark.parametrize(

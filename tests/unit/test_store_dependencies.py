@@ -35,7 +35,7 @@ def may_run(wanted: TaskDependencies, ended: set[str]) -> bool:
 
 
 @given(st.lists(st.tuples(WANTED, IDS)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_task_waits_exactly_as_long_as_one_of_its_dependencies_is_not_satisfied(
     steps: list[tuple[TaskDependencies, str]],
 ) -> None:
