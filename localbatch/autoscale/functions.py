@@ -67,6 +67,7 @@ def _of(*kinds: str, least: int | None = None) -> Callable[[Callable[..., Plain]
             few = len(kinds) if least is None else least
             if not few <= len(found) or found != kinds[: len(found)]:
                 raise EvaluationError(f"expected ({', '.join(kinds)}), found ({', '.join(found)})", place)
+            around.budget.spend(sum(len(argument) for argument in arguments if isinstance(argument, tuple)), place)
             try:
                 return function(around, *arguments)
             except (ValueError, OverflowError) as error:
@@ -92,7 +93,8 @@ def _whole(function: Callable[[float], float]) -> Callable[[float], float]:
 
 def _round(value: float) -> float:
     """Halves are rounded away from zero."""
-    return math.copysign(math.floor(abs(value) + 0.5), value)
+    whole = math.floor(abs(value))
+    return math.copysign(whole + (abs(value) - whole >= 0.5), value)
 
 
 def _average(values: DoubleVec) -> float:

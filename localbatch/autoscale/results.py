@@ -14,11 +14,11 @@ LONGEST = 32_768
 
 
 def write_value(value: Plain) -> str:
-    """Writes one value."""
+    """Writes one value, of a long doubleVec no more than results have room for."""
     if isinstance(value, float):
         return _write_double(value)
     if isinstance(value, tuple):
-        return f"[{','.join(map(_write_double, value))}]"
+        return f"[{','.join(map(_write_double, value[:LONGEST]))}]"
     return str(value)
 
 
@@ -47,6 +47,10 @@ def write_results(
     aliases = [alias for alias in ALIASES if alias in named]
     if aliases and not named & targets.keys():
         targets = {alias: targets[ALIASES[alias]] for alias in aliases}
-    parts = [f"{name}={target}" for name, target in targets.items()]
-    parts += [f"{DEALLOCATION}={deallocation}", *(f"{name}={write_value(own[name])}" for name in sorted(own))]
-    return ";".join(parts)[:LONGEST]
+    text = ";".join((*(f"{name}={target}" for name, target in targets.items()), f"{DEALLOCATION}={deallocation}"))
+    # A hundred variables may all hold the same long doubleVec.
+    for name in sorted(own):
+        if len(text) >= LONGEST:
+            break
+        text += f";{name}={write_value(own[name])}"
+    return text[:LONGEST]

@@ -10,7 +10,8 @@ import pytest
 import localbatch.autoscale.formula
 from localbatch.autoscale.errors import EvaluationError
 from localbatch.autoscale.formula import Outcome, PoolSizes, compile_formula, evaluate
-from localbatch.autoscale.results import write_value
+from localbatch.autoscale.results import write_results, write_value
+from localbatch.autoscale.values import Plain
 
 # A Tuesday.
 NOW = datetime(2025, 11, 25, 9, 30, 15, 250_000, tzinfo=UTC)
@@ -128,6 +129,8 @@ def test_timestamps_and_time_intervals(expression: str, value: str) -> None:
         ("floor(-1.2)", "-2"),
         ("round(2.5)", "3"),
         ("round(-2.5)", "-3"),
+        ("round(0.49999999999999994)", "0"),
+        ("round(4503599627370497) == 4503599627370497", "1"),
         ("round([0.4, 1.5])", "[0,2]"),
         ("floor(1 / 0)", "Infinity"),
     ],
@@ -190,6 +193,19 @@ def test_the_outcome_is_written_as_the_service_writes_it() -> None:
 def test_results_do_not_grow_without_limit() -> None:
     outcome = evaluate("a = [1, 1, 1, 1, 1, 1, 1, 1];" + "a = vec(a, a);" * 14)
     assert len(outcome.results) == 32_768
+
+
+def test_variables_that_results_have_no_room_for_are_not_written() -> None:
+    written: list[str] = []
+
+    class Watched(dict[str, Plain]):
+        def __getitem__(self, name: str) -> Plain:
+            written.append(name)
+            return super().__getitem__(name)
+
+    own = Watched({f"x{number:02}": (1.0,) * 10_000 for number in range(100)})
+    assert len(write_results(1, 0, "requeue", own, frozenset())) == 32_768
+    assert written == ["x00", "x01"]
 
 
 @pytest.mark.parametrize(

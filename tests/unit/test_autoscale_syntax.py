@@ -118,6 +118,7 @@ def _frames() -> list[object]:
         "a = $PendingTasks.GetSample(9e9);" + f"b = sum({','.join('a' * 1000)});" * 3,
         "a = " + "+".join(["avg($PendingTasks.GetSample(9e9))"] * 230),
         "a = $PendingTasks.GetSample(9e9);" + "a = " + "+".join("a" * 4000),
+        "a = $PendingTasks.GetSample(9e9);" + "b = " + "+".join(["percentile(a, 50)"] * 400),
     ],
 )
 def test_no_formula_handles_more_than_a_million_numbers(formula: str) -> None:
