@@ -11,7 +11,7 @@ from localbatch.autoscale.formula import Formula, Outcome, compile_formula
 from localbatch.autoscale.samples import PERIOD_SECONDS
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.models import PoolSpecification
-from localbatch.wire import JsonObject, format_time
+from localbatch.wire import JsonObject, format_duration, format_time
 
 DEFAULT_INTERVAL = timedelta(minutes=15)
 _SHORTEST, _LONGEST = timedelta(minutes=5), timedelta(hours=168)
@@ -79,7 +79,7 @@ def check_interval(interval: timedelta) -> None:
     """Refuses a time between two evaluations that the service does not allow."""
     if not _SHORTEST <= interval <= _LONGEST:
         reason = "It must lie between 5 minutes and 168 hours."
-        raise invalid_property("autoScaleEvaluationInterval", f"{interval.total_seconds():g} s", reason)
+        raise invalid_property("autoScaleEvaluationInterval", format_duration(interval), reason)
 
 
 def check_formula(text: str) -> Formula:

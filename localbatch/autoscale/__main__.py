@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         samples, pool = read_samples(given.samples.read_bytes() if given.samples else b"{}", now)
         outcome = evaluate(_read(given.formula), samples=samples, pool=pool, now=now)
     except FormulaError as error:
-        parser.error(f"{error.summary}: {error}")
+        parser.error(f"{error.summary.removesuffix('.')}: {error}")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         parser.error(f"{given.samples}: {'.'.join(map(str, first['loc'])) or 'the document'}: {first['msg']}")
@@ -56,7 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read(file: Path) -> str:
-    return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not a text in UTF-8: {error.reason}") from error
 
 
 if __name__ == "__main__":

@@ -173,7 +173,11 @@ class Evaluation:
             raise EvaluationError(
                 f"expected a sample variable such as $PendingTasks, found a {kind_of(owner)}", call.place
             )
-        value = call_method(owner, call.name, self._plain_all(call.arguments), self._around.now, call.place)
+        arguments = self._plain_all(call.arguments)
+        try:
+            value = call_method(owner, call.name, arguments, self._around.now, call.place)
+        except (ValueError, OverflowError) as error:  # of series with an odd period or odd times
+            raise EvaluationError(str(error), call.place) from error
         self._around.budget.spend(len(value) if isinstance(value, tuple) else 1, call.place)
         return value
 

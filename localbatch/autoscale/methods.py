@@ -51,6 +51,8 @@ def _get_sample(series: Series, arguments: Sequence[Plain], now: Timestamp, plac
     match arguments:
         case [float(count)] if count >= 0:
             return series.last(int(min(count, len(series.values))))
+        case [float(count)]:
+            raise EvaluationError(f"expected the number of samples wanted, from 0, found {count:g}", place)
     start, end, percent = _window(arguments, now)
     if start is None or end is None:
         raise _mismatch("GetSample", _GET_SAMPLE, arguments, place)

@@ -15,7 +15,7 @@ _LAST_TICK = (datetime.max.replace(tzinfo=UTC) - _YEAR_ONE) // timedelta(microse
 _W3C = re.compile(
     r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2})"
     r"(?:T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,7}))?)?"
-    r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?)?)?"
+    r"(?P<zone>Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?)?)?"
 )
 _RFC_1123 = re.compile(r"[A-Za-z]{3}, [0-9]{1,2} [A-Za-z]{3} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC)")
 
@@ -82,7 +82,7 @@ class Timestamp:
         """Reads W3C-DTF or RFC 1123; a time without a zone is in UTC.
 
         Raises:
-            ValueError: neither of the two.
+            ValueError: neither of the two, or outside the years 1 to 9999.
         """
         if _RFC_1123.fullmatch(text):
             return cls.of(parsedate_to_datetime(text).replace(tzinfo=UTC))
@@ -96,7 +96,10 @@ class Timestamp:
             offset = sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
         local = cls.of(datetime(**parts, tzinfo=UTC))
         fraction = int((found["fraction"] or "0").ljust(7, "0"))
-        return cls(local.ticks + fraction - offset // timedelta(microseconds=1) * 10)
+        try:
+            return cls(local.ticks + fraction - offset // timedelta(microseconds=1) * 10)
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def moment(self) -> datetime:

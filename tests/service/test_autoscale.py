@@ -63,7 +63,7 @@ def test_pools_are_found_by_whether_they_scale_by_themselves(batch: Account) -> 
         (
             {"autoScaleEvaluationInterval": "P7DT1S"},
             "InvalidPropertyValue",
-            {"PropertyName": "autoScaleEvaluationInterval"},
+            {"PropertyName": "autoScaleEvaluationInterval", "PropertyValue": "P7DT1S"},
         ),
         ({"autoScaleFormula": "x = 1;\ny = (2"}, "AutoScalingFormulaSyntaxError", {"Line": "2", "Column": "7"}),
         ({"autoScaleFormula": ""}, "AutoScalingFormulaSyntaxError", {"Line": "1", "Column": "1"}),

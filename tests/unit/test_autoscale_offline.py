@@ -52,19 +52,26 @@ def test_standard_input_is_a_formula_too() -> None:
     assert done.stdout.startswith("$TargetDedicatedNodes=1;")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_formula(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = attempt(capsys, write(tmp_path / "formula", "\ufeff$TargetDedicatedNodes = 1;\r\n"))
+    assert (status, out.split(";")[0]) == (0, "$TargetDedicatedNodes=1")
+
+
 @pytest.mark.parametrize(
     ("formula", "samples", "message"),
     [
         (
             "x = 1 +",
             "{}",
-            "The specified auto-scaling formula has a syntax error.: Line 1, Col 8: expected a value, found",
+            "The specified auto-scaling formula has a syntax error: Line 1, Col 8: expected a value, found",
         ),
         ("$x", "{}", "could not be evaluated: Line 1, Col 1: expected a variable that has a value, found '$x'"),
         ("x = 1", "{", "samples.json: the document: Invalid JSON"),
         ("x = 1", '{"samples": {"$PendingTasks": ["a"]}}', "samples.json: samples.$PendingTasks."),
         ("x = 1", '{"samples": {"$Pending": [1]}}', "$Pending is not one of the sample variables"),
         ("x = 1", '{"samples": {"$ActiveTasks": [["soon", 1]]}}', "expected a time in W3C-DTF or RFC 1123"),
+        ("x = 1", '{"samples": {"$ActiveTasks": [["0001-01-01T00:00+01:00", 1]]}}', "outside the years 1 to 9999"),
+        ("x = 1", '{"samples": {"$ActiveTasks": [["2025-11-25T10:00+24:00", 1]]}}', "expected a time in W3C-DTF"),
         ("x = 1", '{"pool": {"nodes": 1}}', "pool.nodes"),
         ("x = 1", '{"pool": {"targetDedicatedNodes": -1}}', "pool.targetDedicatedNodes"),
     ],
@@ -84,8 +91,9 @@ def test_what_is_wrong_is_said_in_one_line(
     [
         ((), "the following arguments are required: FORMULA_FILE"),
         (("{missing}",), "cannot read {missing}: No such file or directory"),
-        (("{binary}",), "codec can't decode"),
+        (("{binary}",), "{binary} is not a text in UTF-8"),
         (("{formula}", "--at", "noon"), "expected a time in W3C-DTF or RFC 1123, found 'noon'"),
+        (("{formula}", "--at", "9999-12-31T23:59-01:00"), "the timestamp lies outside the years 1 to 9999"),
         (("{formula}", "--samples", "{missing}"), "cannot read {missing}"),
     ],
 )

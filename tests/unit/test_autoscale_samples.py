@@ -83,7 +83,8 @@ def test_too_few_samples_are_told_as_the_service_tells_them(formula: str, messag
     ("expression", "message"),
     [
         ("GetSample()", "Line 1, Col 28: expected GetSample(double count) or (timestamp or timeinterval start"),
-        ("GetSample(-1)", "found GetSample(double)"),
+        ("GetSample(-1)", "expected the number of samples wanted, from 0, found -1"),
+        ("GetSample(0 / 0)", "expected the number of samples wanted, from 0, found nan"),
         ("GetSample(1, 2)", "found GetSample(double, double)"),
         ("GetSample('a')", "found GetSample(string)"),
         ("GetSample(TimeInterval_Day, TimeInterval_Day, TimeInterval_Day)", "found GetSample(timeinterval,"),
@@ -104,6 +105,19 @@ def test_samples_may_have_times_of_their_own_and_another_period() -> None:
     outcome = evaluate(formula, samples={"$ActiveTasks": series}, now=NOW)
     assert outcome.variables["x"] == (5, 7)
     assert outcome.variables["y"] == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("GetSamplePeriod()", "Line 1, Col 34: the time interval is too long"),
+        ("HistoryBeginTime()", "Line 1, Col 35: the timestamp lies outside the years 1 to 9999"),
+    ],
+)
+def test_what_samples_of_a_huge_period_cannot_tell_is_told(expression: str, message: str) -> None:
+    series = Series.ending("$PendingTasks", NOW, [1, 2], period=1e30)
+    error = compile_formula(f"x = $PendingTasks.{expression}").evaluate(samples={"$PendingTasks": series}).error
+    assert message in str(error)
 
 
 def test_samples_of_what_is_no_sample_variable_are_refused() -> None:
