@@ -86,16 +86,22 @@ def check_job_constraints(constraints: JobConstraints) -> None:
 def check_pool_info(info: PoolInfo) -> None:
     """Refuses a job that runs on no pool, or on two."""
     automatic = info.auto_pool_specification
-    if info.pool_id is None and automatic is None:
-        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "poolInfo.poolId"),))
-    if info.pool_id is not None and automatic is not None:
-        reason = "Exactly one of poolId and autoPoolSpecification must be given."
-        raise invalid_property("poolInfo", info.pool_id, reason)
+    check_one_pool(info)
     if info.pool_id is not None:
         check_id(info.pool_id, "poolInfo.poolId")
     if automatic is not None:
         with within("poolInfo.autoPoolSpecification"):
             _check_auto_pool(automatic)
+
+
+def check_one_pool(info: PoolInfo) -> None:
+    """Refuses to name no pool, or two."""
+    automatic = info.auto_pool_specification
+    if info.pool_id is None and automatic is None:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", "poolInfo.poolId"),))
+    if info.pool_id is not None and automatic is not None:
+        reason = "Exactly one of poolId and autoPoolSpecification must be given."
+        raise invalid_property("poolInfo", info.pool_id, reason)
 
 
 def _check_auto_pool(body: AutoPoolSpecification) -> None:

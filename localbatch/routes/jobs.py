@@ -70,7 +70,8 @@ class JobRoutes:
 
     async def _replace(self, call: Call) -> Response:
         document = await call.read_json()
-        return changed(call, self._jobs.replace(call.account, call.names["job"], document, call.check).modified)
+        job = self._jobs.replace(call.account, call.names["job"], document, call.check, older=call.is_older)
+        return changed(call, job.modified)
 
     async def _disable(self, call: Call) -> Response:
         document = await call.read_json()

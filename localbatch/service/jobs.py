@@ -10,11 +10,18 @@ from localbatch.engine.engine import Engine
 from localbatch.errors import ServiceError, invalid_property
 from localbatch.job_documents import job_constraints
 from localbatch.job_models import JobBody, PoolInfo
-from localbatch.job_validation import changed_auto_pool, check_job, check_job_constraints, check_job_settings
+from localbatch.job_validation import (
+    changed_auto_pool,
+    check_job,
+    check_job_constraints,
+    check_job_settings,
+    check_one_pool,
+)
 from localbatch.not_emulated import JOB, refuse_properties
 from localbatch.quotas import reached
 from localbatch.records import JobRecord
 from localbatch.service.pools import check_packages
+from localbatch.shapes import conform
 from localbatch.states import refusal
 from localbatch.validation import (
     check_metadata,
@@ -83,8 +90,17 @@ class Jobs:
             changes["constraints"] = job_constraints(changes["constraints"])
         return self._change(job, changes)
 
-    def replace(self, account: str, job_id: str, document: JsonObject, check: Check) -> JobRecord:
+    def replace(
+        self, account: str, job_id: str, document: JsonObject, check: Check, *, older: bool = False
+    ) -> JobRecord:
         """Replaces what a PUT can replace; what is left out gets its default.
+
+        Args:
+            account: whose job it is.
+            job_id: the job.
+            document: the body of the request.
+            check: checks the conditions of the request.
+            older: whether the request is of a version before 2025-06-01.
 
         Raises:
             ServiceError: the job or the body is refused.
@@ -92,6 +108,7 @@ class Jobs:
         job = self._changeable(account, job_id, check, "update")
         refuse_unknown(JobReplacement, document)
         given = {name: value for name, value in document.items() if name in _REPLACEABLE}
+        given = _conform_replacement(given, older)
         refuse_properties(given, JOB)
         body = read(JobReplacement, given)
         changes = {**_JOB_DEFAULTS, **write(body)}
@@ -130,6 +147,7 @@ class Jobs:
 
     def _changed_pool(self, job: JobRecord, info: PoolInfo) -> tuple[str, JsonObject]:
         """Returns the id of the pool a job is to run on, and what its document is to say about it."""
+        check_one_pool(info)
         present = PoolInfo.model_validate(job.body["poolInfo"]).auto_pool_specification
         if (info.auto_pool_specification is None) != (present is None):
             reason = "A job keeps the kind of pool it has: one that is there, or one made for it."
@@ -195,11 +213,21 @@ class Jobs:
         return self._store.jobs.change(job, modified=self._clock.now(), **changes)
 
 
+def _conform_replacement(given: JsonObject, older: bool) -> JsonObject:
+    """Checks the form of what is to be replaced. A job's own pool, shown without its secrets, is compared later on."""
+    info = given.get("poolInfo")
+    if not isinstance(info, dict) or "autoPoolSpecification" not in info:
+        return conform(given, _UPDATE, older=older)
+    others = {name: value for name, value in info.items() if name != "autoPoolSpecification"}
+    return conform({**given, "poolInfo": others}, _UPDATE, older=older) | {"poolInfo": info}
+
+
 def _not_disabled() -> ServiceError:
     reason = "The pool of a job can be changed only while the job is disabled."
     return ServiceError("OperationInvalidForCurrentState", values=(("Reason", reason),))
 
 
+_UPDATE = "BatchJobUpdateOptions"
 _JOB_DEFAULTS: JsonObject = {
     "priority": 0,
     "maxParallelTasks": -1,

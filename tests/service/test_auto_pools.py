@@ -107,6 +107,7 @@ def test_a_job_can_be_replaced_by_what_is_shown_of_it(batch: Account) -> None:
     "change",
     [
         {"poolId": "other"},
+        {"poolId": "other", "autoPoolSpecification": {"poolLifetimeOption": "job"}},
         {"autoPoolSpecification": {"poolLifetimeOption": "jobschedule"}},
         {"autoPoolSpecification": {"poolLifetimeOption": "job", "autoPoolIdPrefix": "other"}},
     ],

@@ -208,6 +208,14 @@ def test_an_update_that_can_not_be_is_refused(batch: Account) -> None:
             assert (answer.status_code, answer.json()["code"]) == (400, "InvalidPropertyValue")
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_an_update_of_an_unknown_form_is_refused(batch: Account, method: str) -> None:
+    batch.make_job()
+    for change in ({"constraints": {"vmSize": 1}}, {"priority": "high"}, {"metadata": [{"name": "a", "x": "y"}]}):
+        answer = batch.send(method, "/jobs/job", json={"poolInfo": {"poolId": "pool"}, **change})
+        assert (answer.status_code, answer.json()["code"]) == (400, "InvalidRequestBody")
+
+
 def test_a_replacement_gives_defaults_to_what_it_leaves_out(batch: Account) -> None:
     batch.make_job(priority=5, metadata=[models.BatchMetadataItem(name="a", value="1")])
     batch.client.replace_job("job", models.BatchJob(pool_info=models.BatchPoolInfo(pool_id="pool")))
