@@ -54,6 +54,18 @@ az batch node file list --pool-id az --node-id "$node" --query "[].name"
 az batch node file download --pool-id az --node-id "$node" --file-path shared/ready --destination "$work/ready"
 cat "$work/ready"
 
+say "a schedule, and a node that reboots"
+az batch job-schedule create --id hourly --pool-id az --recurrence-interval PT1H \
+    --job-manager-task-id manager --job-manager-task-command-line "/bin/bash -c 'echo managed \$AZ_BATCH_JOB_ID'"
+until [[ $(az batch job list --job-schedule-id hourly --query "[0].state") == completed ]]; do :; done
+az batch job-schedule show --job-schedule-id hourly --query executionInfo.recentJob.id
+az batch job-schedule delete --job-schedule-id hourly --yes
+az batch node reboot --pool-id az --node-id "$node"
+until [[ $(az batch node show --pool-id az --node-id "$node" --query state) == idle ]]; do :; done
+az batch pool autoscale enable --pool-id az --auto-scale-formula '$TargetDedicatedNodes = 2;'
+az batch pool autoscale evaluate --pool-id az --auto-scale-formula '$TargetDedicatedNodes = min(4, 3);' --query results
+az batch pool autoscale disable --pool-id az
+
 say "the end"
 az batch task create --job-id az --task-id sleeps --command-line "sleep 600" --query id
 until [[ $(az batch task show --job-id az --task-id sleeps --query state) == running ]]; do :; done

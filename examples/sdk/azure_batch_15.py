@@ -39,6 +39,9 @@ while len(nodes := list(client.list_nodes("sdk15", filter="state eq 'idle'"))) <
 print("nodes:", [(node.state.value, node.start_task_info.exit_code) for node in nodes])
 counts = next(iter(client.list_pool_node_counts(filter="poolId eq 'sdk15'"))).dedicated
 print("node counts:", counts.idle, "idle of", counts.total)
+client.begin_reboot_node("sdk15", nodes[0].id, options={"nodeRebootOption": "requeue"}, polling_interval=1).result()
+while client.get_node("sdk15", nodes[0].id).state != models.BatchNodeState.IDLE:
+    time.sleep(0.5)
 
 # A job, and what can be changed of it.
 client.create_job(models.BatchJobCreateOptions(id="sdk15", pool_info=models.BatchPoolInfo(pool_id="sdk15"), priority=1))
@@ -84,6 +87,16 @@ try:
     client.get_task("sdk15", "missing")
 except ResourceNotFoundError as error:
     print("missing:", error.error.code)
+
+# A schedule, which makes a job now and then; its manager is all the work of each.
+manager = models.BatchJobManagerTask(id="manager", command_line="/bin/bash -c 'echo managed $AZ_BATCH_JOB_ID'")
+specification = models.BatchJobSpecification(pool_info=models.BatchPoolInfo(pool_id="sdk15"), job_manager_task=manager)
+hourly = models.BatchJobScheduleConfiguration(recurrence_interval=timedelta(hours=1))
+client.create_job_schedule(models.BatchJobScheduleCreateOptions(id="hourly", schedule=hourly, job_specification=specification))
+while [job.state for job in client.list_jobs_from_schedule("hourly")] != [models.BatchJobState.COMPLETED]:
+    time.sleep(0.5)
+print("scheduled:", b"".join(client.download_task_file("hourly:job-1", "manager", "stdout.txt")).decode().strip())
+client.begin_delete_job_schedule("hourly", polling_interval=1).result()
 
 # The end: a running task is terminated with its job, then everything is deleted.
 client.create_task("sdk15", models.BatchTaskCreateOptions(id="sleeps", command_line="sleep 600"))

@@ -1,6 +1,7 @@
 """Operations of older versions that the service knows and does not emulate. Each says so with status 501.
 
-Certificates and files for Remote Desktop went with version 2025-06-01, which does not know their paths.
+Certificates, files for Remote Desktop and statistics of an account's whole life went before or with version 2025-06-01,
+which does not know their paths.
 """
 
 from starlette.responses import Response
@@ -17,6 +18,8 @@ _OPERATIONS = (
     ("DELETE", _CERTIFICATE),
     ("POST", f"{_CERTIFICATE}/canceldelete"),
     ("GET", "/pools/{pool}/nodes/{node}/rdp"),
+    ("GET", "/lifetimepoolstats"),
+    ("GET", "/lifetimejobstats"),
 )
 
 

@@ -33,6 +33,7 @@ def test_sessions_of_the_sdk_go_well_at_the_same_time(tmp_path: Path) -> None:
         "stdout: HELLO FROM A BLOB",
         "outputs: 250",
         "missing: TaskNotFound",
+        "scheduled: managed hourly:job-1",
         "job ended: enough - task: TaskEnded",
         "too late: 409 JobCompleted",
         "nodes left: 1",

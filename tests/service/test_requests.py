@@ -380,6 +380,7 @@ def test_odd_names_in_paths_are_simply_not_found(batch: Account) -> None:
     ("method", "path"),
     [
         *(("GET", "/certificates"), ("POST", "/certificates"), ("GET", "/pools/any/nodes/any/rdp")),
+        *(("GET", "/lifetimepoolstats"), ("GET", "/lifetimejobstats")),
         *(("GET", CERTIFICATE), ("DELETE", CERTIFICATE), ("POST", f"{CERTIFICATE}/canceldelete")),
     ],
 )
