@@ -41,7 +41,9 @@ def reason(text: str, rules: filters.Rules = filters.TASKS) -> str:
         filters.compile_filter(text, rules)
     values = dict(caught.value.values)
     assert (caught.value.code, caught.value.status) == ("InvalidQueryParameterValue", 400)
-    assert (values["QueryParameterName"], values["QueryParameterValue"]) == ("$filter", text)
+    # Long values are cut short.
+    assert text.startswith(values["QueryParameterValue"].removesuffix("..."))
+    assert values["QueryParameterName"] == "$filter"
     return values["Reason"]
 
 
