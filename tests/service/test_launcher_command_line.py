@@ -45,7 +45,7 @@ def refuse(*options: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def answer_status(url: str, context: ssl.SSLContext | None = None) -> int:
+def answer_status(url: str | urllib.request.Request, context: ssl.SSLContext | None = None) -> int:
     try:
         with urllib.request.urlopen(url, context=context) as answer:
             return int(answer.status)
@@ -125,6 +125,13 @@ def test_given_account_and_key_replace_what_the_root_remembers(tmp_path: Path) -
 def test_every_loopback_address_may_be_listened_on(host: str) -> None:
     with serving("--no-storage", "--host", host) as (_, ready):
         assert answer_status(f"{ready['batch_endpoint']}/pools") in (401, 403)
+
+
+def test_it_may_be_called_by_a_further_name() -> None:
+    with serving("--no-storage", "--host-name", "Batch.Example.Test") as (_, ready):
+        for host, statuses in (("batch.example.test", (401, 403)), ("other.example.test", (400,))):
+            request = urllib.request.Request(f"{ready['batch_endpoint']}/pools", headers={"Host": host})
+            assert answer_status(request) in statuses
 
 
 def test_other_machines_may_call_only_if_that_is_asked_for_and_it_is_said_loudly() -> None:
