@@ -56,40 +56,29 @@ def test_only_what_lies_back_far_enough_can_be_asked_for(batch: Account) -> None
     assert (caught.value.status_code, error_values(caught.value)["QueryParameterName"]) == (400, "startTime")
 
 
-def test_a_deallocated_node_uses_nothing(tmp_path: Path) -> None:
-    with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, open_account(azure.endpoints) as account:
-        account.make_pool()
-        (node,) = account.await_nodes()
-        path = f"/pools/pool/nodes/{node.id}"
-        assert account.send("POST", f"{path}/deallocate").status_code == 202
-        account.await_nodes("deallocated")
-        assert account.send("POST", f"{path}/start").status_code == 202
-        account.await_nodes("idle")
-        assert account.send("POST", f"{path}/deallocate").status_code == 202
-        account.await_nodes("deallocated")
-        account.send("DELETE", "/pools/pool")
-        account.await_gone(lambda: account.client.get_pool("pool"))
-        name = account.name
-    store = Store(tmp_path / STATE_FILE)
-    first, second, pool = store.lifetimes.where("account = ?", name)
-    store.close()
-    assert (first.cores, second.cores, pool.cores) == (2, 2, 0)
-    assert pool.started < first.started < first.ended < second.started < second.ended < pool.ended
+def await_removal(account: Account, pool_id: str) -> None:
+    account.send("DELETE", f"/pools/{pool_id}")
+    account.await_gone(lambda: account.client.get_pool(pool_id))
 
 
-def test_nodes_and_pools_that_are_gone_are_remembered(tmp_path: Path) -> None:
+def test_nodes_and_pools_are_remembered_for_the_time_they_were_used(tmp_path: Path) -> None:
     with LocalAzure(root=tmp_path, storage=False, attach=False) as azure, open_account(azure.endpoints) as account:
-        account.make_pool(nodes=2)
-        account.await_nodes(count=2)
-        account.send("DELETE", "/pools/pool")
-        account.await_gone(lambda: account.client.get_pool("pool"))
+        account.make_pool("two", nodes=2)
+        account.await_nodes(count=2, pool_id="two")
+        await_removal(account, "two")
+        account.make_pool("paused")
+        (node,) = account.await_nodes(pool_id="paused")
+        for action, state in (("deallocate", "deallocated"), ("start", "idle"), ("deallocate", "deallocated")):
+            assert account.send("POST", f"/pools/paused/nodes/{node.id}/{action}").status_code == 202
+            account.await_nodes(state, pool_id="paused")
+        await_removal(account, "paused")
         name = account.name
     store = Store(tmp_path / STATE_FILE)
     found = list(store.lifetimes.where("account = ?", name))
     store.close()
-    assert [(each.pool_id, each.vm_size, each.cores) for each in found] == [
-        ("pool", "standard_d2s_v3", 2),
-        ("pool", "standard_d2s_v3", 2),
-        ("pool", "standard_d2s_v3", 0),
+    assert [(each.pool_id, each.cores) for each in found] == [
+        *(("two", 2), ("two", 2), ("two", 0)),
+        *(("paused", 2), ("paused", 2), ("paused", 0)),
     ]
-    assert all(each.started < each.ended for each in found)
+    first, second, pool = found[3:]
+    assert pool.started < first.started < first.ended < second.started < second.ended < pool.ended
