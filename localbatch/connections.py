@@ -47,11 +47,14 @@ class BoundedProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a connection unless there are too many."""
+        """Takes a connection; if there are too many, one goes that waits for a request, or else the new one."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            logger.warning("There are %d connections; a new one is closed", len(self.connections))
-            transport.abort()
+            ours = (each for each in self.connections if isinstance(each, BoundedProtocol))
+            leaving = next((each for each in ours if each.timeout_keep_alive_task is not None), self)
+            if leaving is self:
+                logger.warning("There are %d connections, all of them busy; a new one is closed", MOST_CONNECTIONS)
+            leaving.transport.abort()
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -68,6 +68,17 @@ async def test_a_connection_that_waits_for_its_next_request_is_not(port: int) ->
     writer.close()
 
 
+async def test_a_connection_that_waits_makes_room_for_a_new_one(port: int) -> None:
+    connections = []
+    for _ in range(MOST_CONNECTIONS + 5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEAD + b"0123456789")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        connections.append(writer)
+    for writer in connections:
+        writer.transport.abort()
+
+
 async def test_there_are_only_so_many_connections(port: int) -> None:
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS + 5)]
     last, _ = connections[-1]
