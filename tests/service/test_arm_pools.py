@@ -238,6 +238,27 @@ def test_a_pool_scales_by_a_formula_until_that_is_switched_off(pools: ArmPools) 
 
 
 @pytest.mark.parametrize(
+    "scale",
+    [
+        {"autoScale": {"formula": "x = ("}},
+        {"autoScale": {"formula": "x = 1", "evaluationInterval": "PT1M"}},
+        {"fixedScale": {"targetDedicatedNodes": -1}},
+        {"fixedScale": {"targetDedicatedNodes": 1, "resizeTimeout": "PT1M"}},
+    ],
+)
+def test_a_change_of_scale_that_is_refused_leaves_formula_and_metadata_as_they_were(
+    pools: ArmPools, scale: dict[str, Any]
+) -> None:
+    pools.create(scaleSettings={"autoScale": {"formula": "$TargetDedicatedNodes=0"}})
+    pools.await_steady()
+    with pytest.raises(HttpResponseError) as caught:
+        pools.update(metadata=[{"name": "new", "value": "1"}], scaleSettings=scale)
+    assert caught.value.status_code == 400
+    pool = pools.batch.client.get_pool("pool")
+    assert (pool.auto_scale_formula, pool.metadata) == ("$TargetDedicatedNodes=0", None)
+
+
+@pytest.mark.parametrize(
     ("properties", "code"),
     [
         ({"vmSize": "small"}, "InvalidPropertyValue"),

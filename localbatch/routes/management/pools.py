@@ -128,10 +128,12 @@ class PoolRoutes:
         scale = rescaling(body.scale, present)
         if "targetDedicatedNodes" in scale and pool.allocation != "steady":
             raise ServiceError("PoolBeingResized")
-        if settings:
-            pool = self._pools.update(call.account, pool.id, settings, _unconditionally)
-        pool = self._pools.describe(pool, *description_of(body, pool))
-        return self._scale(pool, scale) if scale else pool
+        # What is refused in the end has changed nothing before.
+        with self._store.transaction():
+            if settings:
+                pool = self._pools.update(call.account, pool.id, settings, _unconditionally)
+            pool = self._pools.describe(pool, *description_of(body, pool))
+            return self._scale(pool, scale) if scale else pool
 
     def _scale(self, pool: PoolRecord, scale: JsonObject) -> PoolRecord:
         if "autoScaleFormula" in scale:
