@@ -39,7 +39,6 @@ ONLY_WHEN_EMPTY = (
     *("displayName", "taskSchedulingPolicy", "networkConfiguration", "userAccounts", "upgradePolicy"),
 )
 """What of a pool can't be changed as long as it has nodes. Source: ``BatchPoolUpdateOptions``."""
-"""Properties that can be changed only while a pool has no nodes."""
 
 
 class Pools:

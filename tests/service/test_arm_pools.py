@@ -193,7 +193,8 @@ def test_a_pool_put_again_is_what_it_was_or_is_changed(pools: ArmPools) -> None:
     first = pools.create(nodes=1)
     assert pools.await_steady().etag == first.etag
     assert pools.create(nodes=1).etag == first.etag
-    assert pools.create(nodes=1, displayName="changed").display_name == "changed"
+    changed = pools.create(nodes=1, metadata=[{"name": "changed", "value": "1"}])
+    assert [item.name for item in changed.metadata or []] == ["changed"]
     with pytest.raises(ResourceExistsError, match="OperationInvalidForCurrentState"):
         pools.create(nodes=1, vmSize="STANDARD_D4S_V3")
 
