@@ -7,6 +7,7 @@ that a restarted service still knows.
 import asyncio
 import itertools
 import json
+import shutil
 import stat
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from localbatch.driver.layout import remove_tree
 from localbatch.driver.threads import Threads
 
 _PIECE_BYTES = 1 << 20
+_MOST_ENTRIES = 1_000_000
 _ALWAYS_SET = 0o755
 
 
@@ -130,10 +132,12 @@ def unpack(archive: IO[bytes], directory: Path, given_up: threading.Event) -> No
     Archives made on Windows carry no permissions, so every file becomes executable.
 
     Raises:
-        BadArchive: an entry would leave the directory, or is neither a file nor a directory.
+        BadArchive: an entry would leave the directory, or is neither a file nor a directory, or there is no room for
+            all of them.
         DownloadGivenUp: the event was set meanwhile.
     """
     with zipfile.ZipFile(archive) as opened:
+        _check_room(opened, directory)
         for entry in opened.infolist():
             path = _entry_path(entry, directory)
             if entry.is_dir():
@@ -146,6 +150,16 @@ def unpack(archive: IO[bytes], directory: Path, given_up: threading.Event) -> No
                         raise DownloadGivenUp
                     target.write(piece)
             path.chmod((entry.external_attr >> 16) & 0o777 | _ALWAYS_SET)
+
+
+def _check_room(opened: zipfile.ZipFile, directory: Path) -> None:
+    entries = opened.infolist()
+    if len(entries) > _MOST_ENTRIES:
+        raise BadArchive(f"It has {len(entries)} entries; {_MOST_ENTRIES} are the most.")
+    # No entry is read beyond the size it declares.
+    size, free = sum(entry.file_size for entry in entries), shutil.disk_usage(directory).free
+    if size > free:
+        raise BadArchive(f"Unpacked it takes {size} bytes, and {free} are free.")
 
 
 def _entry_path(entry: zipfile.ZipInfo, directory: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
         unpack_all(archive_with_link("link", "/etc"), tmp_path)
     with pytest.raises(BadArchive, match="neither"):
         unpack_all(archive({"pipe": ""}, modes={"pipe": stat.S_IFIFO | 0o644}), tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_begun(tmp_path: Path) -> None:
+    body = archive({f"file{number}": "x" for number in range(1000)})
+    # The size each entry declares in the central directory: nearly 4 GiB.
+    declared = re.sub(rb"(PK\x01\x02.{20}).{4}", lambda found: found[1] + b"\xfe\xff\xff\xff", body, flags=re.DOTALL)
+    with pytest.raises(BadArchive, match="are free"):
+        unpack_all(declared, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
