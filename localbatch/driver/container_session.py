@@ -73,7 +73,7 @@ async def open_session(
     name = f"localbatch-{secrets.token_hex(8)}"
     scratch = scratch_directory(node) / name
     try:
-        await threads.call(lambda: scratch.mkdir(mode=0o700, parents=True))
+        await threads.finish(lambda: scratch.mkdir(mode=0o700, parents=True))
     except OSError as error:
         raise CommandFailed(directory_failure(str(error))) from error
     session = starter.open(node_place(node, isolate=False, grace=grace))
@@ -167,7 +167,7 @@ class ContainerSession:
                 await self._do(words)
 
     async def _pull(self, image: str, registries: Sequence[ContainerRegistry]) -> None:
-        await self._threads.call(_write_login, self._scratch / "config.json", registries)
+        await self._threads.finish(_write_login, self._scratch / "config.json", registries)
         if await self._do(self._runtime.pull(image, self._scratch)):
             raise CommandFailed(container_image_failure(image, self._complaints()[-1]))
 

@@ -88,7 +88,7 @@ class ProcessDriver:
     async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
         """Makes the node's directory tree and unpacks the pool's application packages."""
         try:
-            await self._threads.call(make_node, node)
+            await self._threads.finish(make_node, node)
             await self._node(node).packages.install_for_all(packages)
             await self._containers.prepare_node(node)
         except OSError as error:
@@ -124,14 +124,14 @@ class ProcessDriver:
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """Removes a task directory."""
-        await self._threads.call(remove_tree, TaskDirectory.of(node, directory).path)
+        await self._threads.finish(remove_tree, TaskDirectory.of(node, directory).path)
 
     async def remove_node(self, node: NodePlace) -> None:
         """Ends every process of the node and removes its directory tree."""
         known = self._nodes.pop(node.root, None)
         if known is not None:
             await known.end_runs()
-        await self._threads.call(remove_tree, node.root)
+        await self._threads.finish(remove_tree, node.root)
 
     async def close(self) -> None:
         """Ends every process of every node."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 _Item = TypeVar("_Item")
@@ -30,6 +31,23 @@ class Threads:
         """Calls a function in a thread and waits for its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: function(*arguments, **named))
+
+    async def finish(
+        self, function: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> _Result:
+        """Calls a function in a thread and waits until it has ended, also if that is cancelled.
+
+        For what makes or removes files: whoever cancels it and then removes a directory finds all of it done.
+        """
+        call = asyncio.ensure_future(self.call(function, *arguments, **named))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            while not call.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([call])
+            call.exception()  # nobody waits for it any more
+            raise
 
     async def each(self, function: Callable[[_Item, threading.Event], None], items: Sequence[_Item]) -> None:
         """Calls a function for every item, several at a time; the first error ends it.

@@ -58,7 +58,7 @@ class NodeTools:
         """
         try:
             directory = TaskDirectory.of(run.node, run.directory, subtask)
-            await self._threads.call(directory.prepare, keep=run.keep_directory)
+            await self._threads.finish(directory.prepare, keep=run.keep_directory)
         except (OSError, ValueError) as error:
             raise CommandFailed(directory_failure(str(error))) from error
         installed = await self._packages(run.node).install(run.packages)

@@ -20,7 +20,7 @@ from tests.service.durability.resources import (
     pool_fits,
     task_fits,
 )
-from tests.service.durability.world import World
+from tests.service.durability.world import OWN, World
 
 SECONDS_TO_SETTLE = 120.0
 
@@ -31,7 +31,7 @@ def look(world: World, account: Account) -> None:
     Raises:
         AssertionError: something acknowledged is gone, something removed is back, or something has changed by itself.
     """
-    pools = _list(account, "/pools")
+    pools = {name: pool for name, pool in _list(account, "/pools").items() if not name.startswith(OWN)}
     _compare(world.pools, pools, lambda name: pool_fits(pools.get(name)))
     jobs, scheduled = _list_jobs(account)
     world.schedules.see(_list(account, "/jobschedules"), scheduled)
@@ -50,7 +50,7 @@ def settle(world: World, account: Account) -> None:
     """
     look(world, account)
     _wait_for_none(lambda: _enable(world, account))
-    _wait_for_none(lambda: [*_busy_pools(world, account), *_busy_jobs(world, account)])
+    _wait_for_none(lambda: [*_busy_pools(account), *_busy_jobs(world, account), *_odd_pools(world, account)])
     look(world, account)
     jobs, scheduled = _list_jobs(account)
     for name in jobs:
@@ -124,13 +124,20 @@ def _enable(world: World, account: Account) -> list[str]:
     return [name for name, job in world.jobs.items() if may_be(job.belief, "disabled")]
 
 
-def _busy_pools(world: World, account: Account) -> list[str]:
+def _busy_pools(account: Account) -> list[str]:
     return [
         name
         for name, pool in _list(account, "/pools").items()
         if (pool["state"], pool["allocationState"]) != ("active", "steady")
         or pool["currentDedicatedNodes"] != pool["targetDedicatedNodes"]
     ]
+
+
+def _odd_pools(world: World, account: Account) -> set[str]:
+    """Pools of jobs that have ended, and those that jobs should have and have not."""
+    jobs = {name: job for name, job in _list_jobs(account)[0].items() if world.jobs[name].owner}
+    wanted = {job["executionInfo"]["poolId"] for job in jobs.values() if job["state"] != "completed"}
+    return wanted ^ {name for name in _list(account, "/pools") if name.startswith(OWN)}
 
 
 def _busy_jobs(world: World, account: Account) -> list[str]:

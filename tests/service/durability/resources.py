@@ -56,11 +56,13 @@ class Job:
 
     Attributes:
         careful: it has a preparation and a release task.
+        owner: it has a pool of its own.
         cut: its tasks may have been ended with it, or before it.
     """
 
     belief: Belief[Resource]
     careful: bool = False
+    owner: bool = False
     cut: bool = False
     tasks: dict[str, Task] = field(default_factory=dict)
 

@@ -22,6 +22,7 @@ from tests.service.durability.resources import (
 from tests.service.durability.schedules import Schedules
 
 POOL = "main"
+OWN = "own"
 NODES = 2
 _MOST_JOBS = 6
 _MOST_POOLS = 3
@@ -30,6 +31,11 @@ _OPEN = ("there", "disabled")
 _MACHINE = {
     "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
     "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+}
+_OWN_POOL = {
+    "autoPoolIdPrefix": OWN,
+    "poolLifetimeOption": "job",
+    "pool": {"vmSize": "standard_d2s_v3", "virtualMachineConfiguration": _MACHINE, "targetDedicatedNodes": 1},
 }
 
 
@@ -118,9 +124,10 @@ class World:
         return self.caller.send(account, "POST", f"/pools/{POOL}/nodes/{self._random.choice(nodes)['id']}/reboot")
 
     def _make_job(self, account: Account) -> Answer:
-        name, careful = self._new_name("job"), self._random.random() < 0.3
-        job = self.jobs[name] = Job(Belief(name, Resource()), careful)
-        body: Document = {"id": name, "poolInfo": {"poolId": POOL}, "usesTaskDependencies": True}
+        name, careful, owner = self._new_name("job"), self._random.random() < 0.3, self._random.random() < 0.15
+        job = self.jobs[name] = Job(Belief(name, Resource()), careful, owner)
+        pool = {"autoPoolSpecification": _OWN_POOL} if owner else {"poolId": POOL}
+        body: Document = {"id": name, "poolInfo": pool, "usesTaskDependencies": True}
         if careful:
             prepare, release = (shell(f"echo >> {self.mark(name)}.{end}; touch ready") for end in ("begin", "end"))
             body["jobPreparationTask"] = {"id": "prepare", "commandLine": prepare}
