@@ -270,11 +270,11 @@ def refuse(kind: str, operation: str, state: str) -> None:
     """Refuses what the table of states does not allow.
 
     Raises:
-        ServiceError: with the code of the table.
+        ServiceError: with the code of the table, and the state that stands in the way.
     """
     code = refusal(kind, operation, state)
     if code is not None:
-        raise ServiceError(code)
+        raise ServiceError(code, values=(("Reason", f"State of the {kind}: {state}."),))
 
 
 def _seconds(pool: PoolRecord, body: PoolResize | NodeRemoval) -> float:

@@ -193,6 +193,7 @@ def test_a_pool_that_scales_by_itself_is_not_resized_by_hand(batch: Account) -> 
     make_pool(batch, "$TargetDedicatedNodes = 0")
     answer = batch.send("POST", "/pools/pool/resize", json={"targetDedicatedNodes": 1})
     assert (answer.status_code, answer.json()["code"]) == (409, "OperationInvalidForCurrentState")
+    assert answer.json()["values"] == [{"key": "Reason", "value": "State of the autoscale: enabled."}]
 
 
 def test_automatic_scaling_is_not_enabled_while_the_pool_is_resized() -> None:
