@@ -91,7 +91,7 @@ def place_inside(working: Path, name: str) -> Path:
         if name.startswith("/") or os.path.normpath(name) in (".", "..") or os.path.normpath(name).startswith("../"):
             raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
         path = working / name
-        home = working.resolve()
+        home = working.resolve(strict=True)  # not made anew by a thread that is late
         if not path.parent.resolve().is_relative_to(home):
             raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from tests.service.account import PATIENCE, Account, open_account
 from tests.service.durability.look import left_behind, look, settle
 from tests.service.durability.world import World
 
-SECONDS = float(os.environ.get("LOCALBATCH_KILL_SECONDS", "10"))
+SECONDS = float(os.environ.get("LOCALBATCH_KILL_SECONDS", "8"))
 SEED = int(os.environ.get("LOCALBATCH_KILL_SEED", random.randrange(2**32)))
 LONGEST_LIFE = 1.5
 WORLDS = 2
