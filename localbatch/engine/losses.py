@@ -27,7 +27,7 @@ class Losses:
 
     def preempt(self, node: Node) -> None:
         """Takes a spot node away; once a pool could have got nodes, a new one comes in its place."""
-        _interrupt(node)
+        self._life.interrupt(node)
         self._context.set_node_state(node, "preempted")
         self.go_on(node)
 
@@ -37,13 +37,13 @@ class Losses:
 
     def lose(self, node: Node) -> None:
         """Has the service hear no more of a node."""
-        _interrupt(node)
+        self._life.interrupt(node)
         self._context.set_node_state(node, "unknown")
         node.life = self._context.background.start(self._life.halt(node, node.life, "requeue"))
 
     def spoil(self, node: Node, failure: Failure) -> None:
         """Makes a node unusable."""
-        _interrupt(node)
+        self._life.interrupt(node)
         self._life.condemn(node, failure)
         node.life = self._context.background.start(self._life.halt(node, node.life, "requeue"))
 
@@ -56,9 +56,9 @@ class Losses:
         if pool is None or pool.state != "active" or node.draining:
             return
         with self._context.store.transaction():
-            self._life.strike_out(node)
+            self._life.departures.strike_out(node)
             (record,) = add_nodes(self._context, pool, node.record.dedicated, 1)
-        self._life.drop(node)
+        self._life.departures.drop(node)
         self._life.begin(pool, record)
 
     async def run(self, generator: random.Random) -> None:
@@ -75,12 +75,6 @@ class Losses:
             # Such a wait has no memory: one that was cut short may as well begin anew.
             if nodes and wait <= _LONGEST_WAIT and can_be_preempted(node := generator.choice(nodes)):
                 self.preempt(node)
-
-
-def _interrupt(node: Node) -> None:
-    """Ends what brings a node up, before it can move it to another state."""
-    if node.life is not None:
-        node.life.cancel()
 
 
 def can_be_preempted(node: Node) -> bool:

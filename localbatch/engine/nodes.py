@@ -8,6 +8,7 @@ from datetime import datetime
 from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
+from localbatch.engine.departures import Departures
 from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.new_nodes import commands_of
 from localbatch.engine.orders import OrderError, start_order
@@ -16,7 +17,6 @@ from localbatch.engine.ports import Ports
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import leave_node
 from localbatch.engine.runs import TaskRuns
-from localbatch.engine.usage import note_node
 from localbatch.models import StartTask
 from localbatch.records import NodeRecord, PoolRecord
 from localbatch.wire import JsonObject, JsonValue
@@ -39,6 +39,7 @@ class NodeLife:
     def __init__(self, context: Context, runs: TaskRuns, preparations: Preparations) -> None:
         self._context, self._runs, self._preparations = context, runs, preparations
         self._ports = Ports(context.background)
+        self.departures = Departures(context)
 
     def stop(self) -> None:
         """Closes the ports of all nodes."""
@@ -132,6 +133,11 @@ class NodeLife:
             return Outcome(now, now, None, error.failure)
         return await self._context.driver.execute(order, _ignore_start)
 
+    def interrupt(self, node: Node) -> None:
+        """Ends what brings a node up, before it can move it to another state."""
+        if node.life is not None:
+            node.life.cancel()
+
     def condemn(self, node: Node, failure: Failure) -> None:
         """Calls a node unusable, and says why."""
         details: list[JsonValue] = [{"name": name, "value": value} for name, value in failure.details]
@@ -150,9 +156,17 @@ class NodeLife:
         """
         if node.removal is None or node.removal.done():
             node.draining = True
-            self._context.change_node(node, leaving=True)
+            self._note_leaving(node, option)
             node.removal = self._context.background.start(self._remove(node, option))
         return node.removal
+
+    def _note_leaving(self, node: Node, option: str) -> None:
+        """Has the record of a node say that it is to leave, or that it leaves if it waits for nothing."""
+        if option not in _WITHOUT_WAITING:
+            self._context.change_node(node, leaving=True)
+        elif node.record.state != "leavingpool":
+            self.interrupt(node)
+            self._context.set_node_state(node, "leavingpool")
 
     def keep(self, node: Node) -> None:
         """Keeps a node that was to leave once its tasks have ended, unless it leaves already."""
@@ -171,9 +185,7 @@ class NodeLife:
             self._context.set_node_state(node, "leavingpool")
         await self.halt(node, node.life, option)
         await self.empty(node)
-        with self._context.store.transaction():
-            self.strike_out(node)
-        self.drop(node)
+        await self.departures.see_off(node)
 
     async def let_end(self, node: Node, option: str) -> None:
         """Waits as long as a node is to be left to its tasks.
@@ -210,18 +222,6 @@ class NodeLife:
         """Removes all files of a node on which nothing runs."""
         with suppress(OSError):
             await self._context.driver.remove_node(node.place)
-
-    def strike_out(self, node: Node) -> None:
-        """Removes the record of a node that is gone, and what goes with it; the caller has a transaction open."""
-        note_node(self._context, node.record)
-        self._context.store.forget_node_users(node.record.seq)
-        self._context.store.nodes.remove(node.record.seq)
-
-    def drop(self, node: Node) -> None:
-        """Forgets a node that has no record any more."""
-        self._context.fleet.drop(node)
-        self._context.quiet.discard(node)
-        self._context.wake(node.record.pool)
 
 
 def _ignore_start() -> None:

@@ -182,6 +182,19 @@ async def test_a_pool_is_deleted_though_its_nodes_wait_for_tasks_that_never_end(
         assert (work.count("active"), len(driver.removed)) == (2, 2)
 
 
+async def test_hundreds_of_nodes_leave_at_once_some_of_them_not_up_yet(tmp_path: Path) -> None:
+    async with bench(tmp_path) as work:
+        work.make_pool(nodes=450)
+        await work.until(lambda: work.store.count_nodes(1).get((True, "idle"), 0) == 450)
+        for nodes in (900, 0):
+            await work.until(lambda: work.pools.get("a", "pool").allocation == "steady")
+            work.pools.resize("a", "pool", {"targetDedicatedNodes": nodes}, lambda _modified: None)
+        await work.until(lambda: work.pools.get("a", "pool").allocation == "steady")
+        assert (work.store.count_nodes(1), work.engine.context.fleet.nodes(1)) == ({}, [])
+        assert len(work.driver.removed) == len(set(work.driver.removed)) == 900
+        assert len(list(work.store.lifetimes.where("1"))) == 900
+
+
 async def test_a_job_never_runs_more_than_its_share(tmp_path: Path) -> None:
     driver = ToldDriver()
     driver.ends = never
