@@ -204,6 +204,10 @@ REFUSALS: dict[tuple[str, str], dict[str, str]] = {
     ("jobschedule", "enable"): _ENDING_SCHEDULE | {"active": _INVALID},
     ("jobschedule", "terminate"): _ENDING_SCHEDULE,
     ("jobschedule", "delete"): {"deleting": "JobScheduleBeingDeleted"},
+    ("jobschedule", "forceterminate"): {
+        state: code for state, code in _ENDING_SCHEDULE.items() if state != "terminating"
+    },
+    ("jobschedule", "forcedelete"): {},
     ("task", "update"): {"completed": "TaskCompleted"},
     ("task", "terminate"): {"completed": "TaskCompleted"},
     ("task", "reactivate"): {state: "TaskNotCompleted" for state in TASK.states if state != "completed"},

@@ -43,6 +43,7 @@ class JobLife:
         self._end_pool = end_pool
         self._works: dict[int, asyncio.Task[None]] = {}
         self._alarms: dict[int, asyncio.TimerHandle] = {}
+        self._unattended: dict[int, asyncio.Task[None]] = {}
         self.runs = TaskRuns(context, preparations, self.check_complete, self.act)
 
     def begin(self, job: JobRecord) -> None:
@@ -183,13 +184,18 @@ class JobLife:
         await self._preparations.stop(job.seq)
         await self._releases.run_all(job)
 
+    def _wind_down_unattended(self, job: JobRecord) -> None:
+        if job.seq not in self._unattended:
+            work = self._context.background.start(self._wind_down(job))
+            self._unattended[job.seq] = work
+            work.add_done_callback(lambda _work: self._unattended.pop(job.seq))
+
     async def _terminate(self, job: JobRecord) -> None:
-        work = self._wind_down(job)
         if job.forced:
-            self._context.background.start(work)
+            self._wind_down_unattended(job)
             await breathe()
         else:
-            await work
+            await self._wind_down(job)
         now = self._context.clock.now()
         with self._context.store.transaction():
             job = self._newest(job)
@@ -216,6 +222,9 @@ class JobLife:
         self.check_complete(job.seq)
 
     async def _delete(self, job: JobRecord) -> None:
+        if (unattended := self._unattended.get(job.seq)) is not None:
+            unattended.cancel()
+            await settle(unattended)
         await self.runs.discard_all(job.seq)
         await self._preparations.stop(job.seq)
         await self._releases.stop(job.seq)

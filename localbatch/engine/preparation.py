@@ -53,10 +53,13 @@ class Preparations:
 
     async def stop(self, job: int) -> None:
         """Ends the preparation tasks of a job that run."""
-        works = [node.preparations.pop(job) for node in self._nodes.pop(job, set()) if job in node.preparations]
+        nodes = self._nodes.get(job, set())
+        works = [node.preparations[job] for node in nodes if job in node.preparations]
         for work in works:
             work.cancel()
         await settle(*works)
+        for node in self._nodes.pop(job, set()):
+            node.preparations.pop(job, None)
         for record in list(self._context.store.preparations.where("job = ?", job)):
             self._end(record)
 

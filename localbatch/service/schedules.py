@@ -115,7 +115,8 @@ class JobSchedules:
         Raises:
             ServiceError: the schedule is refused.
         """
-        return self._move(self._changeable(account, schedule_id, check, "terminate"), "terminating", forced=force)
+        schedule = self._changeable(account, schedule_id, check, "forceterminate" if force else "terminate")
+        return self._move(schedule, "terminating", forced=force)
 
     def delete(self, account: str, schedule_id: str, check: Check, *, force: bool) -> None:
         """Begins to delete a schedule with all its jobs; arguments are as for ``terminate``.
@@ -123,7 +124,8 @@ class JobSchedules:
         Raises:
             ServiceError: the schedule is refused.
         """
-        self._move(self._changeable(account, schedule_id, check, "delete"), "deleting", forced=force)
+        schedule = self._changeable(account, schedule_id, check, "forcedelete" if force else "delete")
+        self._move(schedule, "deleting", forced=force)
 
     def _changeable(self, account: str, schedule_id: str, check: Check, operation: str) -> JobScheduleRecord:
         schedule = self.get(account, schedule_id)
@@ -134,7 +136,9 @@ class JobSchedules:
         return schedule
 
     def _move(self, schedule: JobScheduleRecord, state: str, **changes: Any) -> JobScheduleRecord:
-        return self._change(schedule, **moved(JOB_SCHEDULE, schedule, state, self._clock.now()), **changes)
+        if schedule.state != state:
+            changes |= moved(JOB_SCHEDULE, schedule, state, self._clock.now())
+        return self._change(schedule, **changes)
 
     def _change(self, schedule: JobScheduleRecord, **changes: Any) -> JobScheduleRecord:
         schedule = self._store.schedules.change(schedule, modified=self._clock.now(), **changes)

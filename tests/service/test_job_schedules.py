@@ -224,6 +224,24 @@ def test_a_schedule_can_be_made_not_to_wait_for_its_nodes(batch: Account, verb: 
         batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
 
 
+def test_a_schedule_that_waits_for_its_nodes_can_be_made_to_wait_no_longer(batch: Account) -> None:
+    release = models.BatchJobReleaseTask(command_line="sleep 600")
+    preparation = models.BatchJobPreparationTask(command_line="true")
+    pool = models.BatchPoolInfo(pool_id="pool")
+    body = models.BatchJobSpecification(pool_info=pool, job_preparation_task=preparation, job_release_task=release)
+    make_schedule(batch, job_specification=body)
+    await_recent_job(batch)
+    batch.make_pool()
+    batch.add_task("true", job_id="schedule:job-1")
+    batch.await_task(job_id="schedule:job-1")
+    assert batch.send("POST", "/jobschedules/schedule/terminate").status_code == 202
+    assert batch.send("POST", "/jobschedules/schedule/terminate").status_code == 409
+    assert batch.send("POST", "/jobschedules/schedule/terminate?force=true").status_code == 202
+    await_schedule(batch, "completed")
+    assert batch.send("DELETE", "/jobschedules/schedule").status_code == 202
+    batch.await_gone(lambda: batch.client.get_job_schedule("schedule"))
+
+
 OPERATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "patch": ("PATCH", "", {"json": {"metadata": []}}),
     "put": ("PUT", "", {"json": {"jobSpecification": {"poolInfo": {"poolId": "pool"}}}}),

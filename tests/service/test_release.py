@@ -8,7 +8,7 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from tests.processes import wait_until
+from tests.processes import process, wait_until
 from tests.service.account import PATIENCE, Account, error_code, error_values, shell
 
 WAITS = "echo $$; trap : TERM; until test -e {go}; do sleep 0.05; done"
@@ -154,6 +154,25 @@ def test_a_job_that_is_deleted_can_be_made_to_go_without_it(batch: Account, tmp_
     assert (response.status_code, response.json()["code"]) == (409, "JobBeingDeleted")
     assert batch.send("DELETE", "/jobs/job?force=true").status_code == 202
     batch.await_gone(lambda: batch.client.get_job("job"))
+
+
+def test_a_job_that_was_ended_by_force_is_deleted_once_all_that_it_runs_is_over(batch: Account, tmp_path: Path) -> None:
+    batch.make_pool(nodes=2)
+    batch.await_nodes(count=2)
+    stubborn = "trap : TERM; echo $$ > pid.new; mv pid.new {at}/pid; while true; do sleep 0.1; done"
+    make_job(batch, "true", f"mkdir {tmp_path}/first || {{ {stubborn.format(at=tmp_path)}; }}")
+    for number in range(2):
+        batch.add_task("sleep 600", f"task{number}")
+    batch.wait_until(lambda: (tmp_path / "pid").exists())
+    preparation = process(int((tmp_path / "pid").read_text()))
+    assert preparation is not None
+    terminate(batch, "?force=true")
+    batch.client.begin_delete_job("job", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_job("job"))
+    assert not preparation.alive()
+    for node in batch.client.list_nodes("pool"):
+        names = [file.name or "" for file in batch.client.list_node_files("pool", node.id, recursive=True)]
+        assert not [name for name in names if name.startswith("workitems/job")]
 
 
 def test_where_the_preparation_failed_it_does_not_run(batch: Account, tmp_path: Path) -> None:
