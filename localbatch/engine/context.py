@@ -1,6 +1,7 @@
 """What the parts of the engine share."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -86,6 +87,13 @@ class Context:
         self.fleet.refresh(node)
         if node.accepts_tasks:
             self.wake(node.record.pool)
+
+    async def clear_directory(self, account: str, directory: str) -> None:
+        """Removes a directory from all nodes of an account; its jobs may have gone from pool to pool."""
+        for node in self.fleet.all_nodes():
+            if node.place.account == account:
+                with suppress(OSError):
+                    await self.driver.clear_directory(node.place, directory)
 
     def find_packages(self, account: str, references: list[JsonObject]) -> tuple[Package, ...]:
         """Finds application packages and makes links to them; references to packages that are gone are left out."""

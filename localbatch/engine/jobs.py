@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -230,7 +229,7 @@ class JobLife:
         await self._releases.stop(job.seq)
         if job.previous_state != "completed" and not job.forced:
             await self._releases.run_all(job)
-        await self._clear_files(job)
+        await self._context.clear_directory(job.account, job_directory(job.id))
         store = self._context.store
         store.forget_counts(job.seq)
         for table in (store.subtasks, store.tasks, store.preparations, store.releases):
@@ -248,15 +247,6 @@ class JobLife:
         pool = PoolInfo.model_validate(job.body["poolInfo"]).auto_pool_specification
         if pool is not None and pool.ends_with_job:
             self._end_pool(job.account, job.pool_id)
-
-    async def _clear_files(self, job: JobRecord) -> None:
-        pool = self._context.store.find_pool(job.account, job.pool_id)
-        if pool is None:
-            return
-        directory = job_directory(job.id)
-        for node in self._context.fleet.nodes(pool.seq):
-            with suppress(OSError):
-                await self._context.driver.clear_directory(node.place, directory)
 
     def _newest(self, job: JobRecord) -> JobRecord:
         return self._context.store.jobs.get(job.seq) or job

@@ -128,7 +128,7 @@ class ScheduleLife:
             if job.state != "deleting" or (schedule.forced and not job.forced):
                 self._jobs.delete(job, force=schedule.forced)
         if not jobs:
-            await self._clear_directories(schedule)
+            await self._context.clear_directory(schedule.account, job_directory(schedule.id))
             with self._context.store.transaction():
                 self._leave_pool(schedule)
                 self._context.store.schedules.remove(schedule.seq)
@@ -140,12 +140,6 @@ class ScheduleLife:
         automatic = _auto_pool(schedule)
         if automatic is None or not automatic.keep_alive:
             self._pools.end(schedule.account, schedule.pool_id)
-
-    async def _clear_directories(self, schedule: JobScheduleRecord) -> None:
-        for node in self._context.fleet.all_nodes():
-            if node.place.account == schedule.account:
-                with suppress(OSError):
-                    await self._context.driver.clear_directory(node.place, job_directory(schedule.id))
 
 
 def _auto_pool(schedule: JobScheduleRecord) -> AutoPoolSpecification | None:

@@ -163,6 +163,26 @@ def test_an_enabled_job_runs_again_perhaps_on_another_pool(batch: Account) -> No
     assert task.node_info.pool_id == "second"
 
 
+def test_a_deleted_job_leaves_no_files_on_a_pool_it_was_on_before(batch: Account) -> None:
+    batch.make_pool()
+    batch.make_job(job_preparation_task=models.BatchJobPreparationTask(command_line="true"))
+    batch.add_task("true")
+    batch.await_task()
+    batch.client.begin_disable_job("job", models.BatchJobDisableOptions(disable_tasks="wait"), polling_interval=0)
+    batch.await_job(state="disabled")
+    batch.client.update_job("job", models.BatchJobUpdateOptions(pool_info=models.BatchPoolInfo(pool_id="second")))
+    (node,) = batch.client.list_nodes("pool")
+
+    def directories() -> list[str]:
+        files = batch.client.list_node_files("pool", node.id, recursive=True)
+        return [file.name for file in files if file.name and file.name.startswith("workitems/job")]
+
+    assert directories()
+    batch.client.begin_delete_job("job", polling_interval=0).result()
+    batch.await_gone(lambda: batch.client.get_job("job"))
+    assert not directories()
+
+
 def test_a_job_runs_no_more_tasks_at_once_than_it_may(batch: Account) -> None:
     batch.make_pool(nodes=2, task_slots_per_node=4)
     batch.await_nodes(count=2)
