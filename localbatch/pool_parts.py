@@ -78,8 +78,9 @@ class Extension(Body):
 
 
 class MachineParts(Body):
-    """What a node's virtual machine has besides its image."""
+    """What a node's virtual machine is made from."""
 
+    image_reference: dict[str, object] = Field(default_factory=dict)
     data_disks: list[DataDisk] = Field(default_factory=list)
     extensions: list[Extension] = Field(default_factory=list)
     windows_configuration: dict[str, object] | None = None

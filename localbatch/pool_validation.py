@@ -4,7 +4,7 @@ Source of the limits: the docstrings of ``azure.batch.models``, API version 2025
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from localbatch.errors import invalid_property
@@ -15,6 +15,7 @@ _MOST_NAT_POOLS, _MOST_RULES, _LEAST_PORTS = 5, 25, 40
 _RESERVED_BACKEND = (29876, 29877)
 _RESERVED_FRONTEND = range(50000, 55001)
 _LONGEST_USER = 20
+_IMAGE_IDS = ("virtualMachineImageId", "sharedGalleryImageId", "communityGalleryImageId")
 _ONLY_WINDOWS = "It goes with images of Windows, and this pool's is of Linux."
 
 
@@ -38,11 +39,18 @@ def _check_machine(name: str, machine: MachineParts) -> None:
         raise invalid_property(f"{name}.windowsConfiguration", machine.windows_configuration, _ONLY_WINDOWS)
     if machine.license_type is not None:
         raise invalid_property(f"{name}.licenseType", machine.license_type, _ONLY_WINDOWS)
+    _check_image(f"{name}.imageReference", machine.image_reference)
     for disk in machine.data_disks:
         _check_range(f"{name}.dataDisks.lun", disk.lun, 0, 63)
         _check_range(f"{name}.dataDisks.diskSizeGB", disk.disk_size_gb, 1, 2**31 - 1)
     _check_distinct(f"{name}.dataDisks.lun", [disk.lun for disk in machine.data_disks])
     _check_distinct(f"{name}.extensions.name", [extension.name for extension in machine.extensions])
+
+
+def _check_image(name: str, image: Mapping[str, object]) -> None:
+    for image_id in _IMAGE_IDS:
+        if image_id in image and len(image) > 1:
+            raise invalid_property(f"{name}.{image_id}", image[image_id], "It goes with no other property of an image.")
 
 
 def _check_network(name: str, network: NetworkConfiguration) -> None:

@@ -115,8 +115,10 @@ class Pools:
         changes = filled_in(write(body), body.start_task)
         after = pool.body | changes
         check_node(str(after["vmSize"]), int(str(after["taskSlotsPerNode"])))
-        if any(name in changes for name in ONLY_WHEN_EMPTY) and self._store.count_nodes(pool.seq):
-            raise ServiceError("OperationInvalidForCurrentState")
+        frozen = [name for name in ONLY_WHEN_EMPTY if name in changes]
+        if frozen and self._store.count_nodes(pool.seq):
+            reason = f"The pool has nodes. Only a pool without nodes can get another {frozen[0]}."
+            raise ServiceError("OperationInvalidForCurrentState", values=(("Reason", reason),))
         if body.vm_size is not None:
             changes["vmSize"] = body.vm_size.lower()
         return self._store.pools.change(pool, body=pool.body | changes, modified=self._clock.now())

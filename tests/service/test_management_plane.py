@@ -254,7 +254,12 @@ def test_without_a_token_nothing_is_answered(azure: LocalAzure, path: str, statu
         ("GET", "/batchAccounts/acc", 400, "MissingApiVersionParameter"),
         ("GET", "/batchAccounts/acc?api-version=2025-06", 400, "InvalidApiVersionParameter"),
         ("GET", "/BATCHACCOUNTS/LOCALBATCH/Applications?API-VERSION=2025-06-01", 200, "value"),
-        ("PUT", "/batchAccounts/acc/applications/a%20b?api-version=2025-06-01", 404, "ResourceNotFound"),
+        ("PUT", "/batchAccounts/acc/applications/a%20b?api-version=2025-06-01", 400, "InvalidResourceName"),
+        ("PUT", "/batchAccounts/a?api-version=2025-06-01", 400, "3 to 24 letters and digits"),
+        ("GET", "/batchAccounts/acc/applications/a%20b?api-version=2025-06-01", 404, "ResourceNotFound"),
+        ("GET", f"/batchAccounts/localbatch/pools?maxresults={'9' * 5000}&api-version=2025-06-01", 400, "maxresults"),
+        ("GET", f"/batchAccounts/localbatch/pools?$skipToken={'9' * 30}&api-version=2025-06-01", 400, "$skiptoken"),
+        ("GET", f"/batchAccounts/localbatch/poolOperationResults/p-{'9' * 30}?api-version=2025-06-01", 204, ""),
     ],
 )
 def test_what_the_local_plane_lacks_is_said_in_arms_words(
@@ -271,9 +276,16 @@ def test_a_malformed_body_is_refused(client: BatchManagementClient, azure: Local
         f"{azure.endpoints.batch_endpoint}/subscriptions/s/resourceGroups/g/providers/Microsoft.Batch"
         "/batchAccounts/localbatch/applications/app?api-version=2025-06-01"
     )
-    for content in (b"{", b"[]", b'{"properties": {"allowUpdates": "maybe"}}', b'{"propertys": {}}'):
+    for content in (
+        b"{",
+        b"[]",
+        b'{"properties": 5}',
+        b'{"properties": {"allowUpdates": "maybe"}}',
+        b'{"propertys": {}}',
+    ):
         answer = client.send_request(HttpRequest("PUT", url, content=content))
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+        assert "_" not in answer.json()["error"]["message"], "names of classes mean nothing to a client"
 
 
 def test_without_storage_packages_are_refused_in_one_sentence(service: Endpoints) -> None:

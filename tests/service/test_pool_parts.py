@@ -80,6 +80,7 @@ def test_most_of_a_pool_changes_only_while_it_has_no_nodes(batch: Account, chang
     with pytest.raises(HttpResponseError) as caught:
         batch.client.update_pool("pool", models.BatchPoolUpdateOptions(**change))
     assert (caught.value.status_code, error_code(caught.value)) == (409, "OperationInvalidForCurrentState")
+    assert "Only a pool without nodes can get another" in error_values(caught.value)["Reason"]
 
 
 def test_disks_and_placement_are_shown_again(batch: Account) -> None:
@@ -192,6 +193,15 @@ ANNA = models.UserAccount(name="anna", password="p")
         (
             {"virtual_machine_configuration": machine(license_type="Windows_Server")},
             "virtualMachineConfiguration.licenseType",
+        ),
+        (
+            {
+                "virtual_machine_configuration": models.VirtualMachineConfiguration(
+                    image_reference=models.BatchVmImageReference(publisher="p", virtual_machine_image_id="/an/image"),
+                    node_agent_sku_id=IMAGE.node_agent_sku_id,
+                )
+            },
+            "virtualMachineConfiguration.imageReference.virtualMachineImageId",
         ),
         ({"user_accounts": [ANNA, ANNA]}, "userAccounts"),
         ({"user_accounts": [models.UserAccount(name="a" * 21, password="p")]}, "userAccounts.0.name"),

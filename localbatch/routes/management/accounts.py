@@ -21,7 +21,7 @@ from localbatch.routes.management.answers import (
     json_response,
     listed,
 )
-from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler, in_group
+from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler, in_group, read_number
 from localbatch.routes.management.packages import require_storage
 from localbatch.routes.management.paths import ACCOUNT, GROUP, LOCATION, SUBSCRIPTION
 from localbatch.service.accounts import Accounts
@@ -123,8 +123,8 @@ class AccountRoutes:
         return done(204)
 
     async def _get_result(self, call: ArmCall) -> Response:
-        number = call.names["operation"].rpartition("-")[2]
-        record = self._accounts.by_number(int(number)) if number.isdecimal() else None
+        number = read_number(call.names["operation"].rpartition("-")[2])
+        record = None if number is None else self._accounts.by_number(number)
         if record is None:
             return done(204)
         if record.state == "deleting":

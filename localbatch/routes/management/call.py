@@ -19,7 +19,8 @@ from localbatch.validation import without_nulls
 from localbatch.wire import JsonObject
 
 _LARGEST_BODY = 1024 * 1024
-_LONGEST_TOKEN = 9
+_MOST_DIGITS = 9
+_OBJECTS = ("dict_type", "model_type")
 LARGEST_PAGE = 1000
 _SHOWN_ONLY = ("id", "name", "type", "etag", "systemData")
 
@@ -146,10 +147,10 @@ class ArmCall:
         Raises:
             ManagementError: the query is refused.
         """
-        token, size = self.query.get("$skiptoken", "0"), self.page_size()
-        if not token.isdecimal() or len(token) > _LONGEST_TOKEN:
+        begin, size = read_number(self.query.get("$skiptoken", "0")), self.page_size()
+        if begin is None:
             raise ManagementError(400, "InvalidQueryParameterValue", "$skiptoken is none of this service.")
-        begin, end = int(token), int(token) + size
+        end = begin + size
         return items[begin:end], self.next_link(str(end)) if end < len(items) else None
 
     def next_link(self, token: str) -> str:
@@ -166,9 +167,10 @@ class ArmCall:
         text = self.query.get("maxresults")
         if text is None:
             return LARGEST_PAGE
-        if not text.isdecimal() or not 0 < int(text) <= LARGEST_PAGE:
+        size = read_number(text)
+        if size is None or not 0 < size <= LARGEST_PAGE:
             raise ManagementError(400, "InvalidQueryParameterValue", "maxresults must be a number from 1 to 1000.")
-        return int(text)
+        return size
 
 
 ArmHandler: TypeAlias = Callable[[ArmCall], Awaitable[Response]]
@@ -185,7 +187,14 @@ def parse(kind: type[Kind], document: JsonObject) -> Kind:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    raise invalid_content(f"{where or 'body'}: {first['msg']}.")
+    # The words of the library would name the class that reads the object.
+    reason = "Input should be an object" if first["type"] in _OBJECTS else first["msg"].removeprefix("Value error, ")
+    raise invalid_content(f"{where or 'body'}: {reason}.")
+
+
+def read_number(text: str) -> int | None:
+    """Reads a number of up to nine digits; None if it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -10,7 +10,7 @@ from localbatch.errors import ServiceError
 from localbatch.filters import compile_filter, select
 from localbatch.records import PoolRecord
 from localbatch.routes.management.answers import accepted, done, json_response, listed
-from localbatch.routes.management.call import ArmCall, ArmHandler, parse
+from localbatch.routes.management.call import ArmCall, ArmHandler, parse, read_number
 from localbatch.routes.management.paths import ACCOUNT
 from localbatch.routes.management.pool_bodies import (
     ArmPool,
@@ -109,8 +109,8 @@ class PoolRoutes:
     async def _get_result(self, call: ArmCall) -> Response:
         call.find_account(self._accounts)
         name = call.names["operation"]
-        number = name.rpartition("-")[2]
-        gone = not number.isdecimal() or self._store.pools.get(int(number)) is None
+        number = read_number(name.rpartition("-")[2])
+        gone = number is None or self._store.pools.get(number) is None
         return done(204) if gone else accepted(_result_link(call, name))
 
     def _create(self, call: ArmCall, body: ArmPool) -> PoolRecord:

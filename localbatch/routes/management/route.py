@@ -24,12 +24,16 @@ _VERSIONS = (
     *("2023-05-01", "2023-11-01", "2024-02-01", "2024-07-01", "2025-06-01"),
 )
 _PREFIXES = ("/subscriptions/", "/providers/")
-_SEGMENTS = {
-    "account": "[a-z0-9]{3,24}",
-    "application": "[a-z0-9_-]{1,64}",
-    "version": "[a-z0-9_-][a-z0-9_.-]{0,63}",
-    "pool": "[a-z0-9_-]{1,64}",
+_NAMES = {
+    "account": ("[a-z0-9]{3,24}", "3 to 24 letters and digits"),
+    "application": ("[a-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores"),
+    "version": (
+        "[a-z0-9_-][a-z0-9_.-]{0,63}",
+        "1 to 64 letters, digits, hyphens, underscores and periods, no period first",
+    ),
+    "pool": ("[a-z0-9_-]{1,64}", "1 to 64 letters, digits, hyphens and underscores"),
 }
+"""What the names in a path may be, and how to say so."""
 
 logger = logging.getLogger("localbatch")
 
@@ -76,20 +80,33 @@ class ManagementRoute(BaseRoute):
         for verb, path, handler in self._table:
             found = path.fullmatch(request.scope["path"])
             if found and verb == request.method:
+                _check_names(found.groupdict(), request)
                 return await handler(ArmCall(request, found.groupdict(), query, datetime.now(UTC)))
             allowed += [verb] if found else []
         if allowed:
             raise ManagementError(405, "MethodNotAllowed", f"This resource allows {', '.join(allowed)}.")
-        raise ManagementError(404, "ResourceNotFound", f"There is no resource {request.url.path}.")
+        raise _no_resource(request)
 
 
 def _compile(path: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", path)
-    pieces = [
-        f"(?P<{part}>{_SEGMENTS.get(part, '[^/]+')})" if place % 2 else re.escape(part)
-        for place, part in enumerate(parts)
-    ]
+    pieces = [f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)]
     return re.compile("".join(pieces) + "/?", re.IGNORECASE)
+
+
+def _check_names(names: dict[str, str], request: Request) -> None:
+    for part, name in names.items():
+        pattern, words = _NAMES.get(part, (".+", ""))
+        if re.fullmatch(pattern, name, re.IGNORECASE):
+            continue
+        if request.method != "PUT":
+            raise _no_resource(request)
+        message = f"The name {name!r} is invalid. The name of this kind of resource has {words}."
+        raise ManagementError(400, "InvalidResourceName", message)
+
+
+def _no_resource(request: Request) -> ManagementError:
+    return ManagementError(404, "ResourceNotFound", f"There is no resource {request.url.path}.")
 
 
 def _check_authorization(authorization: str, token_key: bytes) -> None:
