@@ -5,7 +5,7 @@ from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
-from localbatch.engine.outcomes import SUCCESS, completion, ended_by_request, runs_again
+from localbatch.engine.outcomes import FAILURE, SUCCESS, completion, ended_by_request, runs_again
 from localbatch.job_models import JobPreparationTask
 from localbatch.records import JobRecord, PreparationRecord
 
@@ -61,7 +61,7 @@ class Preparations:
         for node in self._nodes.pop(job, set()):
             node.preparations.pop(job, None)
         for record in list(self._context.store.preparations.where("job = ?", job)):
-            self._end(record)
+            end_preparation(self._context, record)
 
     async def leave_node(self, node: Node) -> None:
         """Ends the preparation tasks that run on a node."""
@@ -71,18 +71,14 @@ class Preparations:
         await settle(*works)
         for job in node.preparations:
             self._nodes.get(job, set()).discard(node)
-            self._end(self._context.store.find_preparation(job, node.id))
+            if (record := self._context.store.find_preparation(job, node.id)) is not None:
+                end_preparation(self._context, record)
         node.preparations.clear()
-
-    def _end(self, record: PreparationRecord | None) -> None:
-        """Has the record of a preparation task that runs no more say so."""
-        if record is not None and record.state == "running":
-            self._context.store.preparations.change(
-                record, state="completed", **ended_by_request(self._context.clock.now())
-            )
 
     def forget(self, node: Node, *, reimaged: bool) -> None:
         """Has preparation tasks run again on a node that is being started anew, as far as their jobs want it.
+
+        Where one has failed, no task of its job runs until the node is reimaged.
 
         Args:
             node: the node, on which none of them runs.
@@ -94,8 +90,10 @@ class Preparations:
             for record in list(store.preparations.where("node_id = ?", node.id)):
                 job = store.jobs.get(record.job)
                 body = preparation_of(job) if job else None
-                if reimaged or (body and body.rerun_on_node_reboot_after_success):
+                if reimaged or (body is not None and runs_on_reboot(record, body)):
                     store.preparations.change(record, stale=True, emptied=reimaged or record.emptied)
+                elif body is not None and body.wait_for_success and _has_failed(record):
+                    node.barred.add(record.job)
 
     async def _run(self, node: Node, job: JobRecord, body: JobPreparationTask) -> bool:
         store, clock = self._context.store, self._context.clock
@@ -120,6 +118,22 @@ class Preparations:
             now = self._context.clock.now()
             return Outcome(now, now, None, error.failure)
         return await self._context.driver.execute(order, _ignore_start)
+
+
+def end_preparation(context: Context, record: PreparationRecord) -> None:
+    """Has the record of a preparation task that runs no more say so; it is to run again if it is still needed."""
+    if record.state == "running":
+        ended = ended_by_request(context.clock.now())
+        context.store.preparations.change(record, state="completed", **ended, stale=True)
+
+
+def runs_on_reboot(record: PreparationRecord, body: JobPreparationTask) -> bool:
+    """Tells whether a preparation task that has ended runs again on a node that was rebooted."""
+    return body.rerun_on_node_reboot_after_success and record.result == SUCCESS
+
+
+def _has_failed(record: PreparationRecord) -> bool:
+    return record.result == FAILURE and not record.stale
 
 
 def _ignore_start() -> None:

@@ -12,6 +12,7 @@ from localbatch.engine.losses import Losses
 from localbatch.engine.node_commands import NodeCommands
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.orders import preparation_of
+from localbatch.engine.preparation import end_preparation, runs_on_reboot
 from localbatch.engine.release import end_release
 from localbatch.records import JobRecord, PoolRecord
 
@@ -72,7 +73,8 @@ class Recovery:
         if body is None:
             return
         for record in list(self._context.store.preparations.where("job = ?", job.seq)):
-            if record.state == "running" or body.rerun_on_node_reboot_after_success:
+            end_preparation(self._context, record)
+            if runs_on_reboot(record, body):
                 self._context.store.preparations.change(record, stale=True)
 
     def _end_releases(self, job: JobRecord) -> None:

@@ -203,6 +203,28 @@ def test_preparation_tasks_run_again_after_a_reboot_if_their_job_wants_it(
     assert batch.stdout("second") == "run\n" * runs
 
 
+def test_where_a_preparation_task_failed_only_a_reimage_helps(batch: Account, tmp_path: Path) -> None:
+    batch.make_pool()
+    batch.make_job(
+        job_preparation_task=models.BatchJobPreparationTask(
+            command_line=shell(f"echo run >> {tmp_path}/runs; test -e {tmp_path}/good")
+        )
+    )
+    batch.add_task("true")
+    batch.wait_until(lambda: (tmp_path / "runs").exists())
+    batch.await_task(state="active")
+    (tmp_path / "good").touch()
+    send(batch, "reboot")
+    batch.await_nodes()
+    batch.make_job("other")
+    batch.add_task("true", job_id="other")
+    batch.await_task(job_id="other")
+    assert batch.client.get_task("job", "task").state == "active"
+    send(batch, "reimage")
+    batch.await_task()
+    assert (tmp_path / "runs").read_text() == "run\n" * 2
+
+
 def test_a_start_task_that_nobody_waits_for_ends_with_the_reboot(batch: Account) -> None:
     start = models.BatchStartTask(command_line=shell(f"{COUNT}starts; sleep 600"), wait_for_success=False)
     batch.make_pool(start_task=start)
