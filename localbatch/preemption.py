@@ -29,12 +29,14 @@ class CrowdedNode:
     """A node and what runs there.
 
     Attributes:
+        slots: how many it has.
         free_slots: those that are free, or will be soon without anybody's doing.
         staying: how many tasks run there that don't make room.
         yielding: the tasks that may have to, the newest last.
         dedicated: false for a spot node.
     """
 
+    slots: int
     free_slots: int
     staying: int
     yielding: tuple[Yielding, ...]
@@ -73,7 +75,7 @@ class _Place:
 
     def goers(self, task: Waiting) -> list[Yielding] | None:
         """Returns who has to go for a task; None if it can't have the node even so."""
-        if task.dedicated_only and not self._node.dedicated:
+        if task.required_slots > self._node.slots or (task.dedicated_only and not self._node.dedicated):
             return None
         if task.exclusive:
             return None if self._staying else self._left

@@ -131,8 +131,12 @@ class JobLife:
         self._silence(job.seq)
         if job.state != state:
             changes |= moved(JOB, job, state, self._context.clock.now())
-        job = self._context.store.jobs.change(job, **changes)
+        return self._leave(self._context.store.jobs.change(job, **changes))
+
+    def _leave(self, job: JobRecord) -> JobRecord:
+        """Goes on with a job that starts no more tasks: a node that was kept for its manager is free for others."""
         self.go_on(job)
+        self._context.wake_for(job)
         return job
 
     def disable(self, job: JobRecord, tasks: str) -> JobRecord:
@@ -145,9 +149,7 @@ class JobLife:
         changes: dict[str, Any] = {"disable_tasks": tasks}
         if job.state == "active":
             changes |= moved(JOB, job, "disabling", self._context.clock.now())
-        job = self._context.store.jobs.change(job, **changes)
-        self.go_on(job)
-        return job
+        return self._leave(self._context.store.jobs.change(job, **changes))
 
     def enable(self, job: JobRecord) -> JobRecord:
         """Begins to enable a disabled job."""

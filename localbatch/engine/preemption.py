@@ -67,6 +67,7 @@ def _describe(node: Node, yielding: dict[int, int]) -> CrowdedNode:
     candidates = tuple(Yielding(run.task, run.slots, yielding[run.job]) for run in others if _may_go(run, yielding))
     alone = any(run.exclusive for run in others)
     return CrowdedNode(
+        slots=node.slots,
         free_slots=0 if alone else node.slots - sum(run.slots for run in others),
         staying=len(others) - len(candidates),
         yielding=candidates,

@@ -35,7 +35,11 @@ class Room:
 
     def keep(self, job: JobRecord, wanted: Waiting) -> None:
         """Keeps the emptiest node free for a task that needs a whole one, or it might wait for ever."""
-        nodes = [node for node in self.nodes(job) if node.record.dedicated or not wanted.dedicated_only]
+        nodes = [
+            node
+            for node in self.nodes(job)
+            if node.slots >= wanted.required_slots and (node.record.dedicated or not wanted.dedicated_only)
+        ]
         if nodes and wanted.exclusive:
             self._kept.add(max(nodes, key=lambda node: node.free_slots))
 

@@ -155,7 +155,7 @@ class Tasks:
         _refuse_task("terminate", task)
         with self._store.transaction():
             task = self._engine.runs.end(self._store.tasks.change(task, modified=self._clock.now()))
-        self._engine.jobs.check_complete(job.seq)
+        self._leave(job)
         return task
 
     def reactivate(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:
@@ -192,7 +192,12 @@ class Tasks:
             self._store.tasks.remove(task.seq)
         finally:
             self._deleting.discard(task.seq)
+        self._leave(job)
+
+    def _leave(self, job: JobRecord) -> None:
+        """Sees to a job that waits for one task less, and to a node that may have been kept for that one."""
         self._engine.jobs.check_complete(job.seq)
+        self._engine.context.wake_for(job)
 
     def _checked(self, job: JobRecord, task_id: str, check: Check) -> TaskRecord:
         task = self.get(job, task_id)

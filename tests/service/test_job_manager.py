@@ -133,6 +133,40 @@ def test_a_node_is_kept_free_for_one_that_needs_a_whole_one(batch: Account, tmp_
     assert batch.client.get_task("busy", "three").state == "active"
 
 
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("POST", "/jobs/job/terminate", None),
+        ("POST", "/jobs/job/disable", {"disableTasks": "requeue"}),
+        ("DELETE", "/jobs/job", None),
+        ("DELETE", "/jobs/job/tasks/manager", None),
+    ],
+)
+def test_a_node_is_kept_free_no_longer_than_it_waits(
+    batch: Account, tmp_path: Path, verb: str, path: str, body: dict[str, str] | None
+) -> None:
+    batch.make_pool(task_slots_per_node=2)
+    batch.make_job("busy")
+    batch.add_task(WAITS.format(go=tmp_path / "go"), "one", "busy")
+    batch.await_task("one", "busy", state="running")
+    batch.make_job(job_manager_task=manager("sleep 600"), priority=1)
+    batch.add_task("true", "two", "busy")
+    assert batch.client.get_task("busy", "two").state == "active"
+    options: dict[str, Any] = {} if body is None else {"json": body}
+    assert batch.send(verb, path, **options).status_code in (200, 202)
+    batch.await_task("two", "busy")
+    assert batch.client.get_task("busy", "one").state == "running"
+
+
+def test_no_node_is_kept_free_for_one_that_is_too_large_for_it(batch: Account) -> None:
+    batch.make_pool(task_slots_per_node=2)
+    batch.make_job(job_manager_task=manager(required_slots=4), priority=1)
+    batch.make_job("other")
+    batch.add_task("true", job_id="other")
+    batch.await_task(job_id="other")
+    assert batch.client.get_task("job", "manager").state == "active"
+
+
 def test_it_shares_its_node_if_it_may(batch: Account) -> None:
     batch.make_pool(task_slots_per_node=4)
     batch.make_job(job_manager_task=manager("sleep 600", run_exclusive=False, required_slots=2))

@@ -4,8 +4,8 @@ from localbatch.preemption import CrowdedNode, Yielding, choose
 from localbatch.scheduler import Waiting
 
 
-def node(*yielding: Yielding, free: int = 0, staying: int = 0, dedicated: bool = True) -> CrowdedNode:
-    return CrowdedNode(free, staying, yielding, dedicated)
+def node(*yielding: Yielding, slots: int = 4, free: int = 0, staying: int = 0, dedicated: bool = True) -> CrowdedNode:
+    return CrowdedNode(slots, free, staying, yielding, dedicated)
 
 
 def task(slots: int = 1, *, exclusive: bool = False, dedicated_only: bool = False, instances: int = 0) -> Waiting:
@@ -36,6 +36,7 @@ def test_nobody_goes_for_one_that_would_not_fit_even_so() -> None:
     assert choose([node(Yielding(1, 1, 0), staying=1)], [task(slots=2)]) == []
     assert choose([node()], [task()]) == []
     assert choose([], [task()]) == []
+    assert choose([node(Yielding(1, 1, 0))], [task(slots=5, exclusive=True)]) == []
 
 
 def test_a_whole_node_is_made_free_only_where_all_go() -> None:
