@@ -36,6 +36,13 @@ class Background:
             await asyncio.wait(self._tasks)
 
 
+def give_up(*tasks: asyncio.Task[Any]) -> None:
+    """Cancels tasks; those that are being cancelled already are left to clear up undisturbed."""
+    for task in tasks:
+        if not task.cancelling():
+            task.cancel()
+
+
 async def breathe() -> None:
     """Lets everything else in the event loop have its turn."""
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from localbatch.documents import seconds_of
-from localbatch.engine.background import breathe, settle
+from localbatch.engine.background import breathe, give_up, settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import Releases
@@ -40,7 +40,7 @@ class JobLife:
     ) -> None:
         self._context, self._preparations, self._releases = context, preparations, releases
         self._end_pool = end_pool
-        self._works: dict[int, asyncio.Task[None]] = {}
+        self._works: dict[int, set[asyncio.Task[None]]] = {}
         self._alarms: dict[int, asyncio.TimerHandle] = {}
         self._unattended: dict[int, asyncio.Task[None]] = {}
         self.runs = TaskRuns(context, preparations, self.check_complete, self.act)
@@ -167,18 +167,22 @@ class JobLife:
         }
         step = steps.get(job.state)
         if step is not None:
-            former = self._works.get(job.seq)
-            self._works[job.seq] = self._context.background.start(self._after(former, step, job))
+            formers = frozenset(self._works.get(job.seq, ()))
+            give_up(*formers)
+            work = self._context.background.start(self._after(formers, step, job))
+            self._works.setdefault(job.seq, set()).add(work)
+            work.add_done_callback(lambda _work: self._forget(job.seq, work))
 
     async def _after(
-        self, former: "asyncio.Task[None] | None", step: Callable[[JobRecord], Awaitable[None]], job: JobRecord
+        self, formers: frozenset[asyncio.Task[None]], step: Callable[[JobRecord], Awaitable[None]], job: JobRecord
     ) -> None:
-        if former is not None:
-            former.cancel()
-            await settle(former)
+        await settle(*formers)
         await step(job)
-        if self._works.get(job.seq) is asyncio.current_task():
-            del self._works[job.seq]
+
+    def _forget(self, job: int, work: asyncio.Task[None]) -> None:
+        self._works[job].discard(work)
+        if not self._works[job]:
+            del self._works[job]
 
     async def _wind_down(self, job: JobRecord) -> None:
         await self.runs.end_all(job.seq)
@@ -224,7 +228,7 @@ class JobLife:
 
     async def _delete(self, job: JobRecord) -> None:
         if (unattended := self._unattended.get(job.seq)) is not None:
-            unattended.cancel()
+            give_up(unattended)
             await settle(unattended)
         await self.runs.discard_all(job.seq)
         await self._preparations.stop(job.seq)

@@ -1,6 +1,7 @@
 """The engine over a driver whose commands end when a test says so: who runs where, how often, and nothing is lost."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -89,6 +90,15 @@ def outcome(code: int | None, failure: Failure | None = None) -> Outcome:
 
 def never(_run: Run) -> "asyncio.Future[Outcome]":
     return asyncio.get_running_loop().create_future()
+
+
+def unconditional(_modified: datetime) -> None:
+    """The condition of a request that has none."""
+
+
+async def take_turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class Bench:
@@ -293,6 +303,23 @@ async def test_a_deleted_job_ends_its_tasks_and_clears_its_directories(tmp_path:
         assert len(driver.cancelled) == 2
         assert driver.cleared == ["workitems/job", "workitems/job"]
         assert work.store.tasks.first("1") is None
+
+
+async def test_what_a_job_is_told_last_counts_whatever_is_under_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench(tmp_path) as work:
+        for first, second in itertools.product(range(4), repeat=2):
+            work.make_job()
+            work.jobs.disable("a", "job", {"disableTasks": "wait"}, unconditional)
+            await work.until(lambda: work.jobs.get("a", "job").state == "disabled")
+            work.jobs.enable("a", "job", unconditional)
+            await take_turns(first)
+            work.jobs.terminate("a", "job", {}, unconditional, force=True)
+            await take_turns(second)
+            work.jobs.delete("a", "job", unconditional)
+            await work.until(lambda: work.store.find_job("a", "job") is None)
+    assert caplog.record_tuples == []
 
 
 async def test_after_a_restart_everything_goes_on(tmp_path: Path) -> None:
