@@ -16,8 +16,8 @@ from localbatch.driver.threads import Threads
 from localbatch.models import OutputContainer, OutputFile
 from localbatch.node_paths import NodePaths
 
-# A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _NO_IDENTITY = "The pool has no such managed identity, or it has no access"
+# A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 2
 
@@ -187,12 +187,21 @@ def upload_file(upload: Upload) -> None:
         raise CommandFailed(upload_failure(403, link, upload.file.name, _NO_IDENTITY))
     try:
         _send(upload)
-    except HttpResponseError as error:
-        reason = f"{error.status_code} {error.error_code if hasattr(error, 'error_code') else ''}".strip()
-        raise CommandFailed(upload_failure(error.status_code, link, upload.file.name, reason)) from error
     except (AzureError, OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-        raise CommandFailed(upload_failure(None, link, upload.file.name, reason)) from error
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        raise CommandFailed(upload_failure(status, link, upload.file.name, _reason(error))) from error
+
+
+def _reason(error: Exception) -> str:
+    """Tells what went wrong without the text of the error, which may hold the link."""
+    if isinstance(error, HttpResponseError):
+        # A text or, where the SDK knows it, a member of an enumeration.
+        code = getattr(error, "error_code", None)
+        return f"{error.status_code} {getattr(code, 'value', code) or ''}".rstrip()
+    if isinstance(error, AzureError):
+        return "The storage service did not answer"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or "The link to the container, or a header, is invalid"
 
 
 def _send(upload: Upload) -> None:

@@ -148,6 +148,7 @@ async def test_a_container_that_is_not_there_is_a_failure_of_the_task(blobs: Blo
         outcome = await node.run("true", output_files=[output("../stdout.txt", blobs.link("absent", "w"))])
     assert outcome.failure is not None
     assert outcome.failure.code == "FileUploadContainerNotFound"
+    assert ("Message", "404 ContainerNotFound") in outcome.failure.details
 
 
 async def test_a_storage_that_does_not_answer_is_a_failure_of_the_task(tmp_path: Path) -> None:
@@ -155,6 +156,7 @@ async def test_a_storage_that_does_not_answer_is_a_failure_of_the_task(tmp_path:
         outcome = await node.run("true", output_files=[output("../stdout.txt", "http://127.0.0.1:1/account/c?sig=x")])
     assert outcome.failure is not None
     assert outcome.failure.code == "FileUploadMiscError"
+    assert ("Message", "The storage service did not answer") in outcome.failure.details
 
 
 async def test_the_programs_own_failure_is_told_before_that_of_an_upload(blobs: Blobs, tmp_path: Path) -> None:

@@ -72,7 +72,14 @@ def test_a_container_that_takes_nothing_is_named_without_its_signature(batch: Ac
     values = error_values(caught.value)
     assert values["PropertyName"] == "containerUrl"
     assert values["PropertyValue"] == link.partition("?")[0]
+    assert values["Reason"].endswith("403 AuthorizationPermissionMismatch.")
     assert "sig=" not in str(values)
+
+
+def test_what_is_not_a_container_is_said_to_be_none(batch: Account, node: str) -> None:
+    with pytest.raises(HttpResponseError) as caught:
+        batch.client.upload_node_logs("pool", node, options("somewhere"))
+    assert error_values(caught.value)["Reason"].endswith("The link to the container, or a header, is invalid.")
 
 
 def test_a_node_that_is_deallocated_has_no_logs(batch: Account) -> None:
