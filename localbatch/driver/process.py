@@ -194,8 +194,9 @@ class ProcessDriver:
     async def _run_process(
         self, run: Run, command: PreparedCommand, deadline: float | None, on_started: Callable[[], None]
     ) -> tuple[int | None, Failure | None, Usage]:
+        order = command.order(run.command_line)
         session = self._tools.open(command)
-        report = await start(session, command.order(run.command_line))
+        report = await start(session, order)
         if "plain" in report:
             _log.debug("Process %d sees the machine's own name: %s", report["pid"], report["plain"])
         on_started()

@@ -23,9 +23,12 @@ from tasks.records import Created, PoolPlan
 from tests.conftest import is_live
 from tests.flows.conftest import left_behind
 from tests.hostile import HOSTILE_NAMES
+from tests.processes import wait_until
 
 Run = Callable[..., MpiResult]
 MakePool = Callable[..., str]
+
+PATIENCE = 30.0
 
 # Each rank writes a file of its own into the directory it works in.
 WRITE = """
@@ -61,6 +64,8 @@ def make_pool(account: AzureBatchAccount) -> Iterator[MakePool]:
     yield make
     for name in made:
         delete_created(account, Created(pool_id=name))
+    # The next test makes pools of the same names.
+    wait_until(lambda: not {pool.id for pool in account.get_client().list_pools()} & set(made), PATIENCE)
 
 
 def text(result: MpiResult) -> str:

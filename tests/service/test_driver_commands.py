@@ -1,5 +1,6 @@
 """One command on a node: where it runs, what it finds, and what is said about its end."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -165,6 +166,10 @@ async def test_what_cannot_be_started_has_no_exit_code(line: str, code: str, tmp
     async with local_node(tmp_path) as node:
         outcome = await node.run(line)
         assert node.started == []
+        sessions = asyncio.all_tasks() - {asyncio.current_task()}
+        if sessions:
+            _ended, left = await asyncio.wait(sessions, timeout=10)
+            assert left == set()
     assert outcome.exit_code is None
     assert outcome.failure is not None
     assert (outcome.failure.category, outcome.failure.code) == ("usererror", code)
