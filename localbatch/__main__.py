@@ -2,7 +2,6 @@
 
 import argparse
 import base64
-import binascii
 import ipaddress
 import math
 import re
@@ -129,7 +128,7 @@ def _key(text: str) -> str:
     try:
         if base64.b64decode(text, validate=True):
             return text
-    except binascii.Error:
+    except ValueError:
         pass
     raise argparse.ArgumentTypeError("the value is not base64")
 

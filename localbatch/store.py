@@ -78,6 +78,8 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        # It holds keys and passwords; the files beside it get the same mode.
+        path.touch(mode=0o600)
         self._connection = connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         _check_version(connection, path)
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY"):

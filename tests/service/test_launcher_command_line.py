@@ -63,6 +63,7 @@ def answer_status(url: str | urllib.request.Request, context: ssl.SSLContext | N
         (["--account", "Not A Name"], "not an account name"),
         (["--key", "secret value"], "not base64"),
         (["--key", ""], "not base64"),
+        (["--key", "secret value ü"], "not base64"),
         (["--allocation-seconds", "-1"], "not a number of seconds"),
         (["--start-seconds", "nan"], "not a number of seconds"),
         (["--autoscale-seconds", "0"], "0 does not lie between 0.05 seconds and 168 hours"),

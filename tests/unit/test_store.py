@@ -55,6 +55,13 @@ def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
     assert job.seq > 0
 
 
+def test_nobody_else_can_read_the_database(store: Store, tmp_path: Path) -> None:
+    make_job(store)
+    files = list(tmp_path.iterdir())
+    assert {file.suffix for file in files} >= {".db", ".db-wal"}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
 def test_ids_are_found_in_any_case_and_kept_as_written(store: Store) -> None:
     make_job(store, "MyJob")
     found = store.find_job("account", "mYjOB")
