@@ -228,6 +228,16 @@ def select(document: JsonObject, text: str | None) -> JsonObject:
     return chosen
 
 
+def selects(text: str | None, name: str) -> bool:
+    """Tells whether a ``$select`` leaves anything of a property.
+
+    Raises:
+        ServiceError: ``InvalidQueryParameterValue`` naming ``$select``, if something in the list can't be a name.
+    """
+    paths = _selected(text or "")
+    return paths is None or any(path[0] == name for path in paths)
+
+
 @lru_cache(maxsize=256)
 def _selected(text: str) -> tuple[tuple[str, ...], ...] | None:
     names = [name.strip() for name in text.split(",")]

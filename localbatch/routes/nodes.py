@@ -6,16 +6,17 @@ from starlette.responses import Response
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.engine.fleet import node_address
+from localbatch.engine.fleet import Node, node_address
 from localbatch.errors import ServiceError
-from localbatch.filters import equality, select
+from localbatch.filters import equality, select, selects
 from localbatch.node_views import extension_views, login_view, node_view, recent_task_view
-from localbatch.records import NodeRecord, PoolRecord
+from localbatch.records import JobRecord, NodeRecord, PoolRecord
 from localbatch.routes.answers import element
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, page, page_size, skip_number
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
+from localbatch.store import Store
 from localbatch.wire import JsonObject
 
 NODE = "/pools/{pool}/nodes/{node}"
@@ -52,12 +53,14 @@ class NodeRoutes:
             condition = "pool = ? AND state = ? AND seq > ?"
             return self._store.nodes.where(condition, pool.seq, state.lower(), after, limit=limit, by="by_state")
 
-        return Listing("nodes", filters.NODES, fetch, lambda node: self._view(call, pool, node)).answer(call)
+        recent = _RecentTasks(call, self._store)
+        return Listing("nodes", filters.NODES, fetch, lambda node: self._view(call, pool, node, recent)).answer(call)
 
     async def _get(self, call: Call) -> Response:
         pool = self._pool(call)
         node = Nodes(self._engine, pool).get(call.names["node"])
-        return element(call, "nodes", select(self._view(call, pool, node.record), call.query.get("$select")))
+        view = self._view(call, pool, node.record, _RecentTasks(call, self._store))
+        return element(call, "nodes", select(view, call.query.get("$select")))
 
     async def _get_login(self, call: Call) -> Response:
         pool = self._pool(call)
@@ -83,14 +86,32 @@ class NodeRoutes:
     def _pool(self, call: Call) -> PoolRecord:
         return self._pools.get(call.account, call.names["pool"])
 
-    def _view(self, call: Call, pool: PoolRecord, record: NodeRecord) -> JsonObject:
+    def _view(self, call: Call, pool: PoolRecord, record: NodeRecord, recent: "_RecentTasks") -> JsonObject:
         node = self._fleet.find(pool.seq, record.id)
         running = (len(node.runs), node.used_slots) if node else (0, 0)
-        recent = [self._recent(call, *task) for task in reversed(node.recent)] if node else []
-        shown = [view for view in recent if view is not None]
+        shown = recent.views(node) if node else []
         return node_view(call.base_url, pool, record, node_address(record.seq), running, shown)
 
-    def _recent(self, call: Call, seq: int, subtask: int | None) -> JsonObject | None:
+
+class _RecentTasks:
+    """The tasks that nodes ran last, as far as a request asks for them; their jobs are looked up once."""
+
+    def __init__(self, call: Call, store: Store) -> None:
+        self._base_url, self._store = call.base_url, store
+        self._asked_for = selects(call.query.get("$select"), "recentTasks")
+        self._jobs: dict[int, JobRecord | None] = {}
+
+    def views(self, node: Node) -> list[JsonObject]:
+        """Shows the tasks of a node, the last one first; those that are deleted are left out."""
+        tasks = reversed(node.recent) if self._asked_for else ()
+        return [view for task in tasks if (view := self._view(*task)) is not None]
+
+    def _view(self, seq: int, subtask: int | None) -> JsonObject | None:
         task = self._store.tasks.get(seq)
-        job = self._store.jobs.get(task.job) if task else None
-        return recent_task_view(call.base_url, job, task, subtask) if job and task else None
+        job = self._job(task.job) if task else None
+        return recent_task_view(self._base_url, job, task, subtask) if job and task else None
+
+    def _job(self, seq: int) -> JobRecord | None:
+        if seq not in self._jobs:
+            self._jobs[seq] = self._store.jobs.get(seq)
+        return self._jobs[seq]

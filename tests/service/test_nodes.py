@@ -95,6 +95,10 @@ def test_a_node_tells_what_it_runs_and_ran(batch: Account) -> None:
     assert (node.running_tasks_count, node.running_task_slots_count) == (1, 3)
     assert (node.total_tasks_run, node.total_tasks_succeeded) == (1, 1)
     assert [task.task_id for task in node.recent_tasks or []] == ["long", "short"]
+    (some,) = batch.client.list_nodes("pool", select=["id,recentTasks"])
+    assert some.recent_tasks is not None
+    (less,) = batch.client.list_nodes("pool", select=["id"])
+    assert (less.id, less.recent_tasks) == (node.id, None)
 
 
 def test_nodes_are_found_by_their_state(batch: Account) -> None:

@@ -251,6 +251,13 @@ def test_a_selection_leaves_what_it_names(text: str, left: JsonObject) -> None:
     assert filters.select(POOL, text) == {"odata.metadata": "m", **left}
 
 
+@pytest.mark.parametrize(
+    ("text", "left"), [(None, True), ("*", True), ("id, tasks", True), ("tasks/id", True), ("id,task", False)]
+)
+def test_what_a_selection_leaves_is_known_beforehand(text: str | None, left: bool) -> None:
+    assert filters.selects(text, "tasks") is left
+
+
 def test_a_selection_does_not_change_the_document() -> None:
     inner: JsonObject = {"a": 1, "b": 2}
     document: JsonObject = {"x": inner}
