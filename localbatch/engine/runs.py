@@ -237,6 +237,9 @@ class TaskRuns:
         changes = moved(TASK, task, "active", now) | fresh_execution() | spent(task, now)
         self._context.store.tasks.change(task, **changes, requeues=task.requeues + 1, requeued=now)
         self._context.store.forget_subtasks(task.seq)
+        job = self._context.store.jobs.get(task.job)
+        if job is not None:
+            self._context.wake_for(job)
 
     async def clear_files(self, job: JobRecord, task: TaskRecord) -> None:
         """Removes the directory of a task from the nodes it ran on."""

@@ -71,6 +71,21 @@ def test_tasks_of_a_job_that_allows_it_make_room_for_a_more_important_one(batch:
     batch.await_task("task1", "low", state="running")
 
 
+def test_a_task_that_made_room_goes_where_room_is_left(batch: Account) -> None:
+    batch.make_pool(nodes=1, task_slots_per_node=3)
+    batch.make_job("low", allow_task_preemption=True)
+    batch.make_job("high", priority=5)
+    for task_id, slots in (("large", 2), ("small", 1)):
+        batch.add_task("sleep 600", task_id, "low", required_slots=slots)
+        batch.await_task(task_id, "low", state="running")
+    batch.add_task("sleep 600", job_id="high", required_slots=2)
+    batch.await_task(job_id="high", state="running")
+    small = batch.await_task("small", "low", state="running")
+    assert small.execution_info is not None
+    assert small.execution_info.requeue_count == 1
+    assert batch.client.get_task("low", "large").state == "active"
+
+
 def test_tasks_of_other_jobs_stay(batch: Account) -> None:
     batch.make_pool(nodes=1, task_slots_per_node=2)
     fill(batch, "low", 1)
