@@ -107,7 +107,8 @@ def conform(document: JsonObject, model: str, *, older: bool = False) -> JsonObj
             that is none of those there are; each names the property by its path.
     """
     if model == _TASK_GROUP:
-        return document
+        # Each of its tasks is read by itself, so that one that is wrong does not hold up the others.
+        return {name: _tasks(value) if name == "value" else value for name, value in document.items()}
     if model in _COUNTED:
         counted = {name: value for name, value in document.items() if name in _COUNTED[model]}
         return document | _Reader(older, whole=False).read(counted, model, "")
@@ -152,9 +153,7 @@ class _Reader:
 
     def _value(self, value: JsonValue, kind: str, place: str) -> JsonValue:
         if kind.startswith("["):
-            if not isinstance(value, list):
-                raise unreadable_property(place, "It must be an array.")
-            return [self._value(each, kind[1:-1], f"{place}.{number}") for number, each in enumerate(value)]
+            return [self._value(each, kind[1:-1], f"{place}.{n}") for n, each in enumerate(_array(value, place))]
         if kind in _shapes().models:
             if not isinstance(value, dict):
                 raise unreadable_property(place, "It must be an object.")
@@ -162,6 +161,16 @@ class _Reader:
         if kind in _shapes().enums:
             return _word(value, _shapes().enums[kind], place)
         return _plain(value, kind, place)
+
+
+def _tasks(value: JsonValue) -> JsonValue:
+    return [_plain(each, "object", f"value.{number}") for number, each in enumerate(_array(value, "value"))]
+
+
+def _array(value: JsonValue, place: str) -> list[JsonValue]:
+    if not isinstance(value, list):
+        raise unreadable_property(place, "It must be an array.")
+    return value
 
 
 def _word(value: JsonValue, words: list[str], place: str) -> str:

@@ -10,7 +10,7 @@ from localbatch.errors import ServiceError
 from localbatch.routes import call
 from localbatch.routes.queries import OPTIONS, SELECTED
 from localbatch.shapes import BODIES, conform
-from localbatch.wire import JsonObject
+from localbatch.wire import JsonObject, JsonValue
 from tests.conformity.operations import OPERATIONS
 from tests.conformity.schema import published
 
@@ -111,6 +111,16 @@ def test_what_is_wrong_with_a_property_is_said_with_its_path(change: JsonObject,
     with pytest.raises(ServiceError) as caught:
         conform(POOL | change, "BatchPoolCreateOptions")
     assert (caught.value.code, dict(caught.value.values)["PropertyName"]) == (code, name)
+
+
+@pytest.mark.parametrize(("value", "name", "kind"), [("x", "value", "an array"), ([{}, 1], "value.1", "an object")])
+def test_of_many_tasks_each_is_an_object(value: JsonValue, name: str, kind: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        conform({"value": value}, "BatchTaskGroup")
+    assert (caught.value.code, dict(caught.value.values)) == (
+        "InvalidRequestBody",
+        {"PropertyName": name, "Reason": f"It must be {kind}."},
+    )
 
 
 def test_words_and_times_are_written_as_the_service_does() -> None:
