@@ -84,8 +84,10 @@ class Call:
                 a property.
         """
         raw = await self._read()
-        if optional and not raw.strip():
-            return {}
+        if not raw.strip():
+            if optional:
+                return {}
+            raise ServiceError("InvalidRequestBody", values=(("Reason", "There is no body."),))
         _check_content_type(self.request.headers.get("content-type", ""))
         document = parse_json(raw)
         return document if self.model is None else conform(document, self.model, older=self.is_older)

@@ -128,6 +128,12 @@ def test_a_body_of_json_may_be_declared_in_many_ways(batch: Account, kind: str) 
     assert response.status_code == 201
 
 
+def test_a_body_that_is_missing_is_told(batch: Account) -> None:
+    response = batch.send("POST", "/pools/pool/resize")
+    assert (response.status_code, response.json()["code"]) == (400, "InvalidRequestBody")
+    assert "There is no body." in response.text()
+
+
 @pytest.mark.parametrize(
     "body",
     [
