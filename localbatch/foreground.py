@@ -47,6 +47,7 @@ _TOKEN_BYTES = 24
 # Launchers of MPI put paths into lines of shell as they are: on a node, there must be nothing to quote in them.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _MOUNT = Path("mnt", "batch", "tasks")
+_BLOBS = "blobs"
 _USUAL_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - a directory that nobody else can enter is made there
 # Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
 _KEEP_ALIVE_SECONDS = 600
@@ -230,7 +231,7 @@ def _start_storage(identity: Identity, options: Options, root: RootDirectory, st
     storage = StorageOptions(
         account=identity.storage_account,
         key=identity.storage_key,
-        location=root.blobs,
+        location=root.private_directory(_BLOBS),
         durable=options.root is not None,
         port=_free_or_any("127.0.0.1", identity.blob_port),
         inherited=(root.lock,),
@@ -295,7 +296,9 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
 def _make_app(
     options: Options, root: RootDirectory, page_token: str, mount: Path, identity: Identity, azurite: Azurite | None
 ) -> "Starlette":
-    from localbatch.server import Settings, create_app
+    from localbatch.server import NODES_DIRECTORY, Settings, create_app
+
+    root.private_directory(NODES_DIRECTORY)
 
     # What a service that was killed has left there; nothing of it runs any more, or the root would not be ours.
     shutil.rmtree(mount.parent, ignore_errors=True)

@@ -55,10 +55,16 @@ class RootDirectory:
         self.path = path
         self.lock = lock
 
-    @property
-    def blobs(self) -> Path:
-        """Where Azurite keeps its blobs."""
-        return self.path / "blobs"
+    def private_directory(self, name: str) -> Path:
+        """Makes a directory that its owner alone may enter, for the root itself may be open to others.
+
+        Args:
+            name: of the directory, which may be there.
+        """
+        directory = self.path / name
+        directory.mkdir(exist_ok=True)
+        directory.chmod(stat.S_IRWXU)
+        return directory
 
     @property
     def connection_file(self) -> Path:
@@ -153,13 +159,20 @@ def _make_directory(path: Path | None, parent: str) -> Path:
 def _remove_orphans(parent: Path) -> None:
     """Removes the temporary roots of services that were killed before they could do it themselves."""
     for lock in parent.glob(f"{_TEMPORARY_PREFIX}*/{_LOCK}"):
-        # Others may remove the same one, or own it.
-        with contextlib.suppress(OSError), lock.open("r+") as handle:
-            owner = handle.read().strip()
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # An empty file belongs to one that is just starting.
-            if owner:
-                remove_tree(lock.parent)
+        # Others may remove the same one.
+        with contextlib.suppress(OSError):
+            # What another user has made there could be anything, such as a pipe on which we would wait for ever.
+            if lock.parent.lstat().st_uid == os.geteuid():
+                _remove_orphan(lock)
+
+
+def _remove_orphan(lock: Path) -> None:
+    with lock.open("r+") as handle:
+        owner = handle.read().strip()
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # An empty file belongs to one that is just starting.
+        if owner:
+            remove_tree(lock.parent)
 
 
 @contextlib.contextmanager

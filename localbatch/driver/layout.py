@@ -24,7 +24,9 @@ The same of a subtask, which shares all but its logs with the primary's director
 
 import contextlib
 import os
+import secrets
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,8 @@ from localbatch.driver.interface import NodePlace
 from localbatch.node_paths import NodePaths
 
 NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
+# So many directories of the longest names still make a path that the system allows.
+_DEPTH = 8
 
 
 @dataclass(frozen=True)
@@ -139,24 +143,34 @@ def hosts_file(node: NodePlace) -> Path:
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a directory and all below it, directories without write permission too. Nothing there is fine."""
+    """Removes a directory and all below it, however deep, directories without write permission too.
+
+    Nothing there is fine.
+    """
     while path.exists():
         try:
             shutil.rmtree(path)
         except FileNotFoundError:
             continue  # something else removes files here as well
-        except PermissionError:
-            _make_removable(path)
+        except (PermissionError, RecursionError):
+            _flatten(path)
             shutil.rmtree(path)
 
 
-def _make_removable(path: Path) -> None:
-    path.chmod(0o700)
-    for parent, directories, _ in os.walk(path):
-        for name in directories:
-            child = Path(parent, name)
-            if not child.is_symlink():
-                child.chmod(0o700)
+def _flatten(path: Path) -> None:
+    """Opens all directories below one, and moves those deep down up into it, where their paths are short."""
+    pending = [(path, 0)]
+    while pending:
+        directory, depth = pending.pop()
+        directory.chmod(stat.S_IRWXU)
+        with os.scandir(directory) as entries:
+            children = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        if depth < _DEPTH:
+            pending += [(child, depth + 1) for child in children]
+            continue
+        for child in children:
+            child.chmod(stat.S_IRWXU)  # or it can't be moved
+            pending.append((child.rename(path / secrets.token_hex(16)), 1))
 
 
 def _hosts(node: NodePlace) -> str:

@@ -36,6 +36,13 @@ def test_a_given_root_is_kept(tmp_path: Path) -> None:
     assert root.path.is_dir()
 
 
+def test_a_private_directory_of_an_open_root_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "nodes").mkdir()
+    with open_root(tmp_path) as root:
+        assert stat.S_IMODE(root.private_directory("nodes").stat().st_mode) == 0o700
+        assert root.private_directory("blobs").is_dir()
+
+
 def test_a_root_is_held_by_one(tmp_path: Path) -> None:
     with open_root(tmp_path), pytest.raises(RootError, match=f"in use by process {os.getpid()}$"), open_root(tmp_path):
         pass
@@ -83,3 +90,25 @@ def test_what_a_killed_service_left_is_removed_by_the_next(tmp_path: Path) -> No
     subprocess.run([sys.executable, "-c", OPEN_TWO], env=environment, check=True)
     assert not orphan.exists()
     assert starting.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another user")
+def test_what_another_user_has_made_is_left_alone(tmp_path: Path) -> None:
+    trap = tmp_path / "localbatch-trap"
+    trap.mkdir()
+    os.mkfifo(trap / "lock")
+    os.chown(trap, 65534, 65534)
+    with open_root(None, str(tmp_path)):
+        assert trap.exists()
+
+
+def test_a_tree_that_is_deeper_than_python_recurses_is_removed(tmp_path: Path) -> None:
+    with open_root(None) as root:
+        here = os.open(root.path, os.O_RDONLY)
+        for _ in range(1200):
+            os.mkdir("d", dir_fd=here)
+            there = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = there
+        os.close(here)
+    assert not root.path.exists()
