@@ -45,16 +45,22 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*arguments, **options)
         self.conn = _Speaker(h11.SERVER, LONGEST_HEAD)
         self._deadline: asyncio.TimerHandle | None = None
+        self._waiting_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a connection; if there are too many, one goes that waits for a request, or else the new one."""
+        """Takes a connection; if there are too many, the one goes that has waited longest for the head of a request.
+
+        So nobody is kept out by connections that others open and leave alone.
+        """
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             ours = (each for each in self.connections if isinstance(each, BoundedProtocol))
-            leaving = next((each for each in ours if each.timeout_keep_alive_task is not None), self)
+            waiting = [each for each in ours if each.conn.their_state is h11.IDLE]
+            leaving = min(waiting, key=lambda each: each._waiting_since)
             if leaving is self:
                 logger.warning("There are %d connections, all of them busy; a new one is closed", MOST_CONNECTIONS)
             leaving.transport.abort()
+            self.connections.discard(leaving)  # now, for more may come before the loop gets round to it
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -64,6 +70,7 @@ class BoundedProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Goes on with the next request."""
+        self._waiting_since = self.loop.time()
         super().on_response_complete()
         self._watch()
 

@@ -36,6 +36,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body"})
 
 
+async def connect(port: int, raw: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    return reader, writer
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """A server that gives requests little time."""
@@ -79,8 +85,17 @@ async def test_a_connection_that_waits_makes_room_for_a_new_one(port: int) -> No
         writer.transport.abort()
 
 
+@pytest.mark.parametrize("raw", [b"", b"GET / HT"])
+async def test_connections_left_alone_keep_nobody_out(port: int, raw: bytes) -> None:
+    connections = [await connect(port, raw) for _ in range(MOST_CONNECTIONS + 5)]
+    reader, writer = await connect(port, HEAD + b"0123456789")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    for _, other in [*connections, (reader, writer)]:
+        other.transport.abort()
+
+
 async def test_there_are_only_so_many_connections(port: int) -> None:
-    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS + 5)]
+    connections = [await connect(port, HEAD) for _ in range(MOST_CONNECTIONS + 5)]
     last, _ = connections[-1]
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await asyncio.wait_for(last.readexactly(1), 10)
