@@ -71,10 +71,10 @@ def find(file: OutputFile, directory: TaskDirectory, variables: Mapping[str, str
     # Names of blobs begin at the working directory; for a pattern that starts elsewhere, where it starts.
     base = directory.working if start.is_relative_to(directory.working) else start
     walk = _Walk(directory.node, pattern)
-    found = {path: resolved for path in walk.below(start) if (resolved := _inside(path, directory.node))}
+    found = {path: file for path, file in walk.below(start) if file.is_relative_to(directory.node.root)}
     return [
-        Upload(resolved, blob_name(container.path, path.relative_to(base), pattern), container)
-        for path, resolved in sorted(found.items())
+        Upload(file, blob_name(container.path, path.relative_to(base), pattern), container)
+        for path, file in sorted(found.items())
     ]
 
 
@@ -102,45 +102,54 @@ class _Walk:
     node: NodePaths
     pattern: Pattern
 
-    def below(self, directory: Path, index: int = 0) -> Iterator[Path]:
-        part, is_last = self.pattern.parts[index], index == len(self.pattern.parts) - 1
-        for entry in self._entries(directory):
-            path = directory / entry.name
+    def below(self, start: Path) -> Iterator[tuple[Path, Path]]:
+        """Finds files below a directory: each as it is named, and where it really lies.
+
+        Nothing is searched twice for the same part of the pattern, however many of its parts are ``**``.
+        """
+        pending = [(start, self.node.resolve(start), 0)]
+        seen = set()
+        while pending:
+            directory, place, index = pending.pop()
+            if (directory, index) in seen:
+                continue
+            seen.add((directory, index))
+            part, is_last = self.pattern.parts[index], index == len(self.pattern.parts) - 1
             if part == ANY_DIRECTORIES and not is_last:
-                # Links are left out here, for they may lead back.
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                    yield from self.below(path, index)
-            elif part == ANY_DIRECTORIES:
-                yield from self._all(path, entry)
-            elif self.pattern.matches(index, entry.name):
-                found = self.node.resolve(path)
-                if is_last and found.is_file():
-                    yield path
-                elif not is_last and found.is_dir():
-                    yield from self.below(path, index + 1)
-        if part == ANY_DIRECTORIES and not is_last:
-            yield from self.below(directory, index + 1)
+                pending.append((directory, place, index + 1))
+            for entry in _entries(place):
+                if not self.pattern.matches(index, entry.name):
+                    continue
+                named, found = directory / entry.name, self._follow(place, entry)
+                if part == ANY_DIRECTORIES:
+                    # Links to directories are left out here, for they may lead back.
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((named, found, index))
+                    elif is_last and _is_file(found):
+                        yield named, found
+                elif is_last and _is_file(found):
+                    yield named, found
+                elif not is_last:
+                    pending.append((named, found, index + 1))
 
-    def _all(self, path: Path, entry: os.DirEntry[str]) -> Iterator[Path]:
-        if entry.name.startswith("."):
-            return
-        if self.node.resolve(path).is_file():
-            yield path
-        elif entry.is_dir(follow_symlinks=False):
-            for child in self._entries(path):
-                yield from self._all(path / child.name, child)
-
-    def _entries(self, directory: Path) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self.node.resolve(directory)) as entries:
-                return list(entries)
-        except OSError:
-            return []  # not there, or not a directory, or not to be read: nothing matches
+    def _follow(self, place: Path, entry: os.DirEntry[str]) -> Path:
+        found = place / entry.name
+        return self.node.resolve(found) if entry.is_symlink() else found
 
 
-def _inside(path: Path, node: NodePaths) -> Path | None:
-    resolved = node.resolve(path)
-    return resolved if resolved.is_relative_to(node.root) else None
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:
+        return []  # not there, or not a directory, or not to be read: nothing matches
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # its path is longer than the system allows
 
 
 class _Log:

@@ -35,7 +35,7 @@ class Pattern:
         return any(literal(part) is None for part in self.parts)
 
     def matches(self, index: int, name: str) -> bool:
-        """Tells whether the name of a file or directory fits the part with that index, which is not ``**``."""
+        """Tells whether the name of a file or directory fits the part with that index; any fits ``**``."""
         if name.startswith(".") and not self.parts[index].startswith("."):
             return False
         return self._rules[index].match(name) is not None

@@ -204,3 +204,15 @@ async def test_a_file_of_several_blocks_arrives_whole(container: str, blobs: Blo
     async with local_node(tmp_path) as node:
         await node.run("truncate -s 20M big", output_files=[output("big", blobs.link(container, "w"))])
     assert blobs.service.get_blob_client(container, "big").get_blob_properties().size == 20 << 20
+
+
+async def test_a_search_ends_however_many_directories_there_are_to_fit_a_pattern(
+    container: str, blobs: Blobs, tmp_path: Path
+) -> None:
+    async with local_node(tmp_path) as node:
+        outcome = await node.run(
+            "/bin/sh -c 'mkdir -p $(printf d/%.0s $(seq 40)) && touch d/d/x.txt'",
+            output_files=[output("**/" * 20 + "*.txt", blobs.link(container, "w"), "res")],
+        )
+    assert outcome.failure is None
+    assert blobs.names(container) == ["res/d/d/x.txt"]
