@@ -16,6 +16,7 @@ def archive(files: dict[str, str], *, modes: dict[str, int] | None = None) -> by
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, body in files.items():
             entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3 if modes and name in modes else 0
             entry.external_attr = (modes or {}).get(name, 0) << 16
             opened.writestr(entry, body)

@@ -7,11 +7,13 @@ that a restarted service still knows.
 import asyncio
 import itertools
 import json
+import lzma
 import shutil
 import stat
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +33,10 @@ _ALWAYS_SET = 0o755
 
 class BadArchive(Exception):
     """An archive that must not be unpacked."""
+
+
+# What zipfile raises for archives that are damaged or made with a method that it does not know.
+BAD_ARCHIVE = (BadArchive, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ class NodePackages:
                 unpack(archive, partial, given_up)
             partial.chmod(0o755)
             return _rename(partial, self._applications, f"{package.application_id}{package.version}")
-        except (DownloadError, BadArchive, zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        except (DownloadError, *BAD_ARCHIVE, OSError) as error:
             failure = package_failure(package.application_id, package.version, str(error))
             raise CommandFailed(failure) from error
         finally:
@@ -168,6 +174,8 @@ def _entry_path(entry: zipfile.ZipInfo, directory: Path) -> Path:
         raise BadArchive(f"{entry.filename!r} is neither a file nor a directory.")
     if entry.flag_bits & 1:
         raise BadArchive(f"{entry.filename!r} is encrypted.")
+    if not entry.filename:
+        raise BadArchive("An entry has no name.")
     if entry.filename.startswith("/") or ".." in entry.filename.split("/"):
         raise BadArchive(f"{entry.filename!r} would leave the package's directory.")
     return directory / entry.filename

@@ -104,6 +104,8 @@ async def test_packages_whose_names_run_together_are_kept_apart(web: Web, tmp_pa
         archive({"/evil": "x"}),
         archive_with_link("link", "/etc"),
         archive({"file": "x"})[:-30],
+        archive({"file": "x"}).replace(b"file", b"\0ile"),
+        archive({"file": "x"})[:34] + b"\xff" + archive({"file": "x"})[35:],
     ],
 )
 async def test_a_bad_package_fails_the_node_and_leaves_nothing(body: bytes, web: Web, tmp_path: Path) -> None:
