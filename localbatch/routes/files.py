@@ -137,7 +137,7 @@ def _order(token: str | None) -> tuple[int, str] | None:
     if token is None:
         return None
     depth, slash, name = token.partition("/")
-    if not slash or not (depth.isascii() and depth.isdigit()):
+    if not slash or not (depth.isascii() and depth.isdigit() and len(depth) < 19):
         raise invalid_query_parameter("$skiptoken", token, "It is not from a nextLink of this list.")
     return int(depth), name
 

@@ -5,7 +5,7 @@ stay within the node.
 """
 
 import os
-import shutil
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from localbatch.driver.layout import remove_tree
 from localbatch.errors import ServiceError
 from localbatch.node_paths import NodePaths
+
+_RANGE = re.compile(r"\s*bytes\s*=([0-9]{1,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,16 @@ class FileTree:
             ServiceError: ``FileNotFound``, or ``OperationInvalidForCurrentState`` for a directory that is not empty.
         """
         entry = self.find(name)
-        path = self._path(entry.name)
+        named = self._path(entry.name)
+        # Links on the way are followed as they lead on the node; of a link that is named itself, the link goes.
+        path = self._node.resolve(named.parent) / named.name
+        if not path.is_relative_to(self._limit):
+            raise ServiceError("FileNotFound")
         try:
             if path.is_symlink() or not entry.is_directory:
                 path.unlink()
             elif recursive:
-                shutil.rmtree(path)
+                remove_tree(path)
             else:
                 path.rmdir()
         except OSError as error:
@@ -148,12 +155,11 @@ def parse_range(header: str | None, size: int) -> tuple[int, int]:
     """
     if header is None:
         return 0, size
-    unit, _, span = header.strip().partition("=")
-    first, dash, last = span.partition("-")
-    numbers = first.isascii() and first.isdigit() and (last == "" or (last.isascii() and last.isdigit()))
-    if unit.strip().lower() != "bytes" or not dash or not numbers:
+    found = _RANGE.fullmatch(header)
+    if found is None:
         values = (("HeaderName", "ocp-range"), ("HeaderValue", header))
         raise ServiceError("InvalidHeaderValue", values=values)
+    first, last = found.groups()
     begin = int(first)
     end = min(int(last), size - 1) if last else size - 1
     if begin >= size or (last and int(last) < begin):

@@ -90,6 +90,13 @@ def test_an_impossible_range_is_refused(batch: Account, given: str, status: int)
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("token", ["x", "1", "-1/x", "9" * 5000 + "/x"])
+def test_a_page_token_that_is_not_ours_is_refused(batch: Account, token: str) -> None:
+    batch.run("true")
+    answer = batch.send("GET", f"/jobs/job/tasks/task/files?$skiptoken={token}")
+    assert answer.status_code == 400
+
+
 def test_an_empty_and_a_large_file_are_read_whole(batch: Account) -> None:
     batch.run("touch empty; head -c 20000000 /dev/zero > large")
     assert batch.read("wd/empty") == b""

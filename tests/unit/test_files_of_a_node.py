@@ -25,7 +25,9 @@ def test_a_range_outside_the_file_is_refused(header: str) -> None:
     assert caught.value.status == 416
 
 
-@pytest.mark.parametrize("header", ["", "bytes", "bytes=", "bytes=-5", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"])
+@pytest.mark.parametrize(
+    "header", ["", "bytes", "bytes=", "bytes=-5", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5", "bytes=0-" + "9" * 5000]
+)
 def test_what_is_no_range_is_refused(header: str) -> None:
     with pytest.raises(ServiceError) as caught:
         parse_range(header, 10)
@@ -56,6 +58,29 @@ def test_deleting_a_link_leaves_what_it_points_to(tmp_path: Path) -> None:
     FileTree(tmp_path, NodePaths(tmp_path)).delete("link", recursive=True)
     assert (tmp_path / "d" / "x").exists()
     assert not (tmp_path / "link").is_symlink()
+
+
+def test_what_lies_behind_a_link_that_a_command_has_made_is_deleted_where_it_lies(tmp_path: Path) -> None:
+    root, mount = tmp_path / "root", tmp_path / "mnt"
+    (root / "shared" / "d").mkdir(parents=True)
+    (root / "shared" / "x").touch()
+    (root / "shared" / "link").symlink_to("x")
+    (root / "way").symlink_to(mount / "shared")
+    tree = FileTree(root, NodePaths(root, mount))
+    for name in ("link", "x", "d"):
+        tree.delete(f"way/{name}", recursive=False)
+    assert list((root / "shared").iterdir()) == []
+
+
+def test_no_link_is_deleted_outside_the_node(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "x").touch()
+    (tmp_path / "link").symlink_to("root/x")
+    (root / "way").symlink_to(tmp_path)
+    with pytest.raises(ServiceError):
+        FileTree(root, NodePaths(root)).delete("way/link", recursive=False)
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_name_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
