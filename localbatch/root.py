@@ -178,7 +178,9 @@ def _remove_orphan(lock: Path) -> None:
 @contextlib.contextmanager
 def _held(directory: Path) -> Iterator[int]:
     try:
-        handle = (directory / _LOCK).open("a+")
+        lock = directory / _LOCK
+        lock.touch(mode=stat.S_IRUSR | stat.S_IWUSR)  # who can read it could hold it
+        handle = lock.open("a+")
     except OSError as error:
         raise RootError(f"cannot write in the root directory {directory}: {error.strerror}") from error
     with handle:

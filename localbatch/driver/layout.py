@@ -145,32 +145,30 @@ def hosts_file(node: NodePlace) -> Path:
 def remove_tree(path: Path) -> None:
     """Removes a directory and all below it, however deep, directories without write permission too.
 
-    Nothing there is fine.
+    Nothing there is fine. Of a link in its place, the link goes.
     """
+    if path.is_symlink():
+        path.unlink()
     while path.exists():
         try:
+            _flatten(path)
             shutil.rmtree(path)
         except FileNotFoundError:
             continue  # something else removes files here as well
-        except (PermissionError, RecursionError):
-            _flatten(path)
-            shutil.rmtree(path)
 
 
 def _flatten(path: Path) -> None:
-    """Opens all directories below one, and moves those deep down up into it, where their paths are short."""
+    """Opens all directories below one, and moves those deep down up into it, for rmtree recurses."""
     pending = [(path, 0)]
     while pending:
         directory, depth = pending.pop()
-        directory.chmod(stat.S_IRWXU)
-        with os.scandir(directory) as entries:
-            children = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        if depth < _DEPTH:
-            pending += [(child, depth + 1) for child in children]
-            continue
-        for child in children:
-            child.chmod(stat.S_IRWXU)  # or it can't be moved
-            pending.append((child.rename(path / secrets.token_hex(16)), 1))
+        # A directory of another user is left to rmtree, which can remove it if it is empty.
+        with contextlib.suppress(PermissionError):
+            directory.chmod(stat.S_IRWXU)
+            if depth > _DEPTH:
+                directory, depth = directory.rename(path / secrets.token_hex(16)), 1
+            with os.scandir(directory) as entries:
+                pending += [(Path(entry), depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _hosts(node: NodePlace) -> str:

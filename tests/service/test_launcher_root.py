@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from localbatch.driver.layout import remove_tree
 from localbatch.root import Identity, RootError, open_root
 
 LEAVE_BEHIND = """
@@ -39,6 +40,7 @@ def test_a_given_root_is_kept(tmp_path: Path) -> None:
 def test_a_private_directory_of_an_open_root_is_closed_to_others(tmp_path: Path) -> None:
     (tmp_path / "nodes").mkdir()
     with open_root(tmp_path) as root:
+        assert stat.S_IMODE((root.path / "lock").stat().st_mode) == 0o600
         assert stat.S_IMODE(root.private_directory("nodes").stat().st_mode) == 0o700
         assert root.private_directory("blobs").is_dir()
 
@@ -100,6 +102,14 @@ def test_what_another_user_has_made_is_left_alone(tmp_path: Path) -> None:
     os.chown(trap, 65534, 65534)
     with open_root(None, str(tmp_path)):
         assert trap.exists()
+
+
+def test_what_a_link_in_the_place_of_a_directory_points_to_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "outside" / "d").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("outside")
+    remove_tree(tmp_path / "link")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "outside" / "d").is_dir()
 
 
 def test_a_tree_that_is_deeper_than_python_recurses_is_removed(tmp_path: Path) -> None:
