@@ -74,7 +74,7 @@ def translated(doing: str) -> Iterator[None]:
     except HttpResponseError as error:
         code = _error_code(error)
         retryable = error.status_code in _RETRYABLE_STATUSES
-        message = f"Could not {doing}: {_first_line(error)}"
+        message = f"Could not {doing}: {_first_line(error)}{_reason(error)}"
         if error.status_code == 403:
             message += " Check the account's credential and this machine's clock."
         raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from error
@@ -87,6 +87,14 @@ def translated(doing: str) -> Iterator[None]:
 def _error_code(error: HttpResponseError) -> str:
     code = getattr(error, "error_code", None) or getattr(error.error, "code", None)
     return str(code or "")
+
+
+def _reason(error: HttpResponseError) -> str:
+    """Returns which property Batch refused and why, as far as it says; never a value, which may be secret."""
+    details = getattr(error.error, "details", None) or []
+    values = {getattr(item, "code", ""): str(getattr(item, "message", "")) for item in details}
+    told = [values[name] for name in ("PropertyName", "Reason") if values.get(name)]
+    return f" {': '.join(told)}" if told else ""
 
 
 def _first_line(error: AzureError) -> str:

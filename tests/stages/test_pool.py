@@ -44,6 +44,12 @@ def test_impossible_sizes_are_refused(account: AzureBatchAccount, plan: PoolPlan
         create_pool(account, PoolPlan(plan.pool_id, nodes, slots, plan.vm_size))
 
 
+def test_what_batch_refuses_of_a_pool_is_named_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    with pytest.raises(ServiceFailure, match="taskSlotsPerNode: ") as refused:
+        create_pool(account, PoolPlan(plan.pool_id, 1, 200, plan.vm_size))
+    assert "\n" not in str(refused.value)
+
+
 def test_a_missing_pool_is_refused_in_one_line(account: AzureBatchAccount) -> None:
     with pytest.raises(BadInput, match="no pool 'none'"):
         check_pool(account, "none")
