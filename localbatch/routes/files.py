@@ -3,6 +3,7 @@
 import mimetypes
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -87,9 +88,10 @@ class FileRoutes:
         if entry.is_directory:
             raise ServiceError("OperationInvalidForCurrentState", values=(("Reason", "It is a directory."),))
         begin, length = parse_range(call.request.headers.get("ocp-range"), entry.size)
+        file = await run_in_threadpool(_open, entry.path)
         # As on Azure a part is answered with 200, too; clients take 206 for an error.
         return StreamingResponse(
-            _read(entry.path, begin, length),
+            _read(file, begin, length),
             headers={**headers, "Content-Length": str(length)},
             media_type=_media_type(entry),
         )
@@ -142,8 +144,16 @@ def _order(token: str | None) -> tuple[int, str] | None:
     return int(depth), name
 
 
-def _read(path: Path, begin: int, length: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        # It was there a moment ago.
+        raise ServiceError("FileNotFound") from error
+
+
+def _read(file: BinaryIO, begin: int, length: int) -> Iterator[bytes]:
+    with file:
         file.seek(begin)
         while length > 0:
             piece = file.read(min(_PIECE, length))
