@@ -1,12 +1,13 @@
 """Operations on the files of nodes and tasks."""
 
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from localbatch import filters
 from localbatch.engine.engine import Engine
@@ -90,11 +91,7 @@ class FileRoutes:
         begin, length = parse_range(call.request.headers.get("ocp-range"), entry.size)
         file = await run_in_threadpool(_open, entry.path)
         # As on Azure a part is answered with 200, too; clients take 206 for an error.
-        return StreamingResponse(
-            _read(file, begin, length),
-            headers={**headers, "Content-Length": str(length)},
-            media_type=_media_type(entry),
-        )
+        return _Download(file, begin, length, headers, _media_type(entry))
 
     async def _find(self, call: Call) -> tuple[FileEntry, dict[str, str]]:
         tree, owner = self._tree(call)
@@ -144,6 +141,24 @@ def _order(token: str | None) -> tuple[int, str] | None:
     return int(depth), name
 
 
+class _Download(StreamingResponse):
+    """A part of a file. Where the file is cut short meanwhile, the answer breaks off before the length it promised."""
+
+    def __init__(self, file: BinaryIO, begin: int, length: int, headers: Mapping[str, str], media_type: str) -> None:
+        promised = {**headers, "Content-Length": str(length)}
+        super().__init__(_read(file, begin, length), headers=promised, media_type=media_type)
+        self._left = length
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends the answer."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for piece in self.body_iterator:
+            self._left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not self._left:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
@@ -158,7 +173,6 @@ def _read(file: BinaryIO, begin: int, length: int) -> Iterator[bytes]:
         while length > 0:
             piece = file.read(min(_PIECE, length))
             if not piece:
-                # It was cut short meanwhile; the connection is closed before the length that was promised.
                 return
             length -= len(piece)
             yield piece

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.batch import models
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, IncompleteReadError, ResourceNotFoundError
 
 from localbatch.connection import Endpoints
 from tests.hostile import HOSTILE_NAMES
@@ -272,3 +272,13 @@ def test_a_download_that_fails_says_why_although_the_client_loses_the_code(batch
     with pytest.raises(HttpResponseError, match="The specified file does not exist") as caught:
         batch.read("nothing.txt")
     assert (caught.value.status_code, caught.value.error) == (404, None)
+
+
+def test_a_download_of_a_file_that_is_cut_short_breaks_off(batch: Account, service: Endpoints) -> None:
+    batch.run("truncate -s 300M big")
+    pieces = iter(batch.client.download_task_file("job", "task", "wd/big"))
+    next(pieces)
+    with (place(batch, service) / "wd" / "big").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(IncompleteReadError):
+        list(pieces)
