@@ -126,7 +126,9 @@ class NodePackages:
             partial.chmod(0o755)
             return _rename(partial, self._applications, f"{package.application_id}{package.version}")
         except (DownloadError, *BAD_ARCHIVE, OSError) as error:
-            failure = package_failure(package.application_id, package.version, str(error))
+            # The text of an error of the system names a directory of this machine.
+            reason = error.strerror if isinstance(error, OSError) else None
+            failure = package_failure(package.application_id, package.version, reason or str(error))
             raise CommandFailed(failure) from error
         finally:
             remove_tree(partial)

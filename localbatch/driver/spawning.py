@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 _PR_SET_PDEATHSIG = 1
+_LONGEST_NAME = 255
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,7 +68,8 @@ def _become(
         _prepare(directory, streams, parent)
         os.execvpe(words[0], words, environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
-        return Trouble(errno=error.errno or errno.EINVAL, reason=f"{words[0]}: {error.strerror}")
+        name = words[0][:_LONGEST_NAME]
+        return Trouble(errno=error.errno or errno.EINVAL, reason=f"{name}: {error.strerror}")
     except ValueError as error:  # a NUL, or an equals sign in the name of a variable
         return Trouble(errno=errno.EINVAL, reason=str(error))
 

@@ -148,6 +148,13 @@ async def test_a_signal_is_reported_as_a_shell_does(name: str, code: int, tmp_pa
     assert (outcome.exit_code, outcome.failure.code) == (code, "FailureExitCode")
 
 
+async def test_a_program_of_a_very_long_name_is_told_as_such(tmp_path: Path) -> None:
+    async with local_node(tmp_path) as node:
+        outcome = await node.run("\u00e9" * 32_000)
+    assert outcome.failure is not None
+    assert dict(outcome.failure.details)["Message"].endswith("File name too long")
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [

@@ -105,6 +105,7 @@ async def test_packages_whose_names_run_together_are_kept_apart(web: Web, tmp_pa
         archive_with_link("link", "/etc"),
         archive({"file": "x"})[:-30],
         archive({"file": "x"}).replace(b"file", b"\0ile"),
+        archive({"n" * 300: "x"}),
         archive({"file": "x"})[:34] + b"\xff" + archive({"file": "x"})[35:],
     ],
 )
@@ -115,6 +116,7 @@ async def test_a_bad_package_fails_the_node_and_leaves_nothing(body: bytes, web:
     assert told is not None
     assert (told.category, told.code) == ("usererror", "ApplicationPackageError")
     assert "secret" not in repr(told)
+    assert str(tmp_path) not in repr(told)
     root = place(tmp_path).root
     assert (os.listdir(root / "applications"), os.listdir(root / "volatile")) == ([], ["hosts"])
 
