@@ -48,14 +48,14 @@ class BoundedProtocol(H11Protocol):
         self._waiting_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a connection; if there are too many, the one goes that has waited longest for the head of a request.
+        """Takes a connection; if there are too many, the one goes that has owed no answer for the longest time.
 
         So nobody is kept out by connections that others open and leave alone.
         """
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             ours = (each for each in self.connections if isinstance(each, BoundedProtocol))
-            waiting = [each for each in ours if each.conn.their_state is h11.IDLE]
+            waiting = [each for each in ours if not each._owes_answer]
             leaving = min(waiting, key=lambda each: each._waiting_since)
             if leaving is self:
                 logger.warning("There are %d connections, all of them busy; a new one is closed", MOST_CONNECTIONS)
@@ -78,6 +78,11 @@ class BoundedProtocol(H11Protocol):
         """Lets go of the connection."""
         super().connection_lost(exc)
         self._unwatch()
+
+    @property
+    def _owes_answer(self) -> bool:
+        # Until the first request there is no cycle, whatever its type says.
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _watch(self) -> None:
         """Sets a deadline while part of a request is missing, one for each request."""

@@ -29,9 +29,8 @@ class Server(uvicorn.Server):
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    message = await receive()
-    while message.get("more_body"):
-        message = await receive()
+    while scope["path"] != "/refused" and (await receive()).get("more_body"):
+        pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body"})
 
@@ -85,7 +84,7 @@ async def test_a_connection_that_waits_makes_room_for_a_new_one(port: int) -> No
         writer.transport.abort()
 
 
-@pytest.mark.parametrize("raw", [b"", b"GET / HT"])
+@pytest.mark.parametrize("raw", [b"", b"GET / HT", HEAD.replace(b"/", b"/refused", 1)])
 async def test_connections_left_alone_keep_nobody_out(port: int, raw: bytes) -> None:
     connections = [await connect(port, raw) for _ in range(MOST_CONNECTIONS + 5)]
     reader, writer = await connect(port, HEAD + b"0123456789")
