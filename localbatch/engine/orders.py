@@ -174,10 +174,12 @@ def release_of(job: JobRecord) -> JobReleaseTask | None:
 
 def _check_user(context: Context, node: Node, command: Command) -> None:
     name = command.user_identity.username if command.user_identity else None
+    if name is None:
+        return
     pool = context.store.pools.get(node.record.pool)
     accounts = pool.body.get("userAccounts") if pool else None
     names = [each.get("name") for each in accounts if isinstance(each, dict)] if isinstance(accounts, list) else []
-    if name is not None and name not in names:
+    if name not in names:
         raise OrderError(_failure("CommandLaunchFailed", f"The pool has no user account {name}."))
 
 
