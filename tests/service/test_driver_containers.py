@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -262,14 +263,15 @@ async def test_a_container_left_from_an_earlier_life_is_removed_when_the_node_st
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def podman() -> Iterator[Path]:
     """A directory with a podman that has an image of its own."""
-    root = tmp_path_factory.mktemp("podman")
-    found = working_podman(root)
-    if found is None:
-        pytest.skip("podman and a static busybox are not there, or podman can't run containers on this machine")
-    yield found
-    subprocess.run([found / "podman", "rm", "--all", "--force"], capture_output=True, check=False)
+    # Podman refuses to work where paths are long, as those that pytest makes are.
+    with TemporaryDirectory(prefix="podman-") as root:
+        found = working_podman(Path(root))
+        if found is None:
+            pytest.skip("podman and a static busybox are not there, or podman can't run containers on this machine")
+        yield found
+        subprocess.run([found / "podman", "rm", "--all", "--force"], capture_output=True, check=False)
 
 
 def containers_of(podman: Path) -> str:
