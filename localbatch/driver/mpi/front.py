@@ -18,8 +18,9 @@ from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY, NODE_VARIABLES, RA
 from localbatch.driver.process_tree import exit_code
 
 _NOT_FOUND = 127
-# What Hydra ends with when a rank was killed: one of its own, or the number of SIGKILL, as it happens.
-_KILLED = (255, 9, 137)
+# What Hydra ends with when a rank was killed: one of its own, or the number of SIGKILL, as it happens; or that of
+# SIGPIPE, where it was just about to tell something to the rank's node.
+_KILLED = (255, 9, 137, 141)
 
 # Options of MPICH's mpirun by the number of values that follow; as `mpirun --help` of MPICH 3.4 to 5.0 lists them.
 _VALUES = {
