@@ -17,7 +17,7 @@ from pathlib import Path
 
 from localbatch.driver.interface import MultiInstanceRun, NodePlace, Run
 from localbatch.driver.process import ProcessDriver
-from localbatch.mpi_runtime import node_image
+from localbatch.host.mpi_runtime import node_image
 
 RUNS = 5
 PROGRAM = "from mpi4py.MPI import COMM_WORLD; COMM_WORLD.allreduce(1)"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-from localbatch.azurite import Azurite, StorageOptions
+from localbatch.bodies.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions, ResourceFile
 from localbatch.driver.interface import NodePlace, Outcome, Run
 from localbatch.driver.process import ProcessDriver
-from localbatch.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions, ResourceFile
+from localbatch.host.azurite import Azurite, StorageOptions
 
 _ACCOUNT = "benchmark"
 _MEBIBYTE = 1 << 20

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from localbatch.foreground import BAD_OPTION, Options, run
-from localbatch.mpi_runtime import FLAVOURS, MPICH
-from localbatch.quotas import UNLIMITED
+from localbatch.host.foreground import BAD_OPTION, Options, run
+from localbatch.host.mpi_runtime import FLAVOURS, MPICH
+from localbatch.rules.quotas import UNLIMITED
 
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.05, 604_800.0
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")

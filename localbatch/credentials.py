@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from azure.core.credentials import AccessToken
 
-from localbatch.tokens import LIFETIME, audience_of, make_token
+from localbatch.wire.tokens import LIFETIME, audience_of, make_token
 
 
 class LocalCredential:

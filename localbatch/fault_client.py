@@ -6,9 +6,9 @@ from base64 import b64decode
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from localbatch.connection import Endpoints, LocalAzureError
-from localbatch.signature import sign, string_to_sign
-from localbatch.wire import format_http_date
+from localbatch.wire.connection import Endpoints, LocalAzureError
+from localbatch.wire.formats import format_http_date
+from localbatch.wire.signature import sign, string_to_sign
 
 _QUERY = "api-version=2025-06-01"
 _SECONDS = 30.0

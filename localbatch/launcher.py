@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from localbatch.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints, LocalAzureError
 from localbatch.fault_client import FaultRequests
+from localbatch.wire.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints, LocalAzureError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -8,13 +8,11 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from localbatch.auto_scale_settings import Pace
-from localbatch.auto_storage import AutoStorage
-from localbatch.clock import Clock
 from localbatch.driver.interface import Driver
+from localbatch.engine.auto_storage import AutoStorage
+from localbatch.engine.clock import Clock
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
-from localbatch.quotas import Quotas
 from localbatch.routes import absent
 from localbatch.routes.account import AccountRoutes
 from localbatch.routes.auto_scale import AutoScaleRoutes
@@ -27,14 +25,16 @@ from localbatch.routes.management.route import ManagementRoute
 from localbatch.routes.management.table import management_table
 from localbatch.routes.node_commands import NodeCommandRoutes
 from localbatch.routes.nodes import NodeRoutes
-from localbatch.routes.page import PageRoute
 from localbatch.routes.pools import PoolRoutes
 from localbatch.routes.schedules import JobScheduleRoutes
+from localbatch.routes.status_page import PageRoute
 from localbatch.routes.tasks import TaskRoutes
 from localbatch.routes.usage import UsageRoutes
+from localbatch.rules.auto_scale import Pace
+from localbatch.rules.quotas import Quotas
 from localbatch.service.accounts import Accounts
 from localbatch.service.authentication import Authentication
-from localbatch.store import Store
+from localbatch.store.store import Store
 
 STATE_FILE = "state.db"
 NODES_DIRECTORY = "nodes"

@@ -14,7 +14,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from localbatch.azurite import Azurite, StorageOptions
+from localbatch.host.azurite import Azurite, StorageOptions
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from localbatch.cache import MARKER, cache_directory, only_one, workplace_for
-from localbatch.npm_packages import install_packages, node_program
+from localbatch.host.cache import MARKER, cache_directory, only_one, workplace_for
+from localbatch.host.npm_packages import install_packages, node_program
 
 MANIFEST = Path(__file__).parent / "chromium"
 _FILES = (".npmrc", "package.json", "package-lock.json", "stub")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localbatch.container_models import ContainerRegistry, ContainerSettings
+from localbatch.bodies.containers import ContainerRegistry, ContainerSettings
 from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import ContainerHost
 from localbatch.driver.process import ProcessDriver

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from localbatch.container_models import ContainerSettings
+from localbatch.bodies.containers import ContainerSettings
+from localbatch.bodies.models import OutputFile, ResourceFile
 from localbatch.driver.interface import NodePlace, Outcome, Package, Run
 from localbatch.driver.process import ProcessDriver
-from localbatch.models import OutputFile, ResourceFile
 from tests.processes import Process, process
 
 TASK = "workitems/job/job-1/task"

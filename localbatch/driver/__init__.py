@@ -19,6 +19,7 @@ image.py           what nodes have that this machine need not have
 containers.py      commands in containers
 container_session.py, container_runtime.py, container_options.py   podman and docker, and what they are told
 layout.py          the directories of a node and of a task
+node_paths.py      where links on a node lead
 failures.py        every way a command can fail, as the service words it
 downloads.py       fetching one link to one file
 resource_files.py  the files a task asks for

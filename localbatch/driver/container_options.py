@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from localbatch.container_models import BindMount, ContainerSettings
+from localbatch.bodies.containers import BindMount, ContainerSettings
 from localbatch.driver.container_runtime import ContainerRuntime
 from localbatch.driver.interface import Run
 from localbatch.driver.layout import TaskDirectory, hosts_file

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localbatch.container_models import ContainerRegistry, ContainerSettings
+from localbatch.bodies.containers import ContainerRegistry, ContainerSettings
 from localbatch.driver.command import split_options
 from localbatch.driver.container_options import container_options, container_variables
 from localbatch.driver.container_runtime import ContainerRuntime

@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 from localbatch.driver.interface import Failure
-from localbatch.errors import FAILURES
+from localbatch.wire.errors import FAILURES
 
 
 class CommandFailed(Exception):

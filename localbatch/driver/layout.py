@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
-from localbatch.node_paths import NodePaths
+from localbatch.driver.node_paths import NodePaths
 
 NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup", "volatile", "workitems")
 # So many directories of the longest names still make a path that the system allows.

@@ -9,12 +9,12 @@ from pathlib import Path
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import ContainerClient, LinearRetry
 
+from localbatch.bodies.models import OutputContainer, OutputFile
 from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
 from localbatch.driver.layout import TaskDirectory
+from localbatch.driver.node_paths import NodePaths
 from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
 from localbatch.driver.threads import Threads
-from localbatch.models import OutputContainer, OutputFile
-from localbatch.node_paths import NodePaths
 
 _NO_IDENTITY = "The pool has no such managed identity, or it has no access"
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.

@@ -10,10 +10,10 @@ from typing import BinaryIO
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import ContainerClient, LinearRetry
 
+from localbatch.bodies.models import ResourceFile
 from localbatch.driver.downloads import Downloader, DownloadError
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
 from localbatch.driver.threads import Threads
-from localbatch.models import ResourceFile
 
 _DEFAULT_MODE = 0o770
 _BUFFER_BYTES = 1 << 20

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from localbatch.bodies.models import ResourceFile
 from localbatch.driver.downloads import Downloader
 from localbatch.driver.environment import command_environment
 from localbatch.driver.failures import CommandFailed, directory_failure
@@ -17,7 +18,6 @@ from localbatch.driver.prepared import PreparedCommand
 from localbatch.driver.resource_files import fetch_resource_files
 from localbatch.driver.starter import Session, Starter
 from localbatch.driver.threads import Threads
-from localbatch.models import ResourceFile
 
 
 class NodeTools:

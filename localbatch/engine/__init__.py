@@ -5,11 +5,13 @@ engine goes on from the records alone.
 
 - engine.py       the whole, as the service meets it: start, stop, and its parts
 - context.py      what the parts share: store, driver, clock, fleet, and the bell that wakes the dispatcher
+- clock.py        the time
 - background.py   work that goes on by itself
 - fleet.py        the nodes as they are now: what they run and how many slots they have left
 - allocation.py   pools get and lose nodes
 - auto_scaler.py  pools choose their sizes by formulas
 - sampling.py     what the formulas know of tasks, nodes and this machine
+- machine.py      ... how busy it is
 - capacity.py     how many nodes quotas leave room for
 - auto_pools.py   pools made for a job or a job schedule
 - nodes.py        a node's life from creation through its start task to removal
@@ -26,6 +28,7 @@ engine goes on from the records alone.
 - subtasks.py     the subtasks of multi-instance tasks
 - orders.py       what a driver is told to run
 - identities.py   what a pool's managed identities reach
+- auto_storage.py links into the Blob service, for application packages and auto-storage containers
 - preparation.py  job preparation tasks, once per node
 - release.py      job release tasks, on each node at the end of the job
 - submission.py   new jobs, with what belongs to them

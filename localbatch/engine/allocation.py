@@ -10,9 +10,9 @@ from localbatch.engine.fleet import Node
 from localbatch.engine.new_nodes import add_nodes
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.usage import note_pool
-from localbatch.records import NodeRecord, PoolRecord
-from localbatch.states import ALLOCATION, move
-from localbatch.wire import JsonObject
+from localbatch.rules.states import ALLOCATION, move
+from localbatch.store.records import NodeRecord, PoolRecord
+from localbatch.wire.formats import JsonObject
 
 _TIMED_OUT: JsonObject = {
     "code": "AllocationTimedout",

@@ -2,18 +2,18 @@
 
 import uuid
 
+from localbatch.bodies.jobs import AutoPoolSpecification
+from localbatch.bodies.models import PackageReference, PoolBody
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.auto_scaler import AutoScaler
 from localbatch.engine.context import Context
-from localbatch.errors import failure_info
-from localbatch.job_models import AutoPoolSpecification
-from localbatch.models import PackageReference, PoolBody
-from localbatch.new_records import new_pool
-from localbatch.quotas import reached
-from localbatch.records import PoolRecord
-from localbatch.states import POOL, move, refusal
-from localbatch.validation import write
-from localbatch.wire import JsonObject
+from localbatch.rules.quotas import reached
+from localbatch.rules.states import POOL, move, refusal
+from localbatch.rules.validation import write
+from localbatch.store.new_records import new_pool
+from localbatch.store.records import PoolRecord
+from localbatch.wire.errors import failure_info
+from localbatch.wire.formats import JsonObject
 
 
 class AutoPoolError(Exception):

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from localbatch.auto_scale_settings import check_formula, run_document
 from localbatch.autoscale.formula import Formula, Outcome, PoolSizes
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.background import breathe
 from localbatch.engine.context import Context
-from localbatch.records import PoolRecord
-from localbatch.states import ALLOCATION, move
-from localbatch.wire import JsonObject
+from localbatch.rules.auto_scale import check_formula, run_document
+from localbatch.rules.states import ALLOCATION, move
+from localbatch.store.records import PoolRecord
+from localbatch.wire.formats import JsonObject
 
 logger = logging.getLogger("localbatch")
 

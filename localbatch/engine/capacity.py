@@ -1,10 +1,10 @@
 """How many nodes a pool may get: what the account's core quotas leave of those it has."""
 
 from localbatch.engine.context import Context
-from localbatch.quotas import fitting_nodes
-from localbatch.records import PoolRecord
-from localbatch.vm_sizes import find_size
-from localbatch.wire import JsonObject
+from localbatch.rules.quotas import fitting_nodes
+from localbatch.rules.vm_sizes import find_size
+from localbatch.store.records import PoolRecord
+from localbatch.wire.formats import JsonObject
 
 
 def find_room(context: Context, pool: PoolRecord, dedicated: bool, wanted: int) -> tuple[int, JsonObject | None]:

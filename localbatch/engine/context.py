@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from localbatch.auto_scale_settings import Pace
-from localbatch.auto_storage import AutoStorage
-from localbatch.clock import Clock
 from localbatch.driver.interface import Driver, Package
+from localbatch.engine.auto_storage import AutoStorage
 from localbatch.engine.background import Background
+from localbatch.engine.clock import Clock
 from localbatch.engine.fleet import Fleet, Node
-from localbatch.quotas import Quotas
-from localbatch.records import JobRecord
-from localbatch.states import NODE, StateTable, move
-from localbatch.store import Store
-from localbatch.wire import JsonObject
+from localbatch.rules.auto_scale import Pace
+from localbatch.rules.quotas import Quotas
+from localbatch.rules.states import NODE, StateTable, move
+from localbatch.store.records import JobRecord
+from localbatch.store.store import Store
+from localbatch.wire.formats import JsonObject
 
 _LINK_LIFE = timedelta(days=7)
 

@@ -11,8 +11,8 @@ from localbatch.engine.preemption import Preemption
 from localbatch.engine.room import Room
 from localbatch.engine.runs import TaskRuns
 from localbatch.engine.waiting import describe_node, describe_waiting
-from localbatch.records import JobRecord, TaskRecord
-from localbatch.scheduler import Assignment, Fill, assign
+from localbatch.rules.scheduler import Assignment, Fill, assign
+from localbatch.store.records import JobRecord, TaskRecord
 
 logger = logging.getLogger("localbatch")
 

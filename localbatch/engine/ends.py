@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from localbatch.documents import seconds_of
+from localbatch.bodies.tasks import ExitConditions
 from localbatch.engine.context import Context, moved
 from localbatch.engine.outcomes import expiry
-from localbatch.exit_conditions import ACTS_ON_FAILURE, NONE, consequences
-from localbatch.records import TaskRecord
-from localbatch.states import TASK
-from localbatch.task_models import ExitConditions
+from localbatch.rules.exit_conditions import ACTS_ON_FAILURE, NONE, consequences
+from localbatch.rules.states import TASK
+from localbatch.store.documents import seconds_of
+from localbatch.store.records import TaskRecord
 
 _SOON_SECONDS = 120
 

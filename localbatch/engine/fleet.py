@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localbatch.container_models import ContainerConfiguration
+from localbatch.bodies.containers import ContainerConfiguration
 from localbatch.driver.interface import ContainerHost, NodePlace, Outcome
-from localbatch.records import NodeRecord, PoolRecord
-from localbatch.states import SCHEDULABLE_NODES
+from localbatch.rules.states import SCHEDULABLE_NODES
+from localbatch.store.records import NodeRecord, PoolRecord
 
 _FIRST_ADDRESS = int(ipaddress.ip_address("127.1.0.4"))
 _ADDRESSES = int(ipaddress.ip_address("127.255.255.254")) - _FIRST_ADDRESS

@@ -5,11 +5,11 @@ Nobody can be asked for tokens here, so that what an identity reads or writes is
 
 from datetime import timedelta
 
+from localbatch.bodies.models import OutputFile, ResourceFile
+from localbatch.bodies.tasks import IdentityReference
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
-from localbatch.models import OutputFile, ResourceFile
-from localbatch.records import PoolRecord
-from localbatch.task_models import IdentityReference
+from localbatch.store.records import PoolRecord
 
 _LINK_LIFE = timedelta(days=7)
 

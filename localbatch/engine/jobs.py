@@ -5,17 +5,17 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from localbatch.documents import seconds_of
+from localbatch.bodies.jobs import PoolInfo
 from localbatch.engine.background import breathe, give_up, settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import Releases
 from localbatch.engine.runs import TaskRuns
-from localbatch.exit_conditions import TERMINATE
-from localbatch.job_models import PoolInfo
-from localbatch.records import JobRecord
-from localbatch.states import JOB, refusal
-from localbatch.views import job_directory
+from localbatch.rules.exit_conditions import TERMINATE
+from localbatch.rules.states import JOB, refusal
+from localbatch.store.documents import seconds_of
+from localbatch.store.records import JobRecord
+from localbatch.views.views import job_directory
 
 _ROWS_AT_ONCE = 500
 _LONGEST_ALARM = timedelta(days=3650).total_seconds()

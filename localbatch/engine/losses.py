@@ -8,7 +8,7 @@ from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.new_nodes import add_nodes
 from localbatch.engine.nodes import NodeLife
-from localbatch.states import refusal
+from localbatch.rules.states import refusal
 
 _LONGEST_WAIT = 1.0
 _HOUR = 3600.0

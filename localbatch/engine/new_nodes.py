@@ -5,8 +5,8 @@ import secrets
 from typing import Any
 
 from localbatch.engine.context import Context
-from localbatch.records import NodeRecord, PoolRecord
-from localbatch.states import NODE
+from localbatch.rules.states import NODE
+from localbatch.store.records import NodeRecord, PoolRecord
 
 
 def add_nodes(context: Context, pool: PoolRecord, dedicated: bool, count: int) -> list[NodeRecord]:

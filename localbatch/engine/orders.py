@@ -5,13 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
-from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Run
-from localbatch.engine.context import Context
-from localbatch.engine.fleet import Node
-from localbatch.engine.identities import IdentityError, NodeIdentities
-from localbatch.errors import FAILURES
-from localbatch.job_models import JobManagerTask, JobPreparationTask, JobReleaseTask
-from localbatch.models import (
+from localbatch.bodies.jobs import JobManagerTask, JobPreparationTask, JobReleaseTask
+from localbatch.bodies.models import (
     Command,
     MultiInstanceSettings,
     NameValue,
@@ -19,9 +14,14 @@ from localbatch.models import (
     StartTask,
     TaskBody,
 )
-from localbatch.records import JobRecord, TaskRecord
-from localbatch.views import task_directory
-from localbatch.wire import INFINITE, JsonObject
+from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Run
+from localbatch.engine.context import Context
+from localbatch.engine.fleet import Node
+from localbatch.engine.identities import IdentityError, NodeIdentities
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.views.views import task_directory
+from localbatch.wire.errors import FAILURES
+from localbatch.wire.formats import INFINITE, JsonObject
 
 START_DIRECTORY = "startup"
 _MASTER_PORT = 6000

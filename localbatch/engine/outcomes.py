@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localbatch.driver.interface import Failure, Outcome, Usage
-from localbatch.errors import failure_info
-from localbatch.records import TaskRecord
-from localbatch.wire import JsonObject, format_time
+from localbatch.store.records import TaskRecord
+from localbatch.wire.errors import failure_info
+from localbatch.wire.formats import JsonObject, format_time
 
 _EXIT_CODE = "FailureExitCode"
 SUCCESS, FAILURE = "success", "failure"

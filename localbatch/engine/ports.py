@@ -9,8 +9,8 @@ from functools import partial
 
 from localbatch.engine.background import Background
 from localbatch.engine.fleet import Node
-from localbatch.node_views import inbound_endpoints
-from localbatch.records import PoolRecord
+from localbatch.store.records import PoolRecord
+from localbatch.views.nodes import inbound_endpoints
 
 logger = logging.getLogger("localbatch")
 

@@ -4,8 +4,8 @@ from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node, TaskRun
 from localbatch.engine.runs import TaskRuns
 from localbatch.engine.waiting import describe_waiting
-from localbatch.preemption import CrowdedNode, Yielding, choose
-from localbatch.records import JobRecord, PoolRecord, TaskRecord
+from localbatch.rules.preemption import CrowdedNode, Yielding, choose
+from localbatch.store.records import JobRecord, PoolRecord, TaskRecord
 
 _MOST_AT_ONCE = 200
 

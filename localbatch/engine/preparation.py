@@ -1,13 +1,13 @@
 """Job preparation tasks: once on each node, before the first task of the job there."""
 
+from localbatch.bodies.jobs import JobPreparationTask
 from localbatch.driver.interface import Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
 from localbatch.engine.outcomes import FAILURE, SUCCESS, completion, ended_by_request, runs_again
-from localbatch.job_models import JobPreparationTask
-from localbatch.records import JobRecord, PreparationRecord
+from localbatch.store.records import JobRecord, PreparationRecord
 
 
 class Preparations:

@@ -2,15 +2,15 @@
 
 import asyncio
 
+from localbatch.bodies.jobs import JobReleaseTask
 from localbatch.driver.interface import Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, release_of, release_order
 from localbatch.engine.outcomes import SUCCESS, completion, ended_by_request, expiry
-from localbatch.job_models import JobReleaseTask
-from localbatch.records import JobRecord, PreparationRecord, ReleaseRecord
-from localbatch.states import COMING_NODES, UP_NODES
+from localbatch.rules.states import COMING_NODES, UP_NODES
+from localbatch.store.records import JobRecord, PreparationRecord, ReleaseRecord
 
 
 class Releases:

@@ -2,8 +2,8 @@
 
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
-from localbatch.records import JobRecord, PoolRecord
-from localbatch.scheduler import Waiting
+from localbatch.rules.scheduler import Waiting
+from localbatch.store.records import JobRecord, PoolRecord
 
 
 class Room:

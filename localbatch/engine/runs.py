@@ -15,10 +15,10 @@ from localbatch.engine.orders import OrderError, manager_of, multi_instance_orde
 from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again, spent
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.subtasks import Subtasks
-from localbatch.errors import FAILURES
-from localbatch.records import JobRecord, TaskRecord
-from localbatch.states import TASK
-from localbatch.views import task_directory
+from localbatch.rules.states import TASK
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.views.views import task_directory
+from localbatch.wire.errors import FAILURES
 
 logger = logging.getLogger("localbatch")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from localbatch.engine.context import Context
-from localbatch.machine import Machine
-from localbatch.store_samples import MOST_SAMPLES
+from localbatch.engine.machine import Machine
+from localbatch.store.samples import MOST_SAMPLES
 
 logger = logging.getLogger("localbatch")
 

@@ -5,16 +5,16 @@ import logging
 from contextlib import suppress
 from datetime import datetime
 
+from localbatch.bodies.jobs import AutoPoolSpecification, JobSpecification
 from localbatch.engine.auto_pools import AutoPools
 from localbatch.engine.context import Context, moved
 from localbatch.engine.jobs import JobLife
 from localbatch.engine.submission import Submission
-from localbatch.job_models import AutoPoolSpecification, JobSpecification
-from localbatch.quotas import reached
-from localbatch.records import JobScheduleRecord
-from localbatch.recurrence import plan, read_timing
-from localbatch.states import JOB_SCHEDULE
-from localbatch.views import job_directory
+from localbatch.rules.quotas import reached
+from localbatch.rules.recurrence import plan, read_timing
+from localbatch.rules.states import JOB_SCHEDULE
+from localbatch.store.records import JobScheduleRecord
+from localbatch.views.views import job_directory
 
 _LONGEST_SLEEP = 30.0
 

@@ -1,13 +1,13 @@
 """New jobs, whoever asks for them: a client or a job schedule."""
 
+from localbatch.bodies.jobs import JobSpecification
 from localbatch.engine.auto_pools import AutoPoolError, AutoPools
 from localbatch.engine.context import Context, moved
 from localbatch.engine.jobs import JobLife
-from localbatch.job_models import JobSpecification
-from localbatch.new_records import new_job, new_manager
-from localbatch.records import JobRecord
-from localbatch.states import JOB
-from localbatch.wire import JsonObject
+from localbatch.rules.states import JOB
+from localbatch.store.new_records import new_job, new_manager
+from localbatch.store.records import JobRecord
+from localbatch.wire.formats import JsonObject
 
 
 class Submission:

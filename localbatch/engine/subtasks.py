@@ -6,8 +6,8 @@ from localbatch.driver.interface import Outcome
 from localbatch.engine.context import Context, moved
 from localbatch.engine.fleet import Node
 from localbatch.engine.outcomes import completion
-from localbatch.records import SubtaskRecord, TaskRecord
-from localbatch.states import SUBTASK
+from localbatch.rules.states import SUBTASK
+from localbatch.store.records import SubtaskRecord, TaskRecord
 
 
 class Subtasks:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from localbatch.engine.context import Context
-from localbatch.records import LifetimeRecord, NodeRecord, PoolRecord
-from localbatch.table import to_sql
-from localbatch.usage import Lifetime
-from localbatch.vm_sizes import find_size
+from localbatch.rules.usage import Lifetime
+from localbatch.rules.vm_sizes import find_size
+from localbatch.store.records import LifetimeRecord, NodeRecord, PoolRecord
+from localbatch.store.table import to_sql
 
 _MOST_LIFETIMES = 100_000
 

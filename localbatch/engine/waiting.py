@@ -2,8 +2,8 @@
 
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import manager_of
-from localbatch.records import JobRecord, TaskRecord
-from localbatch.scheduler import FreeNode, Waiting
+from localbatch.rules.scheduler import FreeNode, Waiting
+from localbatch.store.records import JobRecord, TaskRecord
 
 
 def describe_waiting(job: JobRecord, task: TaskRecord, share: int | None) -> Waiting:

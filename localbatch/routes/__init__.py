@@ -10,7 +10,7 @@
 - pools.py, auto_scale.py, nodes.py, node_commands.py, jobs.py, schedules.py, tasks.py, files.py, account.py, usage.py
                       the operations
 - faults.py           faults on request, which Azure does not have
-- page.py             the status page, for people
+- status_page.py      the status page, for people; page/ is what browsers load
 - absent.py           operations that are known and not emulated
 - management/         the management plane
 """

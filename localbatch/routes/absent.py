@@ -6,9 +6,9 @@ which does not know their paths.
 
 from starlette.responses import Response
 
-from localbatch.errors import ServiceError
-from localbatch.not_emulated import refuse_operation
 from localbatch.routes.call import Call, Handler
+from localbatch.rules.not_emulated import refuse_operation
+from localbatch.wire.errors import ServiceError
 
 _CERTIFICATE = "/certificates(thumbprintAlgorithm={algorithm},thumbprint={thumbprint})"
 _OPERATIONS = (

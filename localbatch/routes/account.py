@@ -2,17 +2,17 @@
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.filters import compile_filter
-from localbatch.images import supported_images
 from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_number, skip_token
-from localbatch.store_applications import ACTIVE, ApplicationRecord
-from localbatch.views import application_view
-from localbatch.wire import JsonObject
+from localbatch.rules.images import supported_images
+from localbatch.store.applications import ACTIVE, ApplicationRecord
+from localbatch.views.views import application_view
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import compile_filter
+from localbatch.wire.formats import JsonObject
 
 
 class AccountRoutes:

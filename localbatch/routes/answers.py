@@ -7,10 +7,10 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localbatch.errors import ServiceError, error_body
 from localbatch.routes.call import Call
-from localbatch.shapes import OLDER_POOL_NAMES
-from localbatch.wire import REASON_HEADER, JsonObject, format_http_date, make_etag
+from localbatch.wire.errors import ServiceError, error_body
+from localbatch.wire.formats import REASON_HEADER, JsonObject, format_http_date, make_etag
+from localbatch.wire.shapes import OLDER_POOL_NAMES
 
 _NO_BODY = (204, 304)
 JSON_TYPE = "application/json;odata=minimalmetadata"

@@ -13,14 +13,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from localbatch.clock import Clock
-from localbatch.errors import ServiceError
+from localbatch.engine.clock import Clock
 from localbatch.routes.answers import add_service_headers, refused
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.queries import check_query, read_query, read_version
 from localbatch.service.authentication import Authentication
-from localbatch.shapes import BODIES
-from localbatch.tokens import AUTHORITY, BATCH_AUDIENCE
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.shapes import BODIES
+from localbatch.wire.tokens import AUTHORITY, BATCH_AUDIENCE
 
 _CHALLENGE = f'Bearer authorization_uri="{AUTHORITY}", resource_id="{BATCH_AUDIENCE}"'
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localbatch.errors import ServiceError, invalid_query_parameter
+from localbatch.rules.validation import parse_json
 from localbatch.service.conditions import Conditions, read_conditions
-from localbatch.shapes import conform
-from localbatch.validation import parse_json
-from localbatch.wire import JsonObject
+from localbatch.wire.errors import ServiceError, invalid_query_parameter
+from localbatch.wire.formats import JsonObject
+from localbatch.wire.shapes import conform
 
 NEWEST_VERSION = "2025-06-01"
 VERSIONS = (NEWEST_VERSION, "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")

@@ -9,10 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError, invalid_query_parameter
-from localbatch.filters import compile_filter
 from localbatch.routes.answers import done
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_token
@@ -21,8 +18,11 @@ from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.tasks import Tasks
 from localbatch.service.trees import FileTrees
-from localbatch.views import file_url, node_url, task_url
-from localbatch.wire import JsonObject, format_http_date, format_time
+from localbatch.views.views import file_url, node_url, task_url
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError, invalid_query_parameter
+from localbatch.wire.filters import compile_filter
+from localbatch.wire.formats import JsonObject, format_http_date, format_time
 
 _PIECE = 256 * 1024
 _UNKNOWN_TYPE = "application/octet-stream"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from localbatch.clock import Clock
-from localbatch.errors import ServiceError
+from localbatch.engine.clock import Clock
 from localbatch.routes.answers import add_service_headers, refused
+from localbatch.wire.errors import ServiceError
 
 MOST_HEADERS = 100
 LONGEST_HEADERS = 32 * 1024

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
 from localbatch.engine.orders import preparation_of, release_of
-from localbatch.errors import ServiceError
-from localbatch.filters import select
-from localbatch.records import JobRecord, PreparationRecord
 from localbatch.routes.answers import JsonResponse, changed, created, done, element
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
 from localbatch.service.jobs import Jobs
-from localbatch.views import job_url, job_view, preparation_and_release_view, task_counts_view
-from localbatch.wire import JsonObject
+from localbatch.store.records import JobRecord, PreparationRecord
+from localbatch.views.views import job_url, job_view, preparation_and_release_view, task_counts_view
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import select
+from localbatch.wire.formats import JsonObject
 
 
 class JobRoutes:

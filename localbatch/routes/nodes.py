@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node, node_address
-from localbatch.errors import ServiceError
-from localbatch.filters import equality, select, selects
-from localbatch.node_views import extension_views, login_view, node_view, recent_task_view
-from localbatch.records import JobRecord, NodeRecord, PoolRecord
 from localbatch.routes.answers import element
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, page, page_size, skip_number
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
-from localbatch.store import Store
-from localbatch.wire import JsonObject
+from localbatch.store.records import JobRecord, NodeRecord, PoolRecord
+from localbatch.store.store import Store
+from localbatch.views.nodes import extension_views, login_view, node_view, recent_task_view
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import equality, select, selects
+from localbatch.wire.formats import JsonObject
 
 NODE = "/pools/{pool}/nodes/{node}"
 

@@ -11,11 +11,11 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from localbatch.errors import ServiceError, invalid_query_parameter
-from localbatch.filters import Predicate, Rules, compile_filter, select
 from localbatch.routes.answers import JsonResponse, for_version
 from localbatch.routes.call import Call
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire.errors import ServiceError, invalid_query_parameter
+from localbatch.wire.filters import Predicate, Rules, compile_filter, select
+from localbatch.wire.formats import JsonObject, JsonValue
 
 LARGEST_PAGE = 1000
 _SCANNED_AT_ONCE = 500

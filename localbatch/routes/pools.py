@@ -2,18 +2,18 @@
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.filters import select
-from localbatch.node_views import node_counts_view
-from localbatch.records import PoolRecord
 from localbatch.routes.answers import changed, created, done, element, version_headers
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
 from localbatch.service.pools import Pools
-from localbatch.views import pool_url, pool_view
-from localbatch.wire import JsonObject
+from localbatch.store.records import PoolRecord
+from localbatch.views.nodes import node_counts_view
+from localbatch.views.views import pool_url, pool_view
+from localbatch.wire import filters
+from localbatch.wire.filters import select
+from localbatch.wire.formats import JsonObject
 
 
 class PoolRoutes:

@@ -7,9 +7,9 @@ passed over, as OData says of both.
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from localbatch.errors import ServiceError, invalid_query_parameter
 from localbatch.routes.call import VERSIONS
-from localbatch.shapes import names_property
+from localbatch.wire.errors import ServiceError, invalid_query_parameter
+from localbatch.wire.shapes import names_property
 
 _TOKEN = "$skiptoken"
 _LISTED = ("$filter", "$select", "$expand", _TOKEN)

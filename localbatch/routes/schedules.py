@@ -2,18 +2,18 @@
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.filters import select
-from localbatch.records import JobRecord, JobScheduleRecord
 from localbatch.routes.answers import changed, created, done, element, version_headers
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
-from localbatch.schedule_views import job_schedule_view
 from localbatch.service.schedules import JobSchedules
-from localbatch.views import job_schedule_url, job_view
-from localbatch.wire import JsonObject
+from localbatch.store.records import JobRecord, JobScheduleRecord
+from localbatch.views.schedules import job_schedule_view
+from localbatch.views.views import job_schedule_url, job_view
+from localbatch.wire import filters
+from localbatch.wire.filters import select
+from localbatch.wire.formats import JsonObject
 
 _KIND = "jobschedules"
 

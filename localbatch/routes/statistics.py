@@ -2,12 +2,12 @@
 
 from localbatch.engine.context import Context
 from localbatch.engine.usage import dedicated_core_time
-from localbatch.records import JobRecord, JobScheduleRecord, PoolRecord, TaskRecord
 from localbatch.routes.call import Call
 from localbatch.routes.paging import expands_statistics
-from localbatch.statistics import Totals, job_statistics, pool_statistics, task_statistics, with_counts
-from localbatch.views import job_schedule_url, job_url, pool_url, task_url
-from localbatch.wire import JsonObject
+from localbatch.store.records import JobRecord, JobScheduleRecord, PoolRecord, TaskRecord
+from localbatch.store.statistics import Totals, job_statistics, pool_statistics, task_statistics, with_counts
+from localbatch.views.views import job_schedule_url, job_url, pool_url, task_url
+from localbatch.wire.formats import JsonObject
 
 
 class Statistics:

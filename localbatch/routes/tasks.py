@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.filters import equality, lower_bound, select
-from localbatch.records import JobRecord, TaskRecord
 from localbatch.routes.answers import JsonResponse, changed, created, done, element
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, page
 from localbatch.routes.statistics import Statistics
 from localbatch.service.jobs import Jobs
 from localbatch.service.tasks import Tasks
-from localbatch.views import subtask_view, task_url, task_view
-from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.views.views import subtask_view, task_url, task_view
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import equality, lower_bound, select
+from localbatch.wire.formats import JsonObject, JsonValue, format_time, make_etag
 
 
 class TaskRoutes:

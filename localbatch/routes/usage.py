@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
 from localbatch.engine.usage import lifetimes_of
-from localbatch.filters import compile_filter
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_number
-from localbatch.usage import interval_start, requested_intervals, usage_metrics
-from localbatch.wire import format_time
+from localbatch.rules.usage import interval_start, requested_intervals, usage_metrics
+from localbatch.wire import filters
+from localbatch.wire.filters import compile_filter
+from localbatch.wire.formats import format_time
 
 
 class UsageRoutes:

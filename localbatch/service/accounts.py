@@ -15,12 +15,12 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.records import AccountRecord
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.schedules import JobSchedules
-from localbatch.wire import JsonObject
+from localbatch.store.records import AccountRecord
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 SHARED_KEY, AAD = "SharedKey", "AAD"
 _KEY_BYTES = 64

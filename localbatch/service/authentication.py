@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from localbatch.errors import ServiceError
 from localbatch.service.accounts import AAD, SHARED_KEY, Accounts
-from localbatch.signature import signer, verify
-from localbatch.tokens import BATCH_AUDIENCE, TokenError, check_token
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.signature import signer, verify
+from localbatch.wire.tokens import BATCH_AUDIENCE, TokenError, check_token
 
 _HOST_OF_ACCOUNT = re.compile(r"([a-z0-9]{3,24})\.(?:[a-z0-9-]+\.)*(?:localhost|batch\.azure\.com)")
 

@@ -1,19 +1,19 @@
 """The automatic scaling of pools, as clients change it."""
 
-from localbatch.action_models import AutoScaleEnabling, AutoScaleTrial
-from localbatch.auto_scale_settings import (
+from localbatch.bodies.actions import AutoScaleEnabling, AutoScaleTrial
+from localbatch.engine.engine import Engine
+from localbatch.rules.auto_scale import (
     DEFAULT_INTERVAL,
     check_formula,
     check_interval,
     missing_formula,
     nothing_to_change,
 )
-from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.records import PoolRecord
+from localbatch.rules.validation import read
 from localbatch.service.pools import Check, Pools, auto_scale_state, refuse
-from localbatch.validation import read
-from localbatch.wire import JsonObject
+from localbatch.store.records import PoolRecord
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 
 class AutoScale:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from localbatch.errors import ServiceError
-from localbatch.wire import make_etag, parse_time
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import make_etag, parse_time
 
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 _PAIRS = ({"if-match", "if-unmodified-since"}, {"if-none-match", "if-modified-since"})

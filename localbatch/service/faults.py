@@ -1,14 +1,14 @@
 """Faults on request, which Azure does not offer: for tests of what clients do when nodes or allocations fail."""
 
-from localbatch.action_models import Fault
-from localbatch.checks import check_id
+from localbatch.bodies.actions import Fault
 from localbatch.driver.interface import Failure
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.records import FaultRecord
+from localbatch.rules.checks import check_id
+from localbatch.rules.validation import read
 from localbatch.service.nodes import Nodes
-from localbatch.validation import read
-from localbatch.wire import JsonObject
+from localbatch.store.records import FaultRecord
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 
 class Faults:

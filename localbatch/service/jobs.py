@@ -4,32 +4,32 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from localbatch.action_models import JobDisabling, JobPatch, JobReplacement, JobTermination
-from localbatch.checks import check_choice, check_id
+from localbatch.bodies.actions import JobDisabling, JobPatch, JobReplacement, JobTermination
+from localbatch.bodies.jobs import JobBody, PoolInfo
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError, invalid_property
-from localbatch.job_documents import job_constraints
-from localbatch.job_models import JobBody, PoolInfo
-from localbatch.job_validation import (
+from localbatch.rules.checks import check_choice, check_id
+from localbatch.rules.jobs import (
     changed_auto_pool,
     check_job,
     check_job_constraints,
     check_job_settings,
     check_one_pool,
 )
-from localbatch.not_emulated import JOB, refuse_properties
-from localbatch.quotas import reached
-from localbatch.records import JobRecord
-from localbatch.service.pools import check_packages
-from localbatch.shapes import conform
-from localbatch.states import refusal
-from localbatch.validation import (
+from localbatch.rules.not_emulated import JOB, refuse_properties
+from localbatch.rules.quotas import reached
+from localbatch.rules.states import refusal
+from localbatch.rules.validation import (
     check_metadata,
     read,
     refuse_unknown,
     write,
 )
-from localbatch.wire import JsonObject
+from localbatch.service.pools import check_packages
+from localbatch.store.job_documents import job_constraints
+from localbatch.store.records import JobRecord
+from localbatch.wire.errors import ServiceError, invalid_property
+from localbatch.wire.formats import JsonObject
+from localbatch.wire.shapes import conform
 
 Check = Callable[[datetime], None]
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from localbatch.action_models import NodeLogUpload
+from localbatch.bodies.actions import NodeLogUpload
+from localbatch.bodies.models import OutputContainer
 from localbatch.driver.failures import CommandFailed
+from localbatch.driver.node_paths import NodePaths
 from localbatch.driver.output_files import Upload, upload_file
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
-from localbatch.errors import ServiceError, invalid_property
-from localbatch.models import OutputContainer
-from localbatch.node_paths import NodePaths
+from localbatch.rules.validation import read
 from localbatch.service.files import FileTree
-from localbatch.validation import read
-from localbatch.wire import JsonObject, format_time, parse_time
+from localbatch.wire.errors import ServiceError, invalid_property
+from localbatch.wire.formats import JsonObject, format_time, parse_time
 
 Event = tuple[datetime, str]
 _START_TASK_LOGS = ("startup/stdout.txt", "startup/stderr.txt")

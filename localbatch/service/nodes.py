@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from localbatch.action_models import (
+from localbatch.bodies.actions import (
     NodeDeallocation,
     NodeReboot,
     NodeReimage,
@@ -10,14 +10,14 @@ from localbatch.action_models import (
     NodeUser,
     NodeUserReplacement,
 )
-from localbatch.checks import check_choice
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
-from localbatch.errors import ServiceError, invalid_property
-from localbatch.records import NodeUserRecord, PoolRecord
+from localbatch.rules.checks import check_choice
+from localbatch.rules.validation import DEALLOCATION, read
 from localbatch.service.pools import refuse
-from localbatch.validation import DEALLOCATION, read
-from localbatch.wire import JsonObject
+from localbatch.store.records import NodeUserRecord, PoolRecord
+from localbatch.wire.errors import ServiceError, invalid_property
+from localbatch.wire.formats import JsonObject
 
 _ACCOUNT_LIFE = timedelta(days=1)
 

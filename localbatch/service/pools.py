@@ -5,21 +5,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from localbatch.action_models import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
-from localbatch.documents import filled_in, start_task_document
+from localbatch.bodies.actions import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
+from localbatch.bodies.models import PackageReference, PoolBody, StartTask
+from localbatch.bodies.pool_parts import PoolParts
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError, invalid_property
-from localbatch.models import PackageReference, PoolBody, StartTask
-from localbatch.new_records import new_pool
-from localbatch.not_emulated import POOL, refuse_properties
-from localbatch.pool_parts import PoolParts
-from localbatch.pool_validation import check_parts
-from localbatch.quotas import reached
-from localbatch.records import PoolRecord
-from localbatch.states import ALLOCATION, move, refusal
-from localbatch.states import POOL as POOL_STATES
-from localbatch.store import Store
-from localbatch.validation import (
+from localbatch.rules.not_emulated import POOL, refuse_properties
+from localbatch.rules.pool_parts import check_parts
+from localbatch.rules.quotas import reached
+from localbatch.rules.states import ALLOCATION, move, refusal
+from localbatch.rules.states import POOL as POOL_STATES
+from localbatch.rules.validation import (
     check_machine,
     check_metadata,
     check_node,
@@ -31,7 +26,12 @@ from localbatch.validation import (
     read,
     write,
 )
-from localbatch.wire import JsonObject, parse_duration
+from localbatch.store.documents import filled_in, start_task_document
+from localbatch.store.new_records import new_pool
+from localbatch.store.records import PoolRecord
+from localbatch.store.store import Store
+from localbatch.wire.errors import ServiceError, invalid_property
+from localbatch.wire.formats import JsonObject, parse_duration
 
 Check = Callable[[datetime], None]
 ONLY_WHEN_EMPTY = (

@@ -6,12 +6,12 @@ from typing import Any
 
 from localbatch.engine.context import moved
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.quotas import reached
-from localbatch.records import JobScheduleRecord
-from localbatch.schedule_validation import read_job_schedule, read_patch, read_replacement
-from localbatch.states import JOB_SCHEDULE, refusal
-from localbatch.wire import JsonObject
+from localbatch.rules.quotas import reached
+from localbatch.rules.schedules import read_job_schedule, read_patch, read_replacement
+from localbatch.rules.states import JOB_SCHEDULE, refusal
+from localbatch.store.records import JobScheduleRecord
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 Check = Callable[[datetime], None]
 

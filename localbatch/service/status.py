@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
-from localbatch.errors import ServiceError
-from localbatch.records import JobRecord, JobScheduleRecord, PoolRecord, TaskCount, TaskRecord
-from localbatch.schedule_views import job_schedule_view
 from localbatch.service.files import FileEntry, FileTree
 from localbatch.service.trees import FileTrees
-from localbatch.views import execution_view, job_view, task_view
-from localbatch.wire import JsonObject, JsonValue, format_time
+from localbatch.store.records import JobRecord, JobScheduleRecord, PoolRecord, TaskCount, TaskRecord
+from localbatch.views.schedules import job_schedule_view
+from localbatch.views.views import execution_view, job_view, task_view
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject, JsonValue, format_time
 
 _MOST_JOBS = 100
 _PAGE = 100

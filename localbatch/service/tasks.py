@@ -3,24 +3,24 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from localbatch import shapes
-from localbatch.action_models import TaskGroup, TaskReplacement
-from localbatch.documents import replaced_task_constraints, task_document
+from localbatch.bodies.actions import TaskGroup, TaskReplacement
+from localbatch.bodies.models import TaskBody
 from localbatch.engine.context import moved
 from localbatch.engine.engine import Engine
 from localbatch.engine.orders import preparation_of, release_of
 from localbatch.engine.outcomes import SUCCESS, fresh_execution
-from localbatch.errors import ServiceError, invalid_property
-from localbatch.models import TaskBody
-from localbatch.not_emulated import TASK, refuse_properties, refuse_property
-from localbatch.records import JobRecord, TaskRecord
+from localbatch.rules.not_emulated import TASK, refuse_properties, refuse_property
+from localbatch.rules.states import TASK as TASK_STATES
+from localbatch.rules.states import refusal
+from localbatch.rules.tasks import check_for_job
+from localbatch.rules.validation import MOST_TASKS, check_task, check_task_constraints, read
 from localbatch.service.pools import check_packages
-from localbatch.shapes import conform
-from localbatch.states import TASK as TASK_STATES
-from localbatch.states import refusal
-from localbatch.task_validation import check_for_job
-from localbatch.validation import MOST_TASKS, check_task, check_task_constraints, read
-from localbatch.wire import JsonObject
+from localbatch.store.documents import replaced_task_constraints, task_document
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.wire import shapes
+from localbatch.wire.errors import ServiceError, invalid_property
+from localbatch.wire.formats import JsonObject
+from localbatch.wire.shapes import conform
 
 Check = Callable[[datetime], None]
 

@@ -1,14 +1,14 @@
 """Where the files of nodes and tasks lie."""
 
+from localbatch.driver.node_paths import NodePaths
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import node_root
-from localbatch.errors import ServiceError
-from localbatch.node_paths import NodePaths
-from localbatch.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
+from localbatch.rules.states import refusal
 from localbatch.service.files import FileTree
 from localbatch.service.pools import refuse
-from localbatch.states import refusal
-from localbatch.views import task_directory
+from localbatch.store.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
+from localbatch.views.views import task_directory
+from localbatch.wire.errors import ServiceError
 
 
 class FileTrees:

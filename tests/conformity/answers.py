@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from localbatch.errors import ERRORS
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire.errors import ERRORS
+from localbatch.wire.formats import JsonObject, JsonValue
 from tests.conformity.operations import Operation, find_operation
 from tests.conformity.schema import violations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from localbatch.wire import JsonValue
+from localbatch.wire.formats import JsonValue
 from tests.conformity.operations import OPERATIONS, Operation
 from tests.conformity.schema import published
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localbatch.wire import JsonValue
+from localbatch.wire.formats import JsonValue
 
 DIRECTORY = Path(__file__).parent / "examples"
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from localbatch.connection import Endpoints
-from localbatch.signature import sign, string_to_sign
-from localbatch.wire import format_http_date
+from localbatch.wire.connection import Endpoints
+from localbatch.wire.formats import format_http_date
+from localbatch.wire.signature import sign, string_to_sign
 from tests.conformity.answers import NEWEST, Exchange
 
 PATIENCE = 30.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire.formats import JsonObject, JsonValue
 
 SCHEMA_FILE = Path(__file__).parent / "batch_schema_2025-06-01.json"
 

@@ -10,7 +10,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.conformity.listener import Listener
 from tests.processes import wait_until
 

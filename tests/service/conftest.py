@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from azure.batch import BatchClient
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, open_account
 
 

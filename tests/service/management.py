@@ -9,8 +9,8 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.models import BatchAccountCreateParameters
 
-from localbatch.connection import TOKEN_KEY_FILE, Endpoints
 from localbatch.credentials import LocalCredential
+from localbatch.wire.connection import TOKEN_KEY_FILE, Endpoints
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = "any-group"

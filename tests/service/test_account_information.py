@@ -4,7 +4,7 @@ import pytest
 from azure.batch import BatchClient
 from azure.core.exceptions import HttpResponseError
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, error_code, error_values
 from tests.service.management import GROUP, create_account, make_client
 

@@ -12,8 +12,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.mgmt.batch import BatchManagementClient, models
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.processes import wait_until
 from tests.service.account import PATIENCE, Account, open_account
 from tests.service.management import GROUP, create_account, make_client, send

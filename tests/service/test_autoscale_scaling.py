@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from azure.batch import models
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, open_account
 from tests.service.autoscaling import disable, enable, evaluate, make_pool, results, retry, run_of, sizes
 

@@ -13,7 +13,7 @@ from tests.processes import descendants, wait_until
 pytestmark = pytest.mark.slow
 
 START = """
-from localbatch.azurite import Azurite, StorageOptions
+from localbatch.host.azurite import Azurite, StorageOptions
 with Azurite(StorageOptions(account="storage", key="a2V5a2V5")) as azurite:
     print(azurite.service_endpoint)
 """

@@ -14,14 +14,14 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from localbatch.azurite import Azurite, StorageOptions
-from localbatch.azurite_cache import AzuriteError
+from localbatch.host.azurite import Azurite, StorageOptions
+from localbatch.host.azurite_cache import AzuriteError
 from tests.processes import Process, descendants, wait_until
 
 KEY = base64.b64encode(os.urandom(64)).decode()
 OWNER = """
 import sys
-from localbatch.azurite import Azurite, StorageOptions
+from localbatch.host.azurite import Azurite, StorageOptions
 azurite = Azurite(StorageOptions(account="storage", key=sys.argv[1]))
 print(azurite.pid, flush=True)
 sys.stdin.read()

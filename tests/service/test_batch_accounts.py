@@ -20,8 +20,8 @@ from azure.mgmt.batch.models import (
     CheckNameAvailabilityParameters,
 )
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.processes import wait_until
 from tests.service.account import PATIENCE, error_code, open_account
 from tests.service.management import GROUP, create_account, make_client, send

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.conformity.operations import OPERATIONS, Operation
 from tests.service.account import Account, open_account
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from localbatch.container_models import ContainerRegistry
+from localbatch.bodies.containers import ContainerRegistry
 from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import ContainerHost, Outcome
 from localbatch.driver.process import ProcessDriver

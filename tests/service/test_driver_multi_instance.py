@@ -13,7 +13,7 @@ import pytest
 
 from localbatch.driver.interface import MultiInstanceRun, NodePlace, Outcome, Run
 from localbatch.driver.process import ProcessDriver
-from localbatch.mpi_runtime import node_image
+from localbatch.host.mpi_runtime import node_image
 from tests.nodes import TASK, eventually, place, processes_below
 
 RANKS = Path(__file__).resolve().parents[1] / "programs" / "ranks.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions
+from localbatch.bodies.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions
 from tests.blobs import Blobs, local_blobs
 from tests.hostile import HOSTILE_NAMES
 from tests.nodes import local_node

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
+from localbatch.bodies.models import ResourceFile
 from localbatch.driver.interface import Failure, Outcome
-from localbatch.models import ResourceFile
 from tests.blobs import Blobs, local_blobs
 from tests.hostile import HOSTILE_NAMES
 from tests.nodes import eventually, local_node

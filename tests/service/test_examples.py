@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from localbatch.launcher import LocalAzure
-from localbatch.records import LifetimeRecord
 from localbatch.server import STATE_FILE
-from localbatch.store import Store
-from localbatch.store_applications import ACTIVE, ApplicationRecord, PackageRecord
-from localbatch.wire import JsonObject, JsonValue, format_time
+from localbatch.store.applications import ACTIVE, ApplicationRecord, PackageRecord
+from localbatch.store.records import LifetimeRecord
+from localbatch.store.store import Store
+from localbatch.wire.formats import JsonObject, JsonValue, format_time
 from tests.conformity.examples import DIRECTORY, answer_of, differences, example
 from tests.service.account import Account, open_account, shell
 

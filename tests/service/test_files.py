@@ -8,7 +8,7 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, IncompleteReadError, ResourceNotFoundError
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.hostile import HOSTILE_NAMES
 from tests.service.account import Account, error_code
 

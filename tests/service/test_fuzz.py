@@ -18,7 +18,7 @@ from time import monotonic
 
 import pytest
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.conformity.answers import Exchange, check
 from tests.conformity.cases import Maker, garble
 from tests.conformity.listener import HEARD, NOTES

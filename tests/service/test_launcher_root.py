@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from localbatch.driver.layout import remove_tree
-from localbatch.root import Identity, RootError, open_root
+from localbatch.store.root import Identity, RootError, open_root
 
 LEAVE_BEHIND = """
 import os, signal
-from localbatch.root import open_root
+from localbatch.store.root import open_root
 with open_root(None) as root:
     os.kill(os.getpid(), signal.SIGKILL)
 """
 OPEN_TWO = """
-from localbatch.root import open_root
+from localbatch.store.root import open_root
 with open_root(None) as first, open_root(None) as second:
     assert first.path.exists()
 """

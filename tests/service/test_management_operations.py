@@ -8,7 +8,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.operations import _operations
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.service.management import make_client
 
 BUILDERS = {

@@ -19,8 +19,8 @@ from azure.mgmt.batch.models import (
 )
 from azure.storage.blob import BlobClient
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.processes import wait_until
 from tests.service.management import GROUP, create_account, make_client
 

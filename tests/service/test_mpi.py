@@ -13,9 +13,9 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
-from localbatch.connection import Endpoints
+from localbatch.host.mpi_runtime import FLAVOURS, MpiError, ensure_installed
 from localbatch.launcher import LocalAzure
-from localbatch.mpi_runtime import FLAVOURS, MpiError, ensure_installed
+from localbatch.wire.connection import Endpoints
 from tests.nodes import processes_below
 from tests.processes import wait_until
 from tests.service.account import Account, open_account

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.batch import models
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.nodes import processes_below
 from tests.processes import wait_until
 from tests.service.account import Account, shell

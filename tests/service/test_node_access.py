@@ -9,8 +9,8 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
-from localbatch.connection import Endpoints
 from localbatch.server import STATE_FILE
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, error_code
 
 USER = models.BatchNodeUserCreateOptions(

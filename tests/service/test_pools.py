@@ -6,8 +6,8 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.service.account import IMAGE, Account, error_code, error_values, open_account
 
 

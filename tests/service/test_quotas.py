@@ -6,8 +6,8 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import ResourceExistsError
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure, LocalAzureError
+from localbatch.wire.connection import Endpoints
 from tests.service.account import IMAGE, Account, error_code, open_account
 from tests.service.management import make_client
 

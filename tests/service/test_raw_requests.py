@@ -2,7 +2,7 @@
 
 import pytest
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.conformity.answers import check
 from tests.conformity.raw import RawClient, code_of
 from tests.service.account import Account

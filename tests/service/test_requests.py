@@ -10,7 +10,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpResponse
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, error_code, open_account
 
 WRONG_KEY = "d3Jvbmc="

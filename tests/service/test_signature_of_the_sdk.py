@@ -15,9 +15,9 @@ from azure.core import MatchConditions
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 
-from localbatch.errors import ServiceError, error_body
-from localbatch.signature import verify
-from localbatch.wire import JsonObject
+from localbatch.wire.errors import ServiceError, error_body
+from localbatch.wire.formats import JsonObject
+from localbatch.wire.signature import verify
 
 KEY = b"0123456789abcdef0123456789abcdef"
 ODD_POOL = "a pool/ü+%2F?#é"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from azure.batch import models
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 from tests.service.account import Account, shell
 
 HOSTILE = "<script>alert(1)</script>"

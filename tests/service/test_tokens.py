@@ -17,9 +17,9 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.batch import BatchManagementClient
 from azure.mgmt.batch.models import BatchAccountUpdateParameters, BatchAccountUpdateProperties
 
-from localbatch.connection import Endpoints
 from localbatch.launcher import LocalAzure
-from localbatch.tokens import BATCH_AUDIENCE, MANAGEMENT_AUDIENCES, make_token
+from localbatch.wire.connection import Endpoints
+from localbatch.wire.tokens import BATCH_AUDIENCE, MANAGEMENT_AUDIENCES, make_token
 from tests.certificates import write_certificate
 from tests.service.account import open_account
 from tests.service.management import create_account, make_client, token_key

@@ -8,9 +8,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from localbatch.launcher import LocalAzure
-from localbatch.records import LifetimeRecord
 from localbatch.server import STATE_FILE
-from localbatch.store import Store
+from localbatch.store.records import LifetimeRecord
+from localbatch.store.store import Store
 from tests.service.account import Account, error_code, error_values, open_account
 
 HOUR = timedelta(hours=1)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.auto_scale_settings import Pace
 from localbatch.autoscale.names import RESOURCE_METRICS
+from localbatch.engine.machine import Machine
 from localbatch.engine.sampling import node_metrics, task_metrics
-from localbatch.machine import Machine
-from localbatch.store import Store
+from localbatch.rules.auto_scale import Pace
+from localbatch.store.store import Store
 
 NOW = datetime(2025, 11, 25, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from localbatch.connections import MOST_CONNECTIONS, BoundedProtocol
+from localbatch.host.connections import MOST_CONNECTIONS, BoundedProtocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
 

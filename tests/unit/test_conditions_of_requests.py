@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from localbatch.errors import ServiceError
 from localbatch.service.conditions import Conditions, read_conditions
-from localbatch.wire import format_http_date, make_etag
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import format_http_date, make_etag
 
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ETAG = make_etag(MODIFIED)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from localbatch.connection import Endpoints
+from localbatch.wire.connection import Endpoints
 
 ENDPOINTS = Endpoints(
     batch_endpoint="http://127.0.0.1:1",

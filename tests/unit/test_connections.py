@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from localbatch.foreground import bind
+from localbatch.host.foreground import bind
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

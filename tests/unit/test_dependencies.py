@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.dependencies import LEAST, MOST, nodes_of_number, nodes_of_range, number_of
+from localbatch.rules.dependencies import LEAST, MOST, nodes_of_number, nodes_of_range, number_of
 
 NUMBERS = st.integers(LEAST, MOST) | st.integers(-20, 20)
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from localbatch.ending import Ending, Stopped
+from localbatch.host.ending import Ending, Stopped
 
 PROGRAM = """
 import os, signal, subprocess, sys, threading, time
-from localbatch.ending import ENDING, Stopped
+from localbatch.host.ending import ENDING, Stopped
 
 ENDING.listen()
 threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGTERM)).start()

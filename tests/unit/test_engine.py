@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.clock import Clock
 from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.engine.clock import Clock
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
-from localbatch.records import JobRecord, TaskRecord
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.tasks import Tasks
-from localbatch.store import Store
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.store import Store
+from localbatch.wire.formats import JsonObject, JsonValue
 
 EXIT = Failure("usererror", "FailureExitCode", "failed")
 BROKEN = Failure("servererror", "DiskFull", "no space")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localbatch.errors import (
+from localbatch.wire.errors import (
     ERRORS,
     FAILURES,
     ServiceError,

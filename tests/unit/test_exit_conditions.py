@@ -2,8 +2,8 @@
 
 import pytest
 
-from localbatch.exit_conditions import Consequences, consequences
-from localbatch.task_models import ExitConditions
+from localbatch.bodies.tasks import ExitConditions
+from localbatch.rules.exit_conditions import Consequences, consequences
 
 BLOCKED = Consequences(False, "terminate")
 SATISFIED = Consequences(True, "none")

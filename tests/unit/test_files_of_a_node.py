@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.errors import ServiceError
-from localbatch.node_paths import NodePaths
+from localbatch.driver.node_paths import NodePaths
 from localbatch.service.files import FileTree, parse_range
+from localbatch.wire.errors import ServiceError
 
 
 @pytest.mark.parametrize(

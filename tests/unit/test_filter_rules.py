@@ -5,9 +5,9 @@ Source: "OData filters in Batch" of the Batch REST reference, with ``ne`` for st
 
 import pytest
 
-from localbatch import filters
-from localbatch.errors import ServiceError
-from localbatch.filters import Rules, compile_filter
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import Rules, compile_filter
 
 EQUAL, ORDER, TEXT = "eq ne", "eq ne ge gt le lt", "eq ne ge gt le lt startswith"
 TIMES = {"stateTransitionTime": (ORDER, "DateTime"), "creationTime": (ORDER, "DateTime")}

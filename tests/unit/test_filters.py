@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localbatch import filters
-from localbatch.errors import ServiceError
-from localbatch.wire import JsonObject
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 TASK: JsonObject = {
     "id": "Frame-7",

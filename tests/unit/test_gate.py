@@ -2,8 +2,8 @@
 
 import pytest
 
-from localbatch.errors import ServiceError
 from localbatch.routes.gate import LONGEST_HEADERS, MOST_HEADERS, Hosts, check_head
+from localbatch.wire.errors import ServiceError
 
 LOCAL, REMOTE = Hosts(), Hosts(["batch.example.org"], remote=True)
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.clock import Clock
+from localbatch.bodies.models import PoolBody
 from localbatch.driver.simulated import SimulatedDriver
+from localbatch.engine.clock import Clock
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.new_nodes import add_nodes
-from localbatch.errors import ServiceError
-from localbatch.models import PoolBody
-from localbatch.new_records import new_pool
-from localbatch.node_views import node_counts_view
+from localbatch.rules.states import NODE
 from localbatch.service.faults import Faults
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
-from localbatch.states import NODE
-from localbatch.store import Store
-from localbatch.wire import JsonObject
+from localbatch.store.new_records import new_pool
+from localbatch.store.store import Store
+from localbatch.views.nodes import node_counts_view
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 INVALID = "OperationInvalidForCurrentState"
 ABSENT = "OperationNotValidOnNode"

@@ -3,7 +3,7 @@
 import pytest
 
 from localbatch.routes.management.pool_words import to_arm, to_batch
-from localbatch.wire import JsonObject
+from localbatch.wire.formats import JsonObject
 
 PAIRS: list[tuple[JsonObject, JsonObject]] = [
     ({"nodeAgentSkuId": "batch.node.ubuntu 24.04"}, {"nodeAgentSKUId": "batch.node.ubuntu 24.04"}),

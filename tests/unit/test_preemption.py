@@ -1,7 +1,7 @@
 """Which running tasks make room for others."""
 
-from localbatch.preemption import CrowdedNode, Yielding, choose
-from localbatch.scheduler import Waiting
+from localbatch.rules.preemption import CrowdedNode, Yielding, choose
+from localbatch.rules.scheduler import Waiting
 
 
 def node(*yielding: Yielding, slots: int = 4, free: int = 0, staying: int = 0, dedicated: bool = True) -> CrowdedNode:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from localbatch.quotas import Quotas, fitting_nodes, reached
-from localbatch.vm_sizes import VmSize, find_size
-from localbatch.wire import JsonObject
+from localbatch.rules.quotas import Quotas, fitting_nodes, reached
+from localbatch.rules.vm_sizes import VmSize, find_size
+from localbatch.wire.formats import JsonObject
 
 FAMILY = "standardDSv3Family"
 

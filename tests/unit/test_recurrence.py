@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.recurrence import Timing, plan, read_timing
-from localbatch.wire import JsonObject
+from localbatch.rules.recurrence import Timing, plan, read_timing
+from localbatch.wire.formats import JsonObject
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

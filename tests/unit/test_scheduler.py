@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.scheduler import Assignment, Fill, FreeNode, Waiting, assign, rank
+from localbatch.rules.scheduler import Assignment, Fill, FreeNode, Waiting, assign, rank
 
 NODES = st.lists(
     st.builds(

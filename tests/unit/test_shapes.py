@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from localbatch.errors import ServiceError
 from localbatch.routes import call
 from localbatch.routes.queries import OPTIONS, SELECTED
-from localbatch.shapes import BODIES, conform
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject, JsonValue
+from localbatch.wire.shapes import BODIES, conform
 from tests.conformity.operations import OPERATIONS
 from tests.conformity.schema import published
 
@@ -59,7 +59,10 @@ class Digest:
 
 def test_the_shapes_are_those_of_the_published_schema() -> None:
     digest = Digest({*BODIES.values(), *SELECTED.values()})
-    assert json.loads((PACKAGE / "shapes.json").read_text()) == {"models": digest.models, "enums": digest.enums}
+    assert json.loads((PACKAGE / "wire" / "shapes.json").read_text()) == {
+        "models": digest.models,
+        "enums": digest.enums,
+    }
 
 
 def test_the_system_options_are_those_of_the_operations() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.errors import ServiceError
-from localbatch.signature import LARGEST_SKEW, sign, string_to_sign, verify
-from localbatch.wire import format_http_date
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import format_http_date
+from localbatch.wire.signature import LARGEST_SKEW, sign, string_to_sign, verify
 
 KEY = b"a key of thirty-two bytes, or so"
 NOW = datetime(2026, 3, 6, 12, 0, 0, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from localbatch import states
-from localbatch.errors import ERRORS
-from localbatch.states import IllegalMoveError, StateTable, move, refusal
+from localbatch.rules import states
+from localbatch.rules.states import IllegalMoveError, StateTable, move, refusal
+from localbatch.wire.errors import ERRORS
 
 TABLES = [
     states.POOL,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localbatch.clock import Clock
-from localbatch.records import JobRecord, TaskRecord
-from localbatch.root import RootError
-from localbatch.store import Store
+from localbatch.engine.clock import Clock
+from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.root import RootError
+from localbatch.store.store import Store
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localbatch.dependencies import number_of
-from localbatch.records import TaskRecord
-from localbatch.store import Store
-from localbatch.task_models import TaskDependencies, TaskIdRange
+from localbatch.bodies.tasks import TaskDependencies, TaskIdRange
+from localbatch.rules.dependencies import number_of
+from localbatch.store.records import TaskRecord
+from localbatch.store.store import Store
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 IDS = st.sampled_from(["a", "A", "b", "1", "01", "2", "3", "003", "7"])

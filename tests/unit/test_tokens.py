@@ -6,7 +6,14 @@ import jwt
 import pytest
 
 from localbatch.credentials import LocalCredential
-from localbatch.tokens import BATCH_AUDIENCE, MANAGEMENT_AUDIENCES, TokenError, audience_of, check_token, make_token
+from localbatch.wire.tokens import (
+    BATCH_AUDIENCE,
+    MANAGEMENT_AUDIENCES,
+    TokenError,
+    audience_of,
+    check_token,
+    make_token,
+)
 
 KEY = b"k" * 32
 HOUR = timedelta(hours=1)

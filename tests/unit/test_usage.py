@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.errors import ServiceError
-from localbatch.usage import INTERVAL, Lifetime, interval_start, requested_intervals, usage_metrics
+from localbatch.rules.usage import INTERVAL, Lifetime, interval_start, requested_intervals, usage_metrics
+from localbatch.wire.errors import ServiceError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 16, 10, tzinfo=UTC)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.checks import check_id
-from localbatch.errors import ServiceError
-from localbatch.job_models import JobBody
-from localbatch.models import PoolBody, TaskBody
-from localbatch.not_emulated import JOB, POOL, TASK, refuse_properties
-from localbatch.validation import check_task, parse_json, read, write
-from localbatch.wire import JsonObject
+from localbatch.bodies.jobs import JobBody
+from localbatch.bodies.models import PoolBody, TaskBody
+from localbatch.rules.checks import check_id
+from localbatch.rules.not_emulated import JOB, POOL, TASK, refuse_properties
+from localbatch.rules.validation import check_task, parse_json, read, write
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

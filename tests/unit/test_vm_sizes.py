@@ -2,7 +2,7 @@
 
 import pytest
 
-from localbatch.vm_sizes import find_size, known_sizes
+from localbatch.rules.vm_sizes import find_size, known_sizes
 
 # Series from before the naming conventions, whose numbers are not cores.
 OLDER = ("standardA0_A7Family", "standardDFamily", "standardDSFamily", "standardDv2Family", "standardDSv2Family")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localbatch.wire import (
+from localbatch.wire.formats import (
     INFINITE,
     format_duration,
     format_http_date,

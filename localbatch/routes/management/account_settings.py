@@ -9,7 +9,7 @@ from localbatch.routes.management.answers import invalid_value, not_emulated
 from localbatch.routes.management.call import ArmBody, ArmResource
 from localbatch.routes.management.identities import NONE, SYSTEM, USER, Identity, check_identity, identity_document
 from localbatch.service.accounts import AAD, SHARED_KEY
-from localbatch.wire import JsonObject
+from localbatch.wire.formats import JsonObject
 
 _MODES = (SHARED_KEY, AAD, "TaskAuthenticationToken")
 _ONLY = {

@@ -5,8 +5,6 @@ from typing import Literal
 from starlette.responses import Response
 
 from localbatch.engine.context import Context
-from localbatch.quotas import UNLIMITED, Quotas
-from localbatch.records import AccountRecord
 from localbatch.routes.management.account_settings import (
     AccountCreation,
     AccountUpdate,
@@ -24,8 +22,10 @@ from localbatch.routes.management.answers import (
 from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler, in_group, read_number
 from localbatch.routes.management.packages import require_storage
 from localbatch.routes.management.paths import ACCOUNT, GROUP, LOCATION, SUBSCRIPTION
+from localbatch.rules.quotas import UNLIMITED, Quotas
 from localbatch.service.accounts import Accounts
-from localbatch.wire import JsonObject, JsonValue, format_time
+from localbatch.store.records import AccountRecord
+from localbatch.wire.formats import JsonObject, JsonValue, format_time
 
 _ANY_LOCATION = "local"
 _ANY_GROUP = "localbatch"

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from localbatch.errors import ServiceError
-from localbatch.tokens import AUTHORITY
-from localbatch.wire import JsonObject, JsonValue, format_time, make_etag
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import JsonObject, JsonValue, format_time, make_etag
+from localbatch.wire.tokens import AUTHORITY
 
 ACCOUNT_TYPE = "Microsoft.Batch/batchAccounts"
 RETRY_SECONDS = 1

@@ -17,8 +17,8 @@ from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler, ArmR
 from localbatch.routes.management.packages import find_application, no_package
 from localbatch.routes.management.paths import ACCOUNT
 from localbatch.service.accounts import Accounts
-from localbatch.store_applications import ApplicationRecord, Applications
-from localbatch.wire import JsonObject
+from localbatch.store.applications import ApplicationRecord, Applications
+from localbatch.wire.formats import JsonObject
 
 
 class _Properties(ArmBody):

@@ -9,8 +9,8 @@ from typing import Any
 
 from localbatch.routes.management.answers import invalid_value
 from localbatch.routes.management.call import ArmBody
-from localbatch.tokens import TENANT
-from localbatch.wire import JsonObject
+from localbatch.wire.formats import JsonObject
+from localbatch.wire.tokens import TENANT
 
 SYSTEM, USER, NONE = "SystemAssigned", "UserAssigned", "None"
 _RESOURCE = re.compile(

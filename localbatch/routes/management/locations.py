@@ -4,14 +4,14 @@ import re
 
 from starlette.responses import Response
 
-from localbatch import filters
-from localbatch.quotas import UNLIMITED
 from localbatch.routes.management.answers import ACCOUNT_TYPE, json_response, listed
 from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler
 from localbatch.routes.management.paths import LOCATION
+from localbatch.rules.quotas import UNLIMITED
+from localbatch.rules.vm_sizes import VmSize, known_sizes
 from localbatch.service.accounts import Accounts
-from localbatch.vm_sizes import VmSize, known_sizes
-from localbatch.wire import JsonObject
+from localbatch.wire import filters
+from localbatch.wire.formats import JsonObject
 
 _NAME = re.compile("[a-z0-9]{3,24}")
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from localbatch.routes.management.answers import listed
 from localbatch.routes.management.call import ArmCall, ArmHandler
-from localbatch.wire import JsonObject
+from localbatch.wire.formats import JsonObject
 
 _OPERATIONS = (
     ("batchAccounts", "Batch Account", "read write delete listkeys/action regeneratekeys/action"),

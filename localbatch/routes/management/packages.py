@@ -9,7 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from localbatch.auto_storage import AutoStorage
+from localbatch.engine.auto_storage import AutoStorage
 from localbatch.routes.management.answers import (
     ACCOUNT_TYPE,
     ManagementError,
@@ -22,8 +22,8 @@ from localbatch.routes.management.answers import (
 from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler, ArmResource
 from localbatch.routes.management.paths import ACCOUNT
 from localbatch.service.accounts import Accounts
-from localbatch.store_applications import ACTIVE, PENDING, ApplicationRecord, Applications, PackageRecord
-from localbatch.wire import JsonObject, format_time
+from localbatch.store.applications import ACTIVE, PENDING, ApplicationRecord, Applications, PackageRecord
+from localbatch.wire.formats import JsonObject, format_time
 
 _LINK_LIFE = timedelta(hours=4)
 

@@ -7,15 +7,15 @@ a request of the data plane.
 from datetime import timedelta
 from typing import Any
 
-from localbatch.body import Duration
-from localbatch.records import PoolRecord
+from localbatch.bodies.body import Duration
 from localbatch.routes.management.answers import invalid_value
 from localbatch.routes.management.call import ArmBody, ArmResource
 from localbatch.routes.management.identities import NONE, USER, Identity, check_identity, identity_document
 from localbatch.routes.management.pool_words import to_batch
+from localbatch.rules.validation import check_resize_timeout
 from localbatch.service.pools import ONLY_WHEN_EMPTY
-from localbatch.validation import check_resize_timeout
-from localbatch.wire import JsonObject, JsonValue, format_duration
+from localbatch.store.records import PoolRecord
+from localbatch.wire.formats import JsonObject, JsonValue, format_duration
 
 SAME = (
     *("displayName", "taskSlotsPerNode", "metadata", "userAccounts", "mountConfiguration", "upgradePolicy"),

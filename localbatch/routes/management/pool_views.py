@@ -1,11 +1,11 @@
 """Pools as the management plane shows them, made from what the data plane shows. Pure."""
 
-from localbatch.records import PoolRecord
 from localbatch.routes.management.answers import ACCOUNT_TYPE, arm_etag
 from localbatch.routes.management.identities import NONE, USER
 from localbatch.routes.management.pool_bodies import SAME
 from localbatch.routes.management.pool_words import to_arm
-from localbatch.wire import JsonObject, JsonValue, format_time
+from localbatch.store.records import PoolRecord
+from localbatch.wire.formats import JsonObject, JsonValue, format_time
 
 _DEALLOCATION = {value.lower(): value for value in ("Requeue", "Terminate", "TaskCompletion", "RetainedData")}
 

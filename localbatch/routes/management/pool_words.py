@@ -5,7 +5,7 @@ Source: the enumerations and models of ``azure.batch`` and ``azure.mgmt.batch``,
 
 from collections.abc import Mapping
 
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.wire.formats import JsonObject, JsonValue
 
 # Name in the management plane -> name in the data plane, wherever they stand.
 _NAMES = {

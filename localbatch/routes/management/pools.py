@@ -4,11 +4,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from localbatch import filters
 from localbatch.engine.engine import Engine
-from localbatch.errors import ServiceError
-from localbatch.filters import compile_filter, select
-from localbatch.records import PoolRecord
 from localbatch.routes.management.answers import accepted, done, json_response, listed
 from localbatch.routes.management.call import ArmCall, ArmHandler, parse, read_number
 from localbatch.routes.management.paths import ACCOUNT
@@ -23,14 +19,18 @@ from localbatch.routes.management.pool_bodies import (
     without_shown,
 )
 from localbatch.routes.management.pool_views import arm_pool
+from localbatch.rules.validation import without_nulls
 from localbatch.service.accounts import Accounts
 from localbatch.service.auto_scale import AutoScale
 from localbatch.service.conditions import Conditions, read_conditions
 from localbatch.service.pools import Pools
-from localbatch.shapes import BODIES, conform
-from localbatch.validation import without_nulls
-from localbatch.views import pool_view
-from localbatch.wire import JsonObject, JsonValue
+from localbatch.store.records import PoolRecord
+from localbatch.views.views import pool_view
+from localbatch.wire import filters
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import compile_filter, select
+from localbatch.wire.formats import JsonObject, JsonValue
+from localbatch.wire.shapes import BODIES, conform
 
 _POOL = f"{ACCOUNT}/pools/{{pool}}"
 _ALWAYS = ("id", "name", "type", "etag")

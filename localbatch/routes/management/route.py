@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from localbatch.errors import ServiceError
 from localbatch.routes.management.answers import ManagementError, error_response, from_service
 from localbatch.routes.management.call import ArmCall, ArmHandler
-from localbatch.tokens import MANAGEMENT_AUDIENCES, TokenError, check_token
+from localbatch.wire.errors import ServiceError
+from localbatch.wire.tokens import MANAGEMENT_AUDIENCES, TokenError, check_token
 
 _VERSIONS = (
     *("2021-01-01", "2021-06-01", "2022-01-01", "2022-06-01", "2022-10-01"),

@@ -1,0 +1,16 @@
+"""What may be and what follows: pure, so that every rule is told apart from its effect.
+
+states          states and legal moves
+scheduler       which task goes to which node
+preemption      which task makes room
+dependencies    which task waits for which
+exit_conditions what the end of a task means
+recurrence      when job schedules make jobs
+usage           core hours of pools
+quotas          how much an account may have
+vm_sizes        cores and memory of the nodes of a VM size
+images          images that nodes can have
+checks          single values of request bodies
+validation, pool_parts, auto_scale, jobs, tasks, schedules   what is refused of request bodies
+not_emulated    what is refused because it is not emulated
+"""
