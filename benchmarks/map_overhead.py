@@ -12,16 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from flows.account import local_account
 from localbatch.launcher import LocalAzure
-from tasks.collect import collect_outputs
-from tasks.inputs import find_inputs
-from tasks.job import create_job
-from tasks.pool import create_pool
-from tasks.records import JobPlan, PoolPlan, TaskPlan
-from tasks.submit import add_tasks
-from tasks.upload import upload_inputs
-from tasks.wait import wait_for_tasks
+from prefect_azure_batch.flows.account import local_account
+from prefect_azure_batch.tasks.collect import collect_outputs
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import JobPlan, PoolPlan, TaskPlan
+from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.upload import upload_inputs
+from prefect_azure_batch.tasks.wait import wait_for_tasks
 
 _Result = TypeVar("_Result")
 

@@ -7,11 +7,11 @@ from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.clients import cached, service_options
-from blocks.credentials import BatchCredential, BatchSharedKey, TokenKind, token_credential
-from blocks.endpoints import batch_account_in, check_endpoint, is_encrypted
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.clients import cached, service_options
+from prefect_azure_batch.blocks.credentials import BatchCredential, BatchSharedKey, TokenKind, token_credential
+from prefect_azure_batch.blocks.endpoints import batch_account_in, check_endpoint, is_encrypted
+from prefect_azure_batch.blocks.errors import CredentialError
 
 if TYPE_CHECKING:
     from azure.mgmt.batch import BatchManagementClient
@@ -27,7 +27,7 @@ class AzureBatchAccount(CredentialsBlock):
     Example:
         Load a stored block and list pools:
         ```python
-        from blocks.azure_batch import AzureBatchAccount
+        from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 
         account = AzureBatchAccount.load("BLOCK_NAME")
         names = [pool.id for pool in account.get_client().list_pools()]

@@ -10,8 +10,8 @@ from azure.storage.blob import BlobServiceClient
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from blocks.clients import blob_options, cached
-from blocks.credentials import (
+from prefect_azure_batch.blocks.clients import blob_options, cached
+from prefect_azure_batch.blocks.credentials import (
     DefaultCredential,
     ServicePrincipal,
     StorageAccountKey,
@@ -21,10 +21,10 @@ from blocks.credentials import (
     TokenKind,
     token_credential,
 )
-from blocks.delegation import DelegationKeys
-from blocks.endpoints import check_endpoint, is_encrypted, storage_account_in
-from blocks.errors import CredentialError
-from blocks.signing import LinkRequest, check_request, read_sas, sign
+from prefect_azure_batch.blocks.delegation import DelegationKeys
+from prefect_azure_batch.blocks.endpoints import check_endpoint, is_encrypted, storage_account_in
+from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.signing import LinkRequest, check_request, read_sas, sign
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class AzureStorageCredentials(CredentialsBlock):
     Example:
         Load a stored block and list containers:
         ```python
-        from blocks.azure_storage import AzureStorageCredentials
+        from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 
         storage = AzureStorageCredentials.load("BLOCK_NAME")
         names = [container.name for container in storage.get_client().list_containers()]

@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ExponentialRetry, LinearRetry
 from requests.adapters import HTTPAdapter
 
-from blocks.endpoints import is_local
+from prefect_azure_batch.blocks.endpoints import is_local
 
 _MOST_KEPT = 64
 _MOST_CONNECTIONS = 64

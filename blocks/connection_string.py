@@ -5,7 +5,7 @@ The format is described at https://learn.microsoft.com/azure/storage/common/stor
 
 from dataclasses import dataclass, field
 
-from blocks.endpoints import check_endpoint, storage_account_in
+from prefect_azure_batch.blocks.endpoints import check_endpoint, storage_account_in
 
 _PUBLIC_CLOUD = "core.windows.net"
 

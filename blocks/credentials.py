@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
-from blocks.clients import cached
-from blocks.connection_string import StorageConnection, parse_connection_string
-from blocks.signing import read_sas
+from prefect_azure_batch.blocks.clients import cached
+from prefect_azure_batch.blocks.connection_string import StorageConnection, parse_connection_string
+from prefect_azure_batch.blocks.signing import read_sas
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

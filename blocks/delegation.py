@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from azure.storage.blob import UserDelegationKey
 
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.errors import CredentialError
 
 LONGEST_LIFE = timedelta(days=7)
 """Azure's limit, counted from the key's start: https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key."""

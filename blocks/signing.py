@@ -15,7 +15,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.errors import CredentialError
 
 _BLOB_PERMISSIONS = frozenset("racwdxytmei")
 _CONTAINER_PERMISSIONS = _BLOB_PERMISSIONS | frozenset("lf")

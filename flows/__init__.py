@@ -4,6 +4,7 @@ map_flow        one program over many inputs
 map_run         the stages of a map run, in order
 mpi_flow        one MPI program over several nodes at once
 mpi_run         the stages of an MPI run, in order
+commands        what `python -m flows.<name>` and the console scripts run
 main            command line in, report and exit status out
 entries         the flows that the command line knows
 arguments       the command line of a flow, made from its parameters

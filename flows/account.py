@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.credentials import BatchSharedKey, StorageAccountKey
 from localbatch.launcher import LocalAzure
-from tasks.errors import BadInput
-from tasks.launcher import DEFAULT_MPI, Mpi
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
 
 
 @contextmanager

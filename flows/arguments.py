@@ -8,9 +8,9 @@ from typing import Any, NoReturn, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from flows.entries import Entry
-from flows.parameters import RunParameters
-from tasks.errors import BadInput
+from prefect_azure_batch.flows.entries import Entry
+from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.tasks.errors import BadInput
 
 # An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
 _COMMANDS = {"command", "application_command", "coordination_command"}

@@ -2,7 +2,7 @@
 
 from prefect.artifacts import create_table_artifact
 
-from flows.results import MpiResult, RunResult
+from prefect_azure_batch.flows.results import MpiResult, RunResult
 
 _MOST_ROWS = 1000
 

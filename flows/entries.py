@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flows.mpi_parameters import MpiParameters
-from flows.parameters import MapParameters, RunParameters
-from flows.preflight import check_locally, check_mpi_locally
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.parameters import MapParameters, RunParameters
+from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-from flows.preflight import check_directory
+from prefect_azure_batch.flows.preflight import check_directory
 
 _SETTINGS = {
     "DO_NOT_TRACK": "1",

@@ -1,10 +1,10 @@
-"""Where the bundled examples lie: beside the packages in a checkout, inside ``flows`` in a wheel."""
+"""Where the bundled examples lie: beside ``flows`` in a checkout, and beside it in a wheel."""
 
 from pathlib import Path
+
+_EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 def example(name: str) -> Path:
     """Directory of a bundled example, such as ``map``."""
-    here = Path(__file__).resolve().parent
-    checkout = here.parent / "examples" / name
-    return checkout if checkout.is_dir() else here / "examples" / name
+    return _EXAMPLES / name

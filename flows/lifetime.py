@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.cleanup import delete_created, delete_created_task
-from tasks.records import Created
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
+from prefect_azure_batch.tasks.records import Created
 
 
 @contextmanager

@@ -4,12 +4,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from flows.arguments import Arguments, parse_arguments
-from flows.entries import Entry
-from flows.environment import prepare
-from flows.results import RunResult, TasksFailed
 from localbatch.launcher import LocalAzureError
-from tasks.errors import BadInput, BatchFlowError
+from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
+from prefect_azure_batch.flows.entries import Entry
+from prefect_azure_batch.flows.environment import prepare
+from prefect_azure_batch.flows.results import RunResult, TasksFailed
+from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
 INTERRUPTED = 130
@@ -38,8 +38,8 @@ def _run(entry: Entry, asked: Arguments) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("Starting Prefect ...\n")
     # Prefect takes seconds to import, and reads its settings then.
-    flow = getattr(importlib.import_module(f"flows.{entry.name}"), entry.name)
-    from flows.prefect_server import prefect_server
+    flow = getattr(importlib.import_module(f"prefect_azure_batch.flows.{entry.name}"), entry.name)
+    from prefect_azure_batch.flows.prefect_server import prefect_server
 
     try:
         with prefect_server():

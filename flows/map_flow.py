@@ -7,22 +7,21 @@ python -m flows.map_flow --inputs DIR --command 'wc -c < {input}'   your own
 import sys
 
 if __name__ == "__main__":  # first of all, so that bad arguments are told before the seconds Prefect takes to import
-    from flows.entries import MAP
-    from flows.main import main
+    from prefect_azure_batch.flows.commands import run_map_flow
 
-    sys.exit(main(MAP))
+    sys.exit(run_map_flow())
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.account import open_account
-from flows.artifacts import publish_results
-from flows.map_run import run_map
-from flows.outcomes import tell_unmatched
-from flows.parameters import MapParameters
-from flows.preflight import check_locally
-from flows.recording import wait_until_recorded
-from flows.results import MapResult, TasksFailed
+from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.artifacts import publish_results
+from prefect_azure_batch.flows.map_run import run_map
+from prefect_azure_batch.flows.outcomes import tell_unmatched
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.preflight import check_locally
+from prefect_azure_batch.flows.recording import wait_until_recorded
+from prefect_azure_batch.flows.results import MapResult, TasksFailed
 
 
 @flow(name="azure-batch-map", flow_run_name="map", persist_result=False)

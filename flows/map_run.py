@@ -7,22 +7,22 @@ from typing import Any
 from prefect import unmapped
 from prefect.futures import PrefectFuture
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.examples import example
-from flows.lifetime import deleted_at_the_end
-from flows.outcomes import task_result
-from flows.parameters import MapParameters
-from flows.progress import show_progress
-from flows.results import MapResult, TaskResult, count_results
-from flows.shipping import find_package, pool_plan, ship
-from tasks.collect import collect_outputs_task
-from tasks.inputs import find_inputs
-from tasks.job import close_job_task, create_job_task
-from tasks.pool import check_pool_task, create_pool_task
-from tasks.records import Created, InputItem, JobPlan, Program, TaskPlan
-from tasks.submit import add_tasks_task
-from tasks.upload import blob_lister, upload_inputs_task
-from tasks.wait import abandon_job, job_poller, wait_for_tasks_task
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.lifetime import deleted_at_the_end
+from prefect_azure_batch.flows.outcomes import task_result
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.progress import show_progress
+from prefect_azure_batch.flows.results import MapResult, TaskResult, count_results
+from prefect_azure_batch.flows.shipping import find_package, pool_plan, ship
+from prefect_azure_batch.tasks.collect import collect_outputs_task
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.job import close_job_task, create_job_task
+from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.records import Created, InputItem, JobPlan, Program, TaskPlan
+from prefect_azure_batch.tasks.submit import add_tasks_task
+from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
+from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks_task
 
 MOST_BATCHES = 50
 """Up to this many inputs go through the stages one by one; more go in this many batches."""

@@ -7,22 +7,21 @@ python -m flows.mpi_flow --app DIR --command '{app}/solver --steps 100'     your
 import sys
 
 if __name__ == "__main__":  # first of all, so that bad arguments are told before the seconds Prefect takes to import
-    from flows.entries import MPI
-    from flows.main import main
+    from prefect_azure_batch.flows.commands import run_mpi_flow
 
-    sys.exit(main(MPI))
+    sys.exit(run_mpi_flow())
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.account import open_account
-from flows.artifacts import publish_results, publish_subtasks
-from flows.mpi_parameters import MpiParameters
-from flows.mpi_run import run_mpi
-from flows.outcomes import tell_unmatched
-from flows.preflight import check_mpi_locally
-from flows.recording import wait_until_recorded
-from flows.results import MpiResult, TasksFailed
+from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.mpi_run import run_mpi
+from prefect_azure_batch.flows.outcomes import tell_unmatched
+from prefect_azure_batch.flows.preflight import check_mpi_locally
+from prefect_azure_batch.flows.recording import wait_until_recorded
+from prefect_azure_batch.flows.results import MpiResult, TasksFailed
 
 
 @flow(name="azure-batch-mpi", flow_run_name="mpi", persist_result=False)

@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from flows.parameters import RunParameters, complaining
-from tasks.command import parse_template
-from tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi, application_script
-from tasks.records import Program
+from prefect_azure_batch.flows.parameters import RunParameters, complaining
+from prefect_azure_batch.tasks.command import parse_template
+from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi, application_script
+from prefect_azure_batch.tasks.records import Program
 
 EXAMPLE_COMMAND = "python3 -m mpi4py {app}/ring.py numbers.txt numbers2.txt"
 

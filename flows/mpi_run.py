@@ -1,21 +1,21 @@
 """The stages of an MPI run, in order, and the cleanup that follows whatever happens."""
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.examples import example
-from flows.lifetime import deleted_at_the_end
-from flows.mpi_parameters import MpiParameters
-from flows.outcomes import subtask_result, task_result
-from flows.progress import show_progress, show_status
-from flows.results import MpiResult, count_results
-from flows.shipping import find_package, pool_plan, ship
-from tasks.collect import collect_outputs_task
-from tasks.common_files import check_common_names
-from tasks.inputs import find_inputs
-from tasks.job import close_job_task, create_job_task
-from tasks.multi_instance import submit_multi_instance_task
-from tasks.nodes import wait_for_nodes_task
-from tasks.pool import check_pool_task, create_pool_task
-from tasks.records import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.lifetime import deleted_at_the_end
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.outcomes import subtask_result, task_result
+from prefect_azure_batch.flows.progress import show_progress, show_status
+from prefect_azure_batch.flows.results import MpiResult, count_results
+from prefect_azure_batch.flows.shipping import find_package, pool_plan, ship
+from prefect_azure_batch.tasks.collect import collect_outputs_task
+from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.job import close_job_task, create_job_task
+from prefect_azure_batch.tasks.multi_instance import submit_multi_instance_task
+from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
+from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.records import (
     Collected,
     CollectedSubtask,
     Created,
@@ -25,9 +25,9 @@ from tasks.records import (
     MultiInstancePlan,
     Program,
 )
-from tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
-from tasks.upload import blob_lister, upload_inputs_task
-from tasks.wait import job_poller
+from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
+from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
+from prefect_azure_batch.tasks.wait import job_poller
 
 
 def run_mpi(account: AzureBatchAccount, run: MpiParameters, run_id: str) -> MpiResult:

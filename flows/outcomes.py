@@ -6,11 +6,11 @@ import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from flows.parameters import RunParameters
-from flows.results import RunResult, SubtaskResult, TaskResult
-from tasks.logs import tail, with_stderr
-from tasks.patterns import parse_pattern
-from tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
+from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.flows.results import RunResult, SubtaskResult, TaskResult
+from prefect_azure_batch.tasks.logs import tail, with_stderr
+from prefect_azure_batch.tasks.patterns import parse_pattern
+from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
 
 _SIGNAL_BASE = 128
 # Below a task's directory of results: files of another node, or beside a log of the same name.

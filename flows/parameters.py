@@ -8,9 +8,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tasks.command import Template, parse_template
-from tasks.errors import BadInput
-from tasks.patterns import parse_pattern
+from prefect_azure_batch.tasks.command import Template, parse_template
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.patterns import parse_pattern
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 

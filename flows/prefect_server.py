@@ -29,7 +29,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.errors import BatchFlowError
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
@@ -54,7 +54,7 @@ def prefect_server() -> Iterator[None]:
         return
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.prefect_server"],
+            [sys.executable, "-m", "prefect_azure_batch.flows.prefect_server"],
             env=os.environ | {"PYTHONPATH": _path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -4,14 +4,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from flows.mpi_parameters import MpiParameters
-from flows.parameters import RunParameters
 from localbatch.launcher import CONNECTION_VARIABLE
-from tasks.common_files import check_common_names
-from tasks.errors import BadInput
-from tasks.inputs import BLOB_SCHEME, find_inputs
-from tasks.program import check_program
-from tasks.records import InputItem
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, find_inputs
+from prefect_azure_batch.tasks.program import check_program
+from prefect_azure_batch.tasks.records import InputItem
 
 
 def check_locally(run: RunParameters) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tasks.poller import JobPoller
+from prefect_azure_batch.tasks.poller import JobPoller
 
 _INTERVAL = 0.5
 

@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.context import FlowRunContext
 
-from flows.prefect_server import is_temporary
+from prefect_azure_batch.flows.prefect_server import is_temporary
 
 _INTERVAL = 0.2
 _STALLED_SECONDS = 30.0

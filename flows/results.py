@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel
 
-from tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.errors import BatchFlowError
 
 State = Literal["succeeded", "failed", "skipped"]
 

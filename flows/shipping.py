@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.parameters import RunParameters
-from flows.preflight import package_of
-from tasks.application import ship_program_task, use_package_task
-from tasks.records import PoolPlan, Program
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.flows.preflight import package_of
+from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
+from prefect_azure_batch.tasks.records import PoolPlan, Program
 
 
 def find_package(account: AzureBatchAccount, run: RunParameters) -> Program | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.errors import ServiceFailure
+from prefect_azure_batch.tasks.errors import ServiceFailure
 
 MAX_TASKS_PER_REQUEST = 100
 

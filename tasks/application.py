@@ -17,15 +17,15 @@ from azure.mgmt.batch.models import (
 )
 from azure.storage.blob import BlobClient
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from tasks import transfer
-from tasks.errors import BadInput, translated
-from tasks.names import digest, file_digest, package_variable
-from tasks.program import check_program, write_archive, write_zip
-from tasks.records import Program
-from tasks.stage import stage
-from tasks.upload import INPUT_CONTAINER
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.names import digest, file_digest, package_variable
+from prefect_azure_batch.tasks.program import check_program, write_archive, write_zip
+from prefect_azure_batch.tasks.records import Program
+from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.upload import INPUT_CONTAINER
 
 ARCHIVE_NAME = "program.tar.gz"
 JOB_DIRECTORY_VARIABLE = "AZ_BATCH_JOB_PREP_WORKING_DIR"

@@ -6,11 +6,11 @@ from functools import partial
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks import transfer
-from tasks.errors import BatchFlowError, translated
-from tasks.records import Created
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BatchFlowError, translated
+from prefect_azure_batch.tasks.records import Created
+from prefect_azure_batch.tasks.stage import stage
 
 _GOING = {"JobBeingDeleted", "PoolBeingDeleted", "ContainerBeingDeleted"}
 

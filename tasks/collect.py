@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContainerClient
 
-from blocks.azure_storage import AzureStorageCredentials
-from tasks import transfer
-from tasks.errors import ServiceFailure, translated
-from tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
-from tasks.records import AddedTask, Collected
-from tasks.stage import stage
-from tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import ServiceFailure, translated
+from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
+from prefect_azure_batch.tasks.records import AddedTask, Collected
+from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
 
 def collect_outputs(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput
 
 INPUT_VARIABLE = "BATCH_MAP_INPUT"
 STEM_VARIABLE = "BATCH_MAP_STEM"

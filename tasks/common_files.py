@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from tasks.errors import BadInput
-from tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES
 
 
 def check_common_names(names: Iterable[str]) -> None:

@@ -3,9 +3,9 @@
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tasks.errors import PoolUnusable
-from tasks.logs import with_stderr
-from tasks.node_files import read_stderr
+from prefect_azure_batch.tasks.errors import PoolUnusable
+from prefect_azure_batch.tasks.logs import with_stderr
+from prefect_azure_batch.tasks.node_files import read_stderr
 
 DEAD_NODE_STATES = {"starttaskfailed", "unusable"}
 START_TASK_DIRECTORY = "startup"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.errors import CredentialError
 
 _RETRYABLE_STATUSES = {408, 429, 500, 502, 503, 504}
 

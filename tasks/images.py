@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from azure.batch.models import BatchSupportedImage
 
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput
 
 _PLAIN = (
     ("canonical", "ubuntu-24_04-lts", "server"),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import BadInput
-from tasks.records import InputItem
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.records import InputItem
 
 BLOB_SCHEME = "az://"
 

@@ -5,17 +5,17 @@ import shlex
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.application import ARCHIVE_NAME
-from tasks.command import shell_command
-from tasks.diagnosis import describe_failure
-from tasks.errors import PoolUnusable, translated
-from tasks.links import read_link
-from tasks.logs import with_stderr
-from tasks.node_files import read_stderr
-from tasks.pool import RUN_METADATA
-from tasks.records import JobPlan
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.application import ARCHIVE_NAME
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.diagnosis import describe_failure
+from prefect_azure_batch.tasks.errors import PoolUnusable, translated
+from prefect_azure_batch.tasks.links import read_link
+from prefect_azure_batch.tasks.logs import with_stderr
+from prefect_azure_batch.tasks.node_files import read_stderr
+from prefect_azure_batch.tasks.pool import RUN_METADATA
+from prefect_azure_batch.tasks.records import JobPlan
+from prefect_azure_batch.tasks.stage import stage
 
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput
 
 Mpi = Literal["mpich", "mvapich", "openmpi", "intel"]
 Fabric = Literal["tcp", "infiniband"]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 
 _SLACK = timedelta(hours=1)
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from azure.batch import models
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks import transfer
-from tasks.adding import add_all
-from tasks.command import shell_command
-from tasks.common_files import check_common_names
-from tasks.errors import BadInput, translated
-from tasks.links import read_link, write_link
-from tasks.names import multi_instance_id
-from tasks.output_files import shared_output_files
-from tasks.patterns import parse_pattern
-from tasks.records import AddedTask, MultiInstancePlan, Program, StoredInput
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.adding import add_all
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.links import read_link, write_link
+from prefect_azure_batch.tasks.names import multi_instance_id
+from prefect_azure_batch.tasks.output_files import shared_output_files
+from prefect_azure_batch.tasks.patterns import parse_pattern
+from prefect_azure_batch.tasks.records import AddedTask, MultiInstancePlan, Program, StoredInput
+from prefect_azure_batch.tasks.stage import stage
 
 _FOLDER = "0000000"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from azure.batch import BatchClient
 from azure.core.exceptions import HttpResponseError
 
-from tasks.logs import TAIL_BYTES, last_lines
-from tasks.task_directory import STDERR
-from tasks.transfer import write_whole
+from prefect_azure_batch.tasks.logs import TAIL_BYTES, last_lines
+from prefect_azure_batch.tasks.task_directory import STDERR
+from prefect_azure_batch.tasks.transfer import write_whole
 
 GONE = {404, 409}
 """Statuses that say that a node, a task's directory or a file is not there, or not any more."""

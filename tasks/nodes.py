@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from azure.batch import BatchClient, models
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.diagnosis import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.diagnosis import (
     DEAD_NODE_STATES,
     describe_node,
     describe_resize,
@@ -15,9 +15,9 @@ from tasks.diagnosis import (
     read_pool,
     target_nodes,
 )
-from tasks.errors import DeadlineExceeded, PoolUnusable, translated
-from tasks.intervals import growing_pauses
-from tasks.stage import stage
+from prefect_azure_batch.tasks.errors import DeadlineExceeded, PoolUnusable, translated
+from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.stage import stage
 
 _DEADLINE = timedelta(hours=1)
 # Nodes in these states run nothing until somebody wakes them up.

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from azure.batch import models
 
-from tasks.patterns import Pattern, parse_pattern
-from tasks.task_directory import STDERR, STDOUT, WORKING_DIRECTORY
+from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
+from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT, WORKING_DIRECTORY
 
 LOG_FOLDER = "logs"
 FILE_FOLDER = "files"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from azure.storage.blob import BlobProperties
 
-from blocks.azure_storage import AzureStorageCredentials
-from tasks.errors import translated
-from tasks.inputs import BLOB_SCHEME
-from tasks.output_files import FILE_FOLDER, SHARED_FOLDER
-from tasks.records import AddedTask, StoredInput
-from tasks.stage import stage
-from tasks.task_directory import BATCH_FILES
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.tasks.errors import translated
+from prefect_azure_batch.tasks.inputs import BLOB_SCHEME
+from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER
+from prefect_azure_batch.tasks.records import AddedTask, StoredInput
+from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.task_directory import BATCH_FILES
 
 
 def list_outputs(storage: AzureStorageCredentials, container: str, tasks: Sequence[AddedTask]) -> list[StoredInput]:

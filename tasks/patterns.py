@@ -11,7 +11,7 @@ from fnmatch import translate
 from functools import cached_property
 from itertools import takewhile
 
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput
 
 _ANY_DIRECTORIES = "**"
 _ESCAPED = re.compile(r"\[([*?\[])\]")

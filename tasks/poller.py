@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tasks.diagnosis import describe_failure, diagnose_instances, diagnose_pool
-from tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
-from tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
-from tasks.job import diagnose_preparation
-from tasks.records import Counts, TaskEnd
+from prefect_azure_batch.tasks.diagnosis import describe_failure, diagnose_instances, diagnose_pool
+from prefect_azure_batch.tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
+from prefect_azure_batch.tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
+from prefect_azure_batch.tasks.job import diagnose_preparation
+from prefect_azure_batch.tasks.records import Counts, TaskEnd
 
 _FIRST_CHECK = 2.0
 _LONGEST_CHECK = 10.0

@@ -5,12 +5,12 @@ from datetime import timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.diagnosis import POOL_PROPERTIES, complaint_about_shape, current_nodes, target_nodes
-from tasks.errors import BadInput, translated
-from tasks.images import choose_image
-from tasks.records import PoolPlan
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.diagnosis import POOL_PROPERTIES, complaint_about_shape, current_nodes, target_nodes
+from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.records import PoolPlan
+from prefect_azure_batch.tasks.stage import stage
 
 RUN_METADATA = "prefect-azure-batch-run"
 MAX_SLOTS = 256

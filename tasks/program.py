@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput
 
 
 def check_program(path: Path) -> None:

@@ -1,6 +1,6 @@
 """What passes between stages: small, frozen, free of secrets.
 
-Links with signatures are made where they are used (``tasks.submit``), so no record ever carries one.
+Links with signatures are made where they are used, by the stage that submits tasks, so no record ever carries one.
 """
 
 from dataclasses import dataclass, field

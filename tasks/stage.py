@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 
-from tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.errors import BatchFlowError
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 from azure.batch import models
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks import transfer
-from tasks.adding import add_all
-from tasks.command import INDEX_VARIABLE, INPUT_VARIABLE, STEM_VARIABLE, file_argument, shell_command
-from tasks.errors import translated
-from tasks.links import read_link, write_link
-from tasks.names import task_id
-from tasks.output_files import output_files
-from tasks.records import AddedTask, Program, StoredInput, TaskPlan
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.adding import add_all
+from prefect_azure_batch.tasks.command import (
+    INDEX_VARIABLE,
+    INPUT_VARIABLE,
+    STEM_VARIABLE,
+    file_argument,
+    shell_command,
+)
+from prefect_azure_batch.tasks.errors import translated
+from prefect_azure_batch.tasks.links import read_link, write_link
+from prefect_azure_batch.tasks.names import task_id
+from prefect_azure_batch.tasks.output_files import output_files
+from prefect_azure_batch.tasks.records import AddedTask, Program, StoredInput, TaskPlan
+from prefect_azure_batch.tasks.stage import stage
 
 
 def add_tasks(

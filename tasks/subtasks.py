@@ -8,22 +8,22 @@ from pathlib import Path, PurePosixPath
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks import node_files, transfer
-from tasks.diagnosis import describe_failure
-from tasks.errors import ServiceFailure, translated
-from tasks.intervals import growing_pauses
-from tasks.patterns import Pattern, parse_pattern
-from tasks.records import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks import node_files, transfer
+from prefect_azure_batch.tasks.diagnosis import describe_failure
+from prefect_azure_batch.tasks.errors import ServiceFailure, translated
+from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
+from prefect_azure_batch.tasks.records import (
     AddedTask,
     Collected,
     CollectedSubtask,
     EndedMultiInstanceTask,
     Subtask,
 )
-from tasks.stage import stage
-from tasks.task_directory import BATCH_FILES, STDERR, STDOUT
-from tasks.wait import DEADLINE, wait_for_tasks
+from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT
+from prefect_azure_batch.tasks.wait import DEADLINE, wait_for_tasks
 
 _SELECT = ["id,state,exitCode,failureInfo,nodeInfo"]
 # The service ends subtasks after their task has ended, not together with it.

@@ -9,8 +9,8 @@ from typing import IO, TypeVar
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
-from tasks.errors import ServiceFailure
-from tasks.names import digest
+from prefect_azure_batch.tasks.errors import ServiceFailure
+from prefect_azure_batch.tasks.names import digest
 
 _THREADS = 16
 _SINGLE_PUT = 8 << 20

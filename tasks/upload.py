@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from blocks.azure_storage import AzureStorageCredentials
-from tasks import transfer
-from tasks.errors import BadInput, ServiceFailure, translated
-from tasks.inputs import BlobLister
-from tasks.names import blob_name, file_digest
-from tasks.records import InputItem, StoredInput
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
+from prefect_azure_batch.tasks.inputs import BlobLister
+from prefect_azure_batch.tasks.names import blob_name, file_digest
+from prefect_azure_batch.tasks.records import InputItem, StoredInput
+from prefect_azure_batch.tasks.stage import stage
 
 INPUT_CONTAINER = "batch-inputs"
 _FOLDER = "inputs"
 
 
 def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
-    """What ``tasks.inputs.find_inputs`` lists the blobs of a storage account with."""
+    """What ``find_inputs`` lists the blobs of a storage account with."""
 
     def list_blobs(container: str, prefix: str) -> list[tuple[str, str]]:
         client = storage.get_client().get_container_client(container)

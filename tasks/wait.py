@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.errors import JobEnded
-from tasks.poller import JobPoller
-from tasks.records import AddedTask, EndedTask
-from tasks.stage import stage
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.errors import JobEnded
+from prefect_azure_batch.tasks.poller import JobPoller
+from prefect_azure_batch.tasks.records import AddedTask, EndedTask
+from prefect_azure_batch.tasks.stage import stage
 
 DEADLINE = timedelta(hours=24)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from blocks.azure_batch import AzureBatchAccount
     from localbatch.launcher import LocalAzure
+    from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 
 
 LIVE_VARIABLES = ("AZURE_BATCH_LIVE_ENDPOINT", "AZURE_BATCH_LIVE_STORAGE_URL")
@@ -81,10 +81,10 @@ def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def account(request: pytest.FixtureRequest) -> "AzureBatchAccount":
     """The account that stages and flows are tested with: a real one where its variables are set, else the local one."""
-    from blocks.azure_batch import AzureBatchAccount
-    from blocks.azure_storage import AzureStorageCredentials
-    from blocks.credentials import DefaultCredential
-    from flows.account import local_account
+    from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+    from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+    from prefect_azure_batch.blocks.credentials import DefaultCredential
+    from prefect_azure_batch.flows.account import local_account
 
     if not is_live():
         return local_account(request.getfixturevalue("local_azure"))

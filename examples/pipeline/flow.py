@@ -15,28 +15,28 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from flows.environment import prepare
+from prefect_azure_batch.flows.environment import prepare
 
 prepare()  # settings for a short run; Prefect reads them when it is imported
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.account import open_account
-from flows.recording import wait_until_recorded
-from tasks.application import ship_program_task
-from tasks.cleanup import delete_created
-from tasks.collect import collect_outputs_task
-from tasks.command import parse_template
-from tasks.inputs import find_inputs
-from tasks.job import close_job_task, create_job_task
-from tasks.launcher import Launch, application_script
-from tasks.multi_instance import submit_multi_instance_task
-from tasks.nodes import wait_for_nodes_task
-from tasks.outputs import list_outputs_task
-from tasks.pool import create_pool_task
-from tasks.records import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.recording import wait_until_recorded
+from prefect_azure_batch.tasks.application import ship_program_task
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.collect import collect_outputs_task
+from prefect_azure_batch.tasks.command import parse_template
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.job import close_job_task, create_job_task
+from prefect_azure_batch.tasks.launcher import Launch, application_script
+from prefect_azure_batch.tasks.multi_instance import submit_multi_instance_task
+from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
+from prefect_azure_batch.tasks.outputs import list_outputs_task
+from prefect_azure_batch.tasks.pool import create_pool_task
+from prefect_azure_batch.tasks.records import (
     Created,
     EndedTask,
     JobPlan,
@@ -46,10 +46,10 @@ from tasks.records import (
     StoredInput,
     TaskPlan,
 )
-from tasks.submit import add_tasks_task
-from tasks.subtasks import wait_for_multi_instance_task
-from tasks.upload import blob_lister, upload_inputs_task
-from tasks.wait import wait_for_tasks_task
+from prefect_azure_batch.tasks.submit import add_tasks_task
+from prefect_azure_batch.tasks.subtasks import wait_for_multi_instance_task
+from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
+from prefect_azure_batch.tasks.wait import wait_for_tasks_task
 
 HERE = Path(__file__).resolve().parent
 VM_SIZE = "standard_d2s_v3"

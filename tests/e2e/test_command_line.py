@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.examples import example
+from prefect_azure_batch.flows.examples import example
 from tests.e2e.conftest import environment, run_flow
 from tests.processes import descendants, wait_until
 

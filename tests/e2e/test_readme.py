@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.arguments import parse_arguments
-from flows.entries import MAP, MPI, Entry
+from prefect_azure_batch.flows.arguments import parse_arguments
+from prefect_azure_batch.flows.entries import MAP, MPI, Entry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()

@@ -1,6 +1,6 @@
 """What the tests of flows share."""
 
-from blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 
 
 def left_behind(account: AzureBatchAccount) -> list[str]:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.map_flow import map_flow
-from flows.parameters import MapParameters
-from flows.results import MapResult, TasksFailed
-from tasks.cleanup import delete_created
-from tasks.errors import BadInput
-from tasks.pool import create_pool
-from tasks.records import Created, PoolPlan
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.results import MapResult, TasksFailed
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.flows.conftest import left_behind
 from tests.hostile import HOSTILE_NAMES
 

@@ -11,15 +11,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from blocks.azure_batch import AzureBatchAccount
-from flows.examples import example
-from flows.mpi_flow import mpi_flow
-from flows.mpi_parameters import MpiParameters
-from flows.results import MpiResult, TasksFailed
-from tasks.cleanup import delete_created
-from tasks.errors import BadInput, PoolUnusable
-from tasks.pool import create_pool
-from tasks.records import Created, PoolPlan
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.mpi_flow import mpi_flow
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.results import MpiResult, TasksFailed
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.conftest import is_live
 from tests.flows.conftest import left_behind
 from tests.hostile import HOSTILE_NAMES

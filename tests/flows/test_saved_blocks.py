@@ -6,9 +6,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.plugins import load_prefect_collections
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.credentials import BatchSharedKey, DefaultCredential, ServicePrincipal, StorageAccountKey, StorageSas
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import (
+    BatchSharedKey,
+    DefaultCredential,
+    ServicePrincipal,
+    StorageAccountKey,
+    StorageSas,
+)
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -72,4 +78,4 @@ async def test_the_api_masks_secrets_for_those_who_do_not_ask_for_them() -> None
 def test_prefect_finds_the_blocks_by_their_entry_points() -> None:
     found = load_prefect_collections()
     modules = {getattr(module, "__name__", "") for module in found.values()}
-    assert {"blocks.azure_batch", "blocks.azure_storage"} <= modules
+    assert {"prefect_azure_batch.blocks.azure_batch", "prefect_azure_batch.blocks.azure_storage"} <= modules

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.cleanup import delete_created
-from tasks.collect import collect_outputs
-from tasks.inputs import find_inputs
-from tasks.job import create_job
-from tasks.pool import create_pool
-from tasks.records import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.collect import collect_outputs
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import (
     AddedTask,
     Collected,
     Created,
@@ -24,9 +24,9 @@ from tasks.records import (
     StoredInput,
     TaskPlan,
 )
-from tasks.submit import add_tasks
-from tasks.upload import upload_inputs
-from tasks.wait import wait_for_tasks
+from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.upload import upload_inputs
+from prefect_azure_batch.tasks.wait import wait_for_tasks
 
 
 def found(path: Path) -> list[InputItem]:

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from azure.mgmt.batch import BatchManagementClient
 
-from blocks.azure_batch import AzureBatchAccount
 from localbatch.launcher import LocalAzure
-from tasks.application import publish_application, ship_program, use_package
-from tasks.cleanup import delete_created
-from tasks.command import parse_template
-from tasks.errors import BadInput
-from tasks.job import create_job
-from tasks.pool import create_pool
-from tasks.records import Created, JobPlan, PoolPlan, TaskPlan
-from tasks.submit import add_tasks
-from tasks.upload import upload_inputs
-from tasks.wait import wait_for_tasks
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.application import publish_application, ship_program, use_package
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.command import parse_template
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan, TaskPlan
+from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.upload import upload_inputs
+from prefect_azure_batch.tasks.wait import wait_for_tasks
 from tests.stages.conftest import found
 
 

@@ -7,10 +7,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.mgmt.batch import BatchManagementClient
 from pydantic import ValidationError
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.credentials import BatchSharedKey, DefaultCredential, ManagedIdentity, ServicePrincipal
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import BatchSharedKey, DefaultCredential, ManagedIdentity, ServicePrincipal
+from prefect_azure_batch.blocks.errors import CredentialError
 
 KEY = "aGlkZGVuIGtleQ=="
 ENDPOINT = "https://lab.westeurope.batch.azure.com"

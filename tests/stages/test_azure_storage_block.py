@@ -16,9 +16,9 @@ from azure.storage.blob import (
 )
 from pydantic import SecretStr, ValidationError
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.credentials import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import (
     DefaultCredential,
     ManagedIdentity,
     ServicePrincipal,
@@ -26,7 +26,7 @@ from blocks.credentials import (
     StorageConnectionString,
     StorageSas,
 )
-from blocks.errors import CredentialError
+from prefect_azure_batch.blocks.errors import CredentialError
 from tests.hostile import HOSTILE_NAMES
 
 KEY = "aGlkZGVuIGtleQ=="

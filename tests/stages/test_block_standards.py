@@ -8,9 +8,9 @@ import pytest
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
-from blocks.azure_batch import AzureBatchAccount
-from blocks.azure_storage import AzureStorageCredentials
-from blocks.credentials import (
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import (
     BatchSharedKey,
     DefaultCredential,
     ManagedIdentity,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.application import ship_program
-from tasks.command import parse_template
-from tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
-from tasks.job import close_job
-from tasks.records import Program
-from tasks.submit import add_tasks
-from tasks.wait import abandon_job, job_poller, wait_for_tasks
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.application import ship_program
+from prefect_azure_batch.tasks.command import parse_template
+from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
+from prefect_azure_batch.tasks.job import close_job
+from prefect_azure_batch.tasks.records import Program
+from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
 
 

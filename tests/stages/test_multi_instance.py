@@ -7,16 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.cleanup import delete_created
-from tasks.diagnosis import diagnose_instances
-from tasks.errors import BadInput, PoolUnusable
-from tasks.multi_instance import submit_multi_instance
-from tasks.nodes import wait_for_nodes
-from tasks.outputs import list_outputs
-from tasks.pool import check_pool, create_pool
-from tasks.records import AddedTask, Created, EndedMultiInstanceTask, MultiInstancePlan, PoolPlan, StoredInput
-from tasks.subtasks import collect_subtasks, wait_for_multi_instance
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.diagnosis import diagnose_instances
+from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
+from prefect_azure_batch.tasks.multi_instance import submit_multi_instance
+from prefect_azure_batch.tasks.nodes import wait_for_nodes
+from prefect_azure_batch.tasks.outputs import list_outputs
+from prefect_azure_batch.tasks.pool import check_pool, create_pool
+from prefect_azure_batch.tasks.records import (
+    AddedTask,
+    Created,
+    EndedMultiInstanceTask,
+    MultiInstancePlan,
+    PoolPlan,
+    StoredInput,
+)
+from prefect_azure_batch.tasks.subtasks import collect_subtasks, wait_for_multi_instance
 from tests.stages.conftest import Bench
 
 ON_OTHERS = 'test "$AZ_BATCH_IS_CURRENT_NODE_MASTER" = true ||'

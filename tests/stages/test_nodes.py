@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from azure.batch import models
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.cleanup import delete_created
-from tasks.command import shell_command
-from tasks.errors import DeadlineExceeded, PoolUnusable
-from tasks.images import choose_image
-from tasks.nodes import wait_for_nodes
-from tasks.records import Created
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.errors import DeadlineExceeded, PoolUnusable
+from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.nodes import wait_for_nodes
+from prefect_azure_batch.tasks.records import Created
 
 MakePool = Callable[..., str]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from azure.batch import models
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.cleanup import delete_created
-from tasks.diagnosis import diagnose_pool
-from tasks.errors import BadInput, PoolUnusable, ServiceFailure
-from tasks.pool import check_pool, create_pool
-from tasks.records import Created, PoolPlan
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.diagnosis import diagnose_pool
+from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
+from prefect_azure_batch.tasks.pool import check_pool, create_pool
+from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.processes import wait_until
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.azure_batch import AzureBatchAccount
-from tasks.records import InputItem, StoredInput
-from tasks.upload import INPUT_CONTAINER, upload_inputs
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.records import InputItem, StoredInput
+from prefect_azure_batch.tasks.upload import INPUT_CONTAINER, upload_inputs
 from tests.stages.conftest import found
 
 

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 import pytest
 import requests
 
-from blocks.clients import blob_options, cached, service_options, shared_transport
+from prefect_azure_batch.blocks.clients import blob_options, cached, service_options, shared_transport
 
 LOCAL, AZURE = "http://127.0.0.1:1", "https://lab.westeurope.batch.azure.com"
 

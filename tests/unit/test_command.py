@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.command import INDEX_VARIABLE, INPUT_VARIABLE, STEM_VARIABLE, file_argument, parse_template, shell_command
-from tasks.errors import BadInput
+from prefect_azure_batch.tasks.command import (
+    INDEX_VARIABLE,
+    INPUT_VARIABLE,
+    STEM_VARIABLE,
+    file_argument,
+    parse_template,
+    shell_command,
+)
+from prefect_azure_batch.tasks.errors import BadInput
 from tests.hostile import HOSTILE_NAMES
 
 

@@ -3,7 +3,7 @@ from azure.storage.blob import BlobServiceClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.connection_string import parse_connection_string
+from prefect_azure_batch.blocks.connection_string import parse_connection_string
 
 KEY = "aGlkZGVuIGtleQ=="
 SAS = "sv=2024-11-04&ss=b&srt=co&sp=rl&sig=hidden"

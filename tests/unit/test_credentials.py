@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from blocks.credentials import (
+from prefect_azure_batch.blocks.credentials import (
     BatchCredential,
     BatchSharedKey,
     DefaultCredential,

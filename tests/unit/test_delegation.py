@@ -4,9 +4,9 @@ from urllib.parse import parse_qs
 import pytest
 from azure.storage.blob import UserDelegationKey
 
-from blocks.delegation import LONGEST_LIFE, DelegationKeys
-from blocks.errors import CredentialError
-from blocks.signing import check_request, sign
+from prefect_azure_batch.blocks.delegation import LONGEST_LIFE, DelegationKeys
+from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.signing import check_request, sign
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

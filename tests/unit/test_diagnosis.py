@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from azure.batch import models
 
-from tasks.diagnosis import complaint_about_shape, describe_resize
-from tasks.nodes import attainable
+from prefect_azure_batch.tasks.diagnosis import complaint_about_shape, describe_resize
+from prefect_azure_batch.tasks.nodes import attainable
 
 
 def pool(**fields: object) -> models.BatchPool:

@@ -1,6 +1,12 @@
 import pytest
 
-from blocks.endpoints import batch_account_in, check_endpoint, is_encrypted, is_local, storage_account_in
+from prefect_azure_batch.blocks.endpoints import (
+    batch_account_in,
+    check_endpoint,
+    is_encrypted,
+    is_local,
+    storage_account_in,
+)
 
 
 @pytest.mark.parametrize("text", ["https://lab.blob.core.windows.net/", " https://lab.blob.core.windows.net\n"])

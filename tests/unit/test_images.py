@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from azure.batch.models import BatchSupportedImage
 
-from tasks.errors import BadInput
-from tasks.images import choose_image
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.images import choose_image
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BadInput
-from tasks.inputs import find_inputs
-from tasks.records import InputItem
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.records import InputItem
 
 BLOBS = {"data": [("b/two.txt", "0x2"), ("a/one.txt", "0x1"), ("a/", "0x0")]}
 

@@ -1,6 +1,6 @@
 """Growing pauses."""
 
-from tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.intervals import growing_pauses
 
 
 class Clock:

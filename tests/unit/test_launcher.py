@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tasks.command import shell_command
-from tasks.errors import BadInput
-from tasks.launcher import DEFAULT_MPI, Launch, Mpi, application_script, launcher_line
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Launch, Mpi, application_script, launcher_line
 
 HOSTS = '-hosts "$AZ_BATCH_HOST_LIST" -wdir "$AZ_BATCH_TASK_SHARED_DIR"'
 OPENMPI_HOSTS = '--host "${AZ_BATCH_HOST_LIST//,/:2,}:2" --map-by ppr:2:node --wdir "$AZ_BATCH_TASK_SHARED_DIR"'

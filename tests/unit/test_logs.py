@@ -1,6 +1,6 @@
 """The end of a log says why a program has failed."""
 
-from tasks.logs import last_lines
+from prefect_azure_batch.tasks.logs import last_lines
 
 NOISE = [
     "[proxy:2@node-3] HYD_pmcd_pmip_control_cmd_cb (pmip_cb.c:490): assert (!closed) failed",

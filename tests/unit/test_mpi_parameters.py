@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.arguments import parse_arguments
-from flows.entries import MPI
-from flows.mpi_parameters import EXAMPLE_COMMAND, MpiParameters
-from tasks.errors import BadInput
-from tasks.records import Program
+from prefect_azure_batch.flows.arguments import parse_arguments
+from prefect_azure_batch.flows.entries import MPI
+from prefect_azure_batch.flows.mpi_parameters import EXAMPLE_COMMAND, MpiParameters
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.records import Program
 
 SHIPPED = Program("digest", "AZ_BATCH_JOB_PREP_WORKING_DIR", "container", "blob")
 PACKAGE = Program("digest", "AZ_BATCH_APP_PACKAGE_app_1", package=("app", "1"))

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.names import blob_name, digest, multi_instance_id, package_variable, task_id
+from prefect_azure_batch.tasks.names import blob_name, digest, multi_instance_id, package_variable, task_id
 
 
 @given(st.text(), st.text())

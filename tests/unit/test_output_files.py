@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.errors import BadInput
-from tasks.output_files import output_files, shared_output_files
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.output_files import output_files, shared_output_files
 
 
 def uploads(files: object) -> list[tuple[str, str | None]]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.errors import BadInput
-from tasks.patterns import parse_pattern
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.patterns import parse_pattern
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.command import shell_command
-from tasks.job import preparation_script
-from tasks.program import write_archive
-from tasks.records import JobPlan, Program
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.job import preparation_script
+from prefect_azure_batch.tasks.program import write_archive
+from prefect_azure_batch.tasks.records import JobPlan, Program
 
 SHIPPED = Program("digest", "AZ_BATCH_JOB_PREP_WORKING_DIR", "container", "blob")
 PACKAGE = Program("digest", "AZ_BATCH_APP_PACKAGE_app_1", package=("app", "1"))

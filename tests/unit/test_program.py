@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BadInput
-from tasks.program import check_program, write_archive, write_zip
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.program import check_program, write_archive, write_zip
 
 
 def archive_of(path: Path) -> bytes:

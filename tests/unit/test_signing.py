@@ -3,8 +3,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from blocks.errors import CredentialError
-from blocks.signing import check_request, read_sas, sign
+from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.signing import check_request, read_sas, sign
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=2)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.outcomes import unmatched
+from prefect_azure_batch.flows.outcomes import unmatched
 
 RESULTS = Path("/results")
 OUTPUTS = ["task/a.txt", "task/out/b.csv", "task/subtask-1/far.dat", "task/wd/stdout.txt"]

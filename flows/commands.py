@@ -1,0 +1,14 @@
+"""The commands: what ``python -m flows.<name>`` and the console scripts run."""
+
+from prefect_azure_batch.flows.entries import MAP, MPI
+from prefect_azure_batch.flows.main import main
+
+
+def run_map_flow() -> int:
+    """Runs the map flow as the command line asks for, and returns the exit status."""
+    return main(MAP)
+
+
+def run_mpi_flow() -> int:
+    """Runs the MPI flow as the command line asks for, and returns the exit status."""
+    return main(MPI)
