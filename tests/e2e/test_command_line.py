@@ -14,7 +14,7 @@ import pytest
 
 from prefect_azure_batch.flows.examples import example
 from tests.e2e.conftest import environment, run_flow
-from tests.processes import descendants, wait_until
+from tests.support.processes import descendants, wait_until
 
 
 def test_json_is_the_last_thing_on_standard_output(two_files: Path, tmp_path: Path, prefect_server: str) -> None:

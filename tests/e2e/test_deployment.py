@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT = 300

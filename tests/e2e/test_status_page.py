@@ -10,8 +10,8 @@ from azure.batch import models
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from localbatch.launcher import LocalAzure
-from tests.browser import open_browser
-from tests.service.account import Account, open_account, shell
+from tests.support.account import Account, open_account, shell
+from tests.support.browser import open_browser
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 DESK, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=375, height=740)

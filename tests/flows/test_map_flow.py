@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.flows.conftest import left_behind
-from tests.hostile import HOSTILE_NAMES
+from tests.support.hostile import HOSTILE_NAMES
 
 Run = Callable[..., MapResult]
 

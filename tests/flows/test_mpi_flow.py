@@ -22,8 +22,8 @@ from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.conftest import is_live
 from tests.flows.conftest import left_behind
-from tests.hostile import HOSTILE_NAMES
-from tests.processes import wait_until
+from tests.support.hostile import HOSTILE_NAMES
+from tests.support.processes import wait_until
 
 Run = Callable[..., MpiResult]
 MakePool = Callable[..., str]

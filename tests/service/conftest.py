@@ -7,7 +7,7 @@ from azure.batch import BatchClient
 
 from localbatch.launcher import LocalAzure
 from localbatch.wire.connection import Endpoints
-from tests.service.account import Account, open_account
+from tests.support.account import Account, open_account
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from prefect_azure_batch.blocks.credentials import (
     StorageSas,
 )
 from prefect_azure_batch.blocks.errors import CredentialError
-from tests.hostile import HOSTILE_NAMES
+from tests.support.hostile import HOSTILE_NAMES
 
 KEY = "aGlkZGVuIGtleQ=="
 URL = "https://lab.blob.core.windows.net"

@@ -12,7 +12,7 @@ from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
 from prefect_azure_batch.tasks.pool import check_pool, create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 
 @pytest.fixture

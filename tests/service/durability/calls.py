@@ -4,8 +4,8 @@ from typing import Any
 
 from azure.core.exceptions import AzureError
 
-from tests.service.account import Account
 from tests.service.durability.belief import Answer
+from tests.support.account import Account
 
 _REFUSED = (404, 409)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.processes import wait_until
-from tests.service.account import Account
 from tests.service.durability.belief import Answer, Belief
 from tests.service.durability.resources import (
     RETRIES,
@@ -21,6 +19,8 @@ from tests.service.durability.resources import (
     task_fits,
 )
 from tests.service.durability.world import OWN, World
+from tests.support.account import Account
+from tests.support.processes import wait_until
 
 SECONDS_TO_SETTLE = 120.0
 

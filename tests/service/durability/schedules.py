@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.service.account import Account, shell
 from tests.service.durability.belief import Answer, Belief
 from tests.service.durability.calls import Caller
 from tests.service.durability.resources import Document, Resource, Step, changed, created, may_be
+from tests.support.account import Account, shell
 
 _MOST = 2
 _OPEN = ("there", "disabled")

@@ -21,10 +21,10 @@ import pytest
 from azure.core.exceptions import AzureError
 
 from localbatch.launcher import LocalAzure
-from tests.processes import process, wait_until
-from tests.service.account import PATIENCE, Account, open_account
 from tests.service.durability.look import left_behind, look, settle
 from tests.service.durability.world import World
+from tests.support.account import PATIENCE, Account, open_account
+from tests.support.processes import process, wait_until
 
 SECONDS = float(os.environ.get("LOCALBATCH_KILL_SECONDS", "8"))
 SEED = int(os.environ.get("LOCALBATCH_KILL_SEED", random.randrange(2**32)))

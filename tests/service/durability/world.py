@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.service.account import Account, shell
 from tests.service.durability.belief import Answer, Belief
 from tests.service.durability.calls import Caller
 from tests.service.durability.resources import (
@@ -20,6 +19,7 @@ from tests.service.durability.resources import (
     may_be,
 )
 from tests.service.durability.schedules import Schedules
+from tests.support.account import Account, shell
 
 POOL = "main"
 OWN = "own"
