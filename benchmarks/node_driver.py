@@ -17,7 +17,7 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-from localbatch.bodies.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions, ResourceFile
+from localbatch.bodies.commands import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions, ResourceFile
 from localbatch.driver.interface import NodePlace, Outcome, Run
 from localbatch.driver.process import ProcessDriver
 from localbatch.host.azurite import Azurite, StorageOptions

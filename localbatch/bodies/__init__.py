@@ -1,11 +1,8 @@
 """Request bodies as clients send them.
 
-body        what all of them have in common
-models      pools and tasks
-pool_parts  machines, network and user accounts of pools
-tasks       parts of tasks
-containers  containers of pools and tasks
-jobs        jobs
-schedules   job schedules
-actions     what is asked of a resource that exists
+pools, pool_parts, nodes, jobs, tasks, schedules   a file for each kind of resource
+commands        what runs on a node
+containers      ... in a container
+body            what all bodies have in common
+reading         bodies read, and written again
 """

@@ -31,6 +31,13 @@ def _parse_time(value: object) -> datetime:
 Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(format_time, return_type=str)]
 
 
+# Names that the service shows of a resource, and that clients send back with the whole of it.
+SHOWN = (
+    *("odata.metadata", "creationTime", "displayName", "eTag", "executionInfo", "id", "lastModified", "previousState"),
+    *("previousStateTransitionTime", "state", "stateTransitionTime", "stats", "url"),
+)
+
+
 class Body(BaseModel):
     """Base of all bodies: camelCase on the wire, snake_case here.
 
@@ -40,3 +47,10 @@ class Body(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", strict=True)
     others: ClassVar[tuple[str, ...] | None] = None
+
+
+class MetadataItem(Body):
+    """A metadata item of a pool or job."""
+
+    name: str
+    value: str

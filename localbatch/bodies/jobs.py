@@ -1,4 +1,4 @@
-"""Bodies of jobs and of the tasks that belong to a job itself.
+"""Request bodies of jobs and of the tasks that belong to a job itself.
 
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
@@ -7,17 +7,16 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from localbatch.bodies.body import Body, Duration
-from localbatch.bodies.models import (
+from localbatch.bodies.body import SHOWN, Body, Duration, MetadataItem
+from localbatch.bodies.commands import (
     Command,
-    MetadataItem,
     NameValue,
     OutputFile,
     PackageReference,
-    PoolSpecification,
-    TaskBody,
     TaskConstraints,
 )
+from localbatch.bodies.pools import PoolSpecification
+from localbatch.bodies.tasks import TaskBody
 
 _OF_MANAGERS = ("killJobOnCompletion", "runExclusive", "allowLowPriorityNode")
 
@@ -127,3 +126,49 @@ class JobBody(JobSpecification):
 
     others = ()
     id: str
+
+
+class JobPatch(Body):
+    """What can be changed of a job; what is left out stays as it is."""
+
+    others = ()
+    priority: int | None = None
+    max_parallel_tasks: int | None = None
+    allow_task_preemption: bool | None = None
+    constraints: JobConstraints | None = None
+    pool_info: PoolInfo | None = None
+    on_all_tasks_complete: str | None = None
+    network_configuration: JobNetworkConfiguration | None = None
+    metadata: list[MetadataItem] | None = None
+
+
+class JobReplacement(Body):
+    """What a PUT replaces of a job; what is left out gets its default. Clients send whole jobs as shown to them."""
+
+    others = (
+        *SHOWN,
+        *("commonEnvironmentSettings", "jobManagerTask", "jobPreparationTask", "jobReleaseTask"),
+        *("onTaskFailure", "usesTaskDependencies"),
+    )
+    priority: int = 0
+    max_parallel_tasks: int = -1
+    allow_task_preemption: bool = False
+    constraints: JobConstraints = Field(default_factory=JobConstraints)
+    pool_info: PoolInfo
+    on_all_tasks_complete: str = "noaction"
+    network_configuration: JobNetworkConfiguration | None = None
+    metadata: list[MetadataItem] = Field(default_factory=list)
+
+
+class JobDisabling(Body):
+    """What becomes of the tasks of a job that is being disabled: ``requeue``, ``terminate`` or ``wait``."""
+
+    others = ()
+    disable_tasks: str
+
+
+class JobTermination(Body):
+    """Why a job is ended."""
+
+    others = ()
+    terminate_reason: str = "UserTerminate"

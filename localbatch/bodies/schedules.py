@@ -8,10 +8,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from localbatch.bodies.actions import SHOWN
-from localbatch.bodies.body import Body, Duration
+from localbatch.bodies.body import SHOWN, Body, Duration, MetadataItem
 from localbatch.bodies.jobs import JobBody, JobSpecification
-from localbatch.bodies.models import MetadataItem
 from localbatch.wire.formats import format_time, parse_time
 
 

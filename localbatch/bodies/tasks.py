@@ -1,37 +1,24 @@
-"""Parts of a task: whom it runs as, what it waits for, and what its end means to others.
+"""Request bodies of tasks: what they run, what they wait for, and what their end means to others.
 
 Source: the Batch REST reference, API version 2025-06-01, and the docstrings of ``azure.batch.models``.
 """
 
 from pydantic import Field
 
-from localbatch.bodies.body import Body
+from localbatch.bodies.body import SHOWN, Body
+from localbatch.bodies.commands import (
+    Command,
+    OutputFile,
+    PackageReference,
+    ResourceFile,
+    TaskConstraints,
+)
 
 
 class AffinityInfo(Body):
     """The node a task would rather run on."""
 
     affinity_id: str
-
-
-class IdentityReference(Body):
-    """A managed identity of the pool."""
-
-    resource_id: str | None = None
-
-
-class AutoUserSpecification(Body):
-    """The account that Batch makes for a task."""
-
-    scope: str | None = None
-    elevation_level: str | None = None
-
-
-class UserIdentity(Body):
-    """The account a task runs as: one of the pool's user accounts, or one that Batch makes."""
-
-    username: str | None = None
-    auto_user: AutoUserSpecification | None = None
 
 
 class TaskIdRange(Body):
@@ -86,3 +73,46 @@ class ExitConditions(Body):
         codes = [(f"exitCodes.{number}.exitOptions", each.exit_options) for number, each in enumerate(self.exit_codes)]
         ranges = enumerate(self.exit_code_ranges)
         return codes + [(f"exitCodeRanges.{number}.exitOptions", each.exit_options) for number, each in ranges] + found
+
+
+class MultiInstanceSettings(Body):
+    """A task that takes several nodes at once."""
+
+    number_of_instances: int = 1
+    coordination_command_line: str
+    common_resource_files: list[ResourceFile] = Field(default_factory=list)
+
+
+class TaskBody(Command):
+    """A task as added to a job."""
+
+    others = ("authenticationTokenSettings",)
+    id: str
+    display_name: str | None = None
+    output_files: list[OutputFile] = Field(default_factory=list)
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+    required_slots: int = 1
+    application_package_references: list[PackageReference] = Field(default_factory=list)
+    multi_instance_settings: MultiInstanceSettings | None = None
+    affinity_info: AffinityInfo | None = None
+    depends_on: TaskDependencies | None = None
+    exit_conditions: ExitConditions | None = None
+
+
+class TaskReplacement(Body):
+    """What a PUT replaces of a task: only its constraints. Clients send whole tasks as shown to them."""
+
+    others = (
+        *SHOWN,
+        *("affinityInfo", "applicationPackageReferences", "authenticationTokenSettings", "commandLine"),
+        *("containerSettings", "dependsOn", "environmentSettings", "exitConditions", "multiInstanceSettings"),
+        *("nodeInfo", "outputFiles", "requiredSlots", "resourceFiles", "userIdentity"),
+    )
+    constraints: TaskConstraints = Field(default_factory=TaskConstraints)
+
+
+class TaskGroup(Body):
+    """Tasks to be added together; each is checked on its own."""
+
+    others = ()
+    value: list[dict[str, object]]

@@ -21,12 +21,12 @@ from localbatch.driver.failures import (
     launch_failure,
 )
 from localbatch.driver.interface import NodePlace, Run, Usage
-from localbatch.driver.layout import remove_tree
 from localbatch.driver.prepared import PreparedCommand, node_place, start
 from localbatch.driver.process_tree import exit_code
 from localbatch.driver.starter import Session, Starter
 from localbatch.driver.supervisor import Order
 from localbatch.driver.threads import Threads
+from localbatch.store.removal import remove_tree
 
 _DOCKER_HUB = "https://index.docker.io/v1/"
 _NO_SUCH_PROGRAM = ("not found", "no such file")

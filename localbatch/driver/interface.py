@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from localbatch.bodies.commands import OutputFile, ResourceFile
 from localbatch.bodies.containers import ContainerRegistry, ContainerSettings
-from localbatch.bodies.models import OutputFile, ResourceFile
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import ContainerClient, LinearRetry
 
-from localbatch.bodies.models import OutputContainer, OutputFile
+from localbatch.bodies.commands import OutputContainer, OutputFile
 from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.node_paths import NodePaths

@@ -23,8 +23,8 @@ from typing import IO
 from localbatch.driver.downloads import Downloader, DownloadError, DownloadGivenUp
 from localbatch.driver.failures import CommandFailed, package_failure
 from localbatch.driver.interface import Package
-from localbatch.driver.layout import remove_tree
 from localbatch.driver.threads import Threads
+from localbatch.store.removal import remove_tree
 
 _PIECE_BYTES = 1 << 20
 _MOST_ENTRIES = 1_000_000

@@ -19,7 +19,7 @@ from localbatch.driver.failures import (
 )
 from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run, Usage
-from localbatch.driver.layout import TaskDirectory, make_node, remove_tree
+from localbatch.driver.layout import TaskDirectory, make_node
 from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
 from localbatch.driver.prepared import PreparedCommand, start
@@ -27,6 +27,7 @@ from localbatch.driver.process_tree import exit_code
 from localbatch.driver.starter import Session, Starter
 from localbatch.driver.threads import Threads
 from localbatch.driver.tools import NodeTools
+from localbatch.store.removal import remove_tree
 
 _THREADS = 32
 _THREADS_FOR_ONE = 8

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import ContainerClient, LinearRetry
 
-from localbatch.bodies.models import ResourceFile
+from localbatch.bodies.commands import ResourceFile
 from localbatch.driver.downloads import Downloader, DownloadError
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
 from localbatch.driver.threads import Threads

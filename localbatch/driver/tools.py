@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localbatch.bodies.models import ResourceFile
+from localbatch.bodies.commands import ResourceFile
 from localbatch.driver.downloads import Downloader
 from localbatch.driver.environment import command_environment
 from localbatch.driver.failures import CommandFailed, directory_failure

@@ -11,7 +11,8 @@ from localbatch.engine.new_nodes import add_nodes
 from localbatch.engine.nodes import NodeLife
 from localbatch.engine.usage import note_pool
 from localbatch.rules.states import ALLOCATION, move
-from localbatch.store.records import NodeRecord, PoolRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject
 
 _TIMED_OUT: JsonObject = {

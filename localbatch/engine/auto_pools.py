@@ -2,16 +2,16 @@
 
 import uuid
 
+from localbatch.bodies.commands import PackageReference
 from localbatch.bodies.jobs import AutoPoolSpecification
-from localbatch.bodies.models import PackageReference, PoolBody
+from localbatch.bodies.pools import PoolBody
+from localbatch.bodies.reading import write
 from localbatch.engine.allocation import Allocation
 from localbatch.engine.auto_scaler import AutoScaler
 from localbatch.engine.context import Context
 from localbatch.rules.quotas import reached
 from localbatch.rules.states import POOL, move, refusal
-from localbatch.rules.validation import write
-from localbatch.store.new_records import new_pool
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord, new_pool
 from localbatch.wire.errors import failure_info
 from localbatch.wire.formats import JsonObject
 

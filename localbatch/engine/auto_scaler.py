@@ -10,7 +10,7 @@ from localbatch.engine.background import breathe
 from localbatch.engine.context import Context
 from localbatch.rules.auto_scale import check_formula, run_document
 from localbatch.rules.states import ALLOCATION, move
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject
 
 logger = logging.getLogger("localbatch")

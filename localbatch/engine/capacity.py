@@ -3,7 +3,7 @@
 from localbatch.engine.context import Context
 from localbatch.rules.quotas import fitting_nodes
 from localbatch.rules.vm_sizes import find_size
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject
 
 

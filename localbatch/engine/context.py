@@ -15,7 +15,7 @@ from localbatch.engine.fleet import Fleet, Node
 from localbatch.rules.auto_scale import Pace
 from localbatch.rules.quotas import Quotas
 from localbatch.rules.states import NODE, StateTable, move
-from localbatch.store.records import JobRecord
+from localbatch.store.jobs import JobRecord
 from localbatch.store.store import Store
 from localbatch.wire.formats import JsonObject
 

@@ -12,7 +12,8 @@ from localbatch.engine.room import Room
 from localbatch.engine.runs import TaskRuns
 from localbatch.engine.waiting import describe_node, describe_waiting
 from localbatch.rules.scheduler import Assignment, Fill, assign
-from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord
 
 logger = logging.getLogger("localbatch")
 

@@ -8,8 +8,8 @@ from localbatch.engine.context import Context, moved
 from localbatch.engine.outcomes import expiry
 from localbatch.rules.exit_conditions import ACTS_ON_FAILURE, NONE, consequences
 from localbatch.rules.states import TASK
-from localbatch.store.documents import seconds_of
-from localbatch.store.records import TaskRecord
+from localbatch.store.commands import seconds_of
+from localbatch.store.tasks import TaskRecord
 
 _SOON_SECONDS = 120
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from localbatch.bodies.containers import ContainerConfiguration
 from localbatch.driver.interface import ContainerHost, NodePlace, Outcome
 from localbatch.rules.states import SCHEDULABLE_NODES
-from localbatch.store.records import NodeRecord, PoolRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 
 _FIRST_ADDRESS = int(ipaddress.ip_address("127.1.0.4"))
 _ADDRESSES = int(ipaddress.ip_address("127.255.255.254")) - _FIRST_ADDRESS

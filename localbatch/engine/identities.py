@@ -5,11 +5,10 @@ Nobody can be asked for tokens here, so that what an identity reads or writes is
 
 from datetime import timedelta
 
-from localbatch.bodies.models import OutputFile, ResourceFile
-from localbatch.bodies.tasks import IdentityReference
+from localbatch.bodies.commands import IdentityReference, OutputFile, ResourceFile
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 
 _LINK_LIFE = timedelta(days=7)
 

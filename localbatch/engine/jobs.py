@@ -13,9 +13,9 @@ from localbatch.engine.release import Releases
 from localbatch.engine.runs import TaskRuns
 from localbatch.rules.exit_conditions import TERMINATE
 from localbatch.rules.states import JOB, refusal
-from localbatch.store.documents import seconds_of
-from localbatch.store.records import JobRecord
-from localbatch.views.views import job_directory
+from localbatch.store.commands import seconds_of
+from localbatch.store.jobs import JobRecord
+from localbatch.views.links import job_directory
 
 _ROWS_AT_ONCE = 500
 _LONGEST_ALARM = timedelta(days=3650).total_seconds()

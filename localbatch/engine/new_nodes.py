@@ -6,7 +6,8 @@ from typing import Any
 
 from localbatch.engine.context import Context
 from localbatch.rules.states import NODE
-from localbatch.store.records import NodeRecord, PoolRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 
 
 def add_nodes(context: Context, pool: PoolRecord, dedicated: bool, count: int) -> list[NodeRecord]:

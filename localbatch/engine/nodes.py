@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 from datetime import datetime
 
-from localbatch.bodies.models import StartTask
+from localbatch.bodies.pools import StartTask
 from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
@@ -18,7 +18,8 @@ from localbatch.engine.ports import Ports
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.release import leave_node
 from localbatch.engine.runs import TaskRuns
-from localbatch.store.records import NodeRecord, PoolRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject, JsonValue
 
 logger = logging.getLogger("localbatch")

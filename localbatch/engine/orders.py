@@ -5,21 +5,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 
+from localbatch.bodies.commands import Command, NameValue, ResourceFile
 from localbatch.bodies.jobs import JobManagerTask, JobPreparationTask, JobReleaseTask
-from localbatch.bodies.models import (
-    Command,
-    MultiInstanceSettings,
-    NameValue,
-    ResourceFile,
-    StartTask,
-    TaskBody,
-)
+from localbatch.bodies.pools import StartTask
+from localbatch.bodies.tasks import MultiInstanceSettings, TaskBody
 from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Run
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.identities import IdentityError, NodeIdentities
-from localbatch.store.records import JobRecord, TaskRecord
-from localbatch.views.views import task_directory
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import task_directory
 from localbatch.wire.errors import FAILURES
 from localbatch.wire.formats import INFINITE, JsonObject
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localbatch.driver.interface import Failure, Outcome, Usage
-from localbatch.store.records import TaskRecord
+from localbatch.store.tasks import TaskRecord
 from localbatch.wire.errors import failure_info
 from localbatch.wire.formats import JsonObject, format_time
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from localbatch.engine.background import Background
 from localbatch.engine.fleet import Node
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.views.nodes import inbound_endpoints
 
 logger = logging.getLogger("localbatch")

@@ -5,7 +5,9 @@ from localbatch.engine.fleet import Node, TaskRun
 from localbatch.engine.runs import TaskRuns
 from localbatch.engine.waiting import describe_waiting
 from localbatch.rules.preemption import CrowdedNode, Yielding, choose
-from localbatch.store.records import JobRecord, PoolRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.tasks import TaskRecord
 
 _MOST_AT_ONCE = 200
 

@@ -7,7 +7,7 @@ from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
 from localbatch.engine.outcomes import FAILURE, SUCCESS, completion, ended_by_request, runs_again
-from localbatch.store.records import JobRecord, PreparationRecord
+from localbatch.store.jobs import JobRecord, PreparationRecord
 
 
 class Preparations:

@@ -14,7 +14,8 @@ from localbatch.engine.nodes import NodeLife
 from localbatch.engine.orders import preparation_of
 from localbatch.engine.preparation import end_preparation, runs_on_reboot
 from localbatch.engine.release import end_release
-from localbatch.store.records import JobRecord, PoolRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
 
 _UP = ("waitingforstarttask", "idle", "running", "offline", "starttaskfailed")
 _COMING_UP = ("creating", "starting")

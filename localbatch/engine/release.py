@@ -10,7 +10,7 @@ from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, release_of, release_order
 from localbatch.engine.outcomes import SUCCESS, completion, ended_by_request, expiry
 from localbatch.rules.states import COMING_NODES, UP_NODES
-from localbatch.store.records import JobRecord, PreparationRecord, ReleaseRecord
+from localbatch.store.jobs import JobRecord, PreparationRecord, ReleaseRecord
 
 
 class Releases:

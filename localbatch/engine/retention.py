@@ -7,8 +7,8 @@ from datetime import datetime
 from localbatch.engine.context import Context
 from localbatch.engine.orders import release_of
 from localbatch.engine.runs import TaskRuns
-from localbatch.store.records import ReleaseRecord
-from localbatch.views.views import task_directory
+from localbatch.store.jobs import ReleaseRecord
+from localbatch.views.links import task_directory
 
 _AT_ONCE = 100
 _LONGEST_SLEEP = 60.0

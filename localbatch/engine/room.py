@@ -3,7 +3,8 @@
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
 from localbatch.rules.scheduler import Waiting
-from localbatch.store.records import JobRecord, PoolRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
 
 
 class Room:

@@ -16,8 +16,9 @@ from localbatch.engine.outcomes import completion, ended_by_request, fresh_execu
 from localbatch.engine.preparation import Preparations
 from localbatch.engine.subtasks import Subtasks
 from localbatch.rules.states import TASK
-from localbatch.store.records import JobRecord, TaskRecord
-from localbatch.views.views import task_directory
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import task_directory
 from localbatch.wire.errors import FAILURES
 
 logger = logging.getLogger("localbatch")

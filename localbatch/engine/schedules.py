@@ -13,8 +13,8 @@ from localbatch.engine.submission import Submission
 from localbatch.rules.quotas import reached
 from localbatch.rules.recurrence import plan, read_timing
 from localbatch.rules.states import JOB_SCHEDULE
-from localbatch.store.records import JobScheduleRecord
-from localbatch.views.views import job_directory
+from localbatch.store.schedules import JobScheduleRecord
+from localbatch.views.links import job_directory
 
 _LONGEST_SLEEP = 30.0
 

@@ -5,8 +5,7 @@ from localbatch.engine.auto_pools import AutoPoolError, AutoPools
 from localbatch.engine.context import Context, moved
 from localbatch.engine.jobs import JobLife
 from localbatch.rules.states import JOB
-from localbatch.store.new_records import new_job, new_manager
-from localbatch.store.records import JobRecord
+from localbatch.store.jobs import JobRecord, new_job, new_manager
 from localbatch.wire.formats import JsonObject
 
 

@@ -7,7 +7,7 @@ from localbatch.engine.context import Context, moved
 from localbatch.engine.fleet import Node
 from localbatch.engine.outcomes import completion
 from localbatch.rules.states import SUBTASK
-from localbatch.store.records import SubtaskRecord, TaskRecord
+from localbatch.store.tasks import SubtaskRecord, TaskRecord
 
 
 class Subtasks:

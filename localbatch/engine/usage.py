@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from localbatch.engine.context import Context
 from localbatch.rules.usage import Lifetime
 from localbatch.rules.vm_sizes import find_size
-from localbatch.store.records import LifetimeRecord, NodeRecord, PoolRecord
+from localbatch.store.lifetimes import LifetimeRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.store.table import to_sql
 
 _MOST_LIFETIMES = 100_000

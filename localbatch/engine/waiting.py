@@ -3,7 +3,8 @@
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import manager_of
 from localbatch.rules.scheduler import FreeNode, Waiting
-from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord
 
 
 def describe_waiting(job: JobRecord, task: TaskRecord, share: int | None) -> Waiting:

@@ -6,10 +6,10 @@ from localbatch.engine.engine import Engine
 from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_number, skip_token
+from localbatch.rules import filters
 from localbatch.rules.images import supported_images
 from localbatch.store.applications import ACTIVE, ApplicationRecord
-from localbatch.views.views import application_view
-from localbatch.wire import filters
+from localbatch.views.applications import application_view
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import compile_filter
 from localbatch.wire.formats import JsonObject

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localbatch.rules.validation import parse_json
+from localbatch.bodies.reading import parse_json
 from localbatch.service.conditions import Conditions, read_conditions
 from localbatch.wire.errors import ServiceError, invalid_query_parameter
 from localbatch.wire.formats import JsonObject

@@ -13,13 +13,13 @@ from localbatch.engine.engine import Engine
 from localbatch.routes.answers import done
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_token
+from localbatch.rules import filters
 from localbatch.service.files import FileEntry, FileTree, parse_range
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.tasks import Tasks
 from localbatch.service.trees import FileTrees
-from localbatch.views.views import file_url, node_url, task_url
-from localbatch.wire import filters
+from localbatch.views.links import file_url, node_url, task_url
 from localbatch.wire.errors import ServiceError, invalid_query_parameter
 from localbatch.wire.filters import compile_filter
 from localbatch.wire.formats import JsonObject, format_http_date, format_time

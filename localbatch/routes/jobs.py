@@ -10,10 +10,11 @@ from localbatch.routes.answers import JsonResponse, changed, created, done, elem
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
+from localbatch.rules import filters
 from localbatch.service.jobs import Jobs
-from localbatch.store.records import JobRecord, PreparationRecord
-from localbatch.views.views import job_url, job_view, preparation_and_release_view, task_counts_view
-from localbatch.wire import filters
+from localbatch.store.jobs import JobRecord, PreparationRecord
+from localbatch.views.jobs import job_view, preparation_and_release_view, task_counts_view
+from localbatch.views.links import job_url
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import select
 from localbatch.wire.formats import JsonObject

@@ -9,12 +9,14 @@ from localbatch.engine.fleet import Node, node_address
 from localbatch.routes.answers import element
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, page, page_size, skip_number
+from localbatch.rules import filters
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
-from localbatch.store.records import JobRecord, NodeRecord, PoolRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.store.store import Store
 from localbatch.views.nodes import extension_views, login_view, node_view, recent_task_view
-from localbatch.wire import filters
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import equality, select, selects
 from localbatch.wire.formats import JsonObject

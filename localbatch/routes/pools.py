@@ -7,11 +7,12 @@ from localbatch.routes.answers import changed, created, done, element, version_h
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
+from localbatch.rules import filters
 from localbatch.service.pools import Pools
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.views.links import pool_url
 from localbatch.views.nodes import node_counts_view
-from localbatch.views.views import pool_url, pool_view
-from localbatch.wire import filters
+from localbatch.views.pools import pool_view
 from localbatch.wire.filters import select
 from localbatch.wire.formats import JsonObject
 

@@ -7,11 +7,13 @@ from localbatch.routes.answers import changed, created, done, element, version_h
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing
 from localbatch.routes.statistics import Statistics
+from localbatch.rules import filters
 from localbatch.service.schedules import JobSchedules
-from localbatch.store.records import JobRecord, JobScheduleRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.schedules import JobScheduleRecord
+from localbatch.views.jobs import job_view
+from localbatch.views.links import job_schedule_url
 from localbatch.views.schedules import job_schedule_view
-from localbatch.views.views import job_schedule_url, job_view
-from localbatch.wire import filters
 from localbatch.wire.filters import select
 from localbatch.wire.formats import JsonObject
 

@@ -4,9 +4,12 @@ from localbatch.engine.context import Context
 from localbatch.engine.usage import dedicated_core_time
 from localbatch.routes.call import Call
 from localbatch.routes.paging import expands_statistics
-from localbatch.store.records import JobRecord, JobScheduleRecord, PoolRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.schedules import JobScheduleRecord
 from localbatch.store.statistics import Totals, job_statistics, pool_statistics, task_statistics, with_counts
-from localbatch.views.views import job_schedule_url, job_url, pool_url, task_url
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import job_schedule_url, job_url, pool_url, task_url
 from localbatch.wire.formats import JsonObject
 
 

@@ -9,11 +9,13 @@ from localbatch.routes.answers import JsonResponse, changed, created, done, elem
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import Listing, page
 from localbatch.routes.statistics import Statistics
+from localbatch.rules import filters
 from localbatch.service.jobs import Jobs
 from localbatch.service.tasks import Tasks
-from localbatch.store.records import JobRecord, TaskRecord
-from localbatch.views.views import subtask_view, task_url, task_view
-from localbatch.wire import filters
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import task_url
+from localbatch.views.tasks import subtask_view, task_view
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import equality, lower_bound, select
 from localbatch.wire.formats import JsonObject, JsonValue, format_time, make_etag

@@ -8,8 +8,8 @@ from localbatch.engine.engine import Engine
 from localbatch.engine.usage import lifetimes_of
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_number
+from localbatch.rules import filters
 from localbatch.rules.usage import interval_start, requested_intervals, usage_metrics
-from localbatch.wire import filters
 from localbatch.wire.filters import compile_filter
 from localbatch.wire.formats import format_time
 

@@ -1,5 +1,11 @@
 """What may be and what follows: pure, so that every rule is told apart from its effect.
 
+pools, pool_parts, jobs, tasks, schedules   what is refused of request bodies, a file for each kind
+commands        ... of the commands in them
+auto_scale      ... of formulas
+checks          ... of single values
+not_emulated    ... because it is not emulated
+filters         which properties a list can be filtered by
 states          states and legal moves
 scheduler       which task goes to which node
 preemption      which task makes room
@@ -10,7 +16,4 @@ usage           core hours of pools
 quotas          how much an account may have
 vm_sizes        cores and memory of the nodes of a VM size
 images          images that nodes can have
-checks          single values of request bodies
-validation, pool_parts, auto_scale, jobs, tasks, schedules   what is refused of request bodies
-not_emulated    what is refused because it is not emulated
 """

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from localbatch.autoscale.errors import FormulaError
 from localbatch.autoscale.formula import Formula, Outcome, compile_formula
 from localbatch.autoscale.samples import PERIOD_SECONDS
-from localbatch.bodies.models import PoolSpecification
+from localbatch.bodies.pools import PoolSpecification
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject, format_duration, format_time
 

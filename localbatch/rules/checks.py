@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from localbatch.bodies.containers import ContainerSettings
-from localbatch.bodies.tasks import UserIdentity
-from localbatch.wire.errors import invalid_property
+from localbatch.bodies.body import Body, MetadataItem
+from localbatch.wire.errors import ServiceError, invalid_property
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WORKING_DIRECTORIES = ("taskworkingdirectory", "containerimagedefault")
-_BIND_SOURCES = ("shared", "startup", "vfsmounts", "task", "jobprep", "applications")
-_SCOPES, _LEVELS = ("task", "pool"), ("nonadmin", "admin")
+_LONGEST_NAME = 1024
 
 
 def check_id(value: str, name: str = "id") -> None:
@@ -32,39 +29,14 @@ def check_word(name: str, value: str | None, choices: Iterable[str]) -> None:
         check_choice(name, value, choices)
 
 
-def check_container(name: str, settings: ContainerSettings | None) -> None:
-    """Refuses a container that can't be.
-
-    Args:
-        name: the property that holds it.
-        settings: the container in which a command is to run.
-
-    Raises:
-        ServiceError: ``InvalidPropertyValue``.
-    """
-    if settings is None:
-        return
-    if not settings.image_name.strip() or settings.image_name.startswith("-"):
-        raise invalid_property(f"{name}.imageName", settings.image_name, "It must be the name of an image.")
-    check_choice(f"{name}.workingDirectory", settings.working_directory, _WORKING_DIRECTORIES)
-    for number, mount in enumerate(settings.container_host_batch_bind_mounts or ()):
-        check_word(f"{name}.containerHostBatchBindMounts.{number}.source", mount.source, _BIND_SOURCES)
+def check_metadata(items: Iterable[MetadataItem]) -> None:
+    """Refuses metadata without a name."""
+    if any(not item.name for item in items):
+        raise ServiceError("EmptyMetadataKey")
 
 
-def check_user_identity(name: str, identity: UserIdentity | None) -> None:
-    """Refuses an identity that is not exactly one.
-
-    Args:
-        name: the property that holds it.
-        identity: whom a command is to run as.
-
-    Raises:
-        ServiceError: ``InvalidPropertyValue``.
-    """
-    if identity is None:
-        return
-    if (identity.username is None) == (identity.auto_user is None):
-        raise invalid_property(name, "", "Exactly one of username and autoUser must be given.")
-    if identity.auto_user is not None:
-        check_word(f"{name}.autoUser.scope", identity.auto_user.scope, _SCOPES)
-        check_word(f"{name}.autoUser.elevationLevel", identity.auto_user.elevation_level, _LEVELS)
+def check_name(body: Body) -> None:
+    """Refuses a display name that is too long."""
+    name = getattr(body, "display_name", None) or (body.model_extra or {}).get("displayName", "")
+    if len(str(name)) > _LONGEST_NAME:
+        raise invalid_property("displayName", f"{str(name)[:32]}...", f"It must not exceed {_LONGEST_NAME} characters.")

@@ -16,20 +16,12 @@ from localbatch.bodies.jobs import (
     JobSpecification,
     PoolInfo,
 )
-from localbatch.rules.checks import check_choice, check_id
+from localbatch.bodies.reading import within, write
+from localbatch.rules.checks import check_choice, check_id, check_metadata, check_name
+from localbatch.rules.commands import check_command, check_retries, check_settings, check_task_constraints
 from localbatch.rules.not_emulated import POOL, refuse_properties
-from localbatch.rules.validation import (
-    check_command,
-    check_metadata,
-    check_name,
-    check_pool_specification,
-    check_retries,
-    check_settings,
-    check_task,
-    check_task_constraints,
-    within,
-    write,
-)
+from localbatch.rules.pools import check_pool_specification
+from localbatch.rules.tasks import check_task
 from localbatch.wire.confidential import without_secrets
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject, format_duration

@@ -3,15 +3,23 @@
 Source of the limits: the Batch REST reference, API version 2025-06-01.
 """
 
-from localbatch.bodies.models import TaskBody
-from localbatch.bodies.tasks import ExitConditions, TaskDependencies
-from localbatch.rules.checks import check_id, check_word
+from localbatch.bodies.commands import OutputFile
+from localbatch.bodies.tasks import ExitConditions, MultiInstanceSettings, TaskBody, TaskDependencies
+from localbatch.rules.checks import check_choice, check_id, check_name, check_word
+from localbatch.rules.commands import (
+    check_command,
+    check_resource,
+    check_task_constraints,
+)
 from localbatch.rules.dependencies import LEAST, MOST
 from localbatch.rules.exit_conditions import ACTS_ON_FAILURE, DEPENDENCY_ACTIONS, JOB_ACTIONS
+from localbatch.rules.pools import MOST_NODES, check_slots
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject
 
 _LONGEST_LIST = 64_000
+MOST_TASKS = 100
+_UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 
 
 def check_for_job(body: TaskBody, job: JsonObject) -> None:
@@ -78,3 +86,39 @@ def _check_interval(name: str, start: int, end: int) -> None:
             raise invalid_property(f"{name}.{part}", value, "It must be a number of 32 bits.")
     if start > end:
         raise invalid_property(name, f"{start} to {end}", "It must not end before it starts.")
+
+
+def check_task(body: TaskBody) -> None:
+    """Refuses a task that can't be."""
+    check_id(body.id)
+    check_name(body)
+    check_command("", body)
+    check_slots("requiredSlots", body.required_slots)
+    check_task_constraints(body.constraints)
+    for number, output in enumerate(body.output_files):
+        _check_output(f"outputFiles.{number}", output)
+    if body.multi_instance_settings is not None:
+        _check_instances("multiInstanceSettings", body.multi_instance_settings)
+        if body.required_slots != 1:
+            reason = "It must be 1 for a multi-instance task."
+            raise invalid_property("requiredSlots", body.required_slots, reason)
+
+
+def _check_instances(name: str, settings: MultiInstanceSettings) -> None:
+    instances = settings.number_of_instances
+    if not 1 <= instances <= MOST_NODES:
+        raise invalid_property(f"{name}.numberOfInstances", instances, f"It must lie between 1 and {MOST_NODES}.")
+    if not settings.coordination_command_line.strip():
+        line = settings.coordination_command_line
+        raise invalid_property(f"{name}.coordinationCommandLine", line, "It must not be empty.")
+    for number, file in enumerate(settings.common_resource_files):
+        check_resource(f"{name}.commonResourceFiles.{number}", file)
+
+
+def _check_output(name: str, output: OutputFile) -> None:
+    if output.destination.container is None:
+        raise ServiceError("MissingRequiredProperty", values=(("PropertyName", f"{name}.destination.container"),))
+    if not output.file_pattern:
+        raise invalid_property(f"{name}.filePattern", "", "It must not be empty.")
+    condition = output.upload_options.upload_condition
+    check_choice(f"{name}.uploadOptions.uploadCondition", condition, _UPLOAD_CONDITIONS)

@@ -18,7 +18,7 @@ from localbatch.engine.engine import Engine
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.schedules import JobSchedules
-from localbatch.store.records import AccountRecord
+from localbatch.store.accounts import AccountRecord
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 

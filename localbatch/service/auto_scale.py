@@ -1,6 +1,7 @@
 """The automatic scaling of pools, as clients change it."""
 
-from localbatch.bodies.actions import AutoScaleEnabling, AutoScaleTrial
+from localbatch.bodies.pools import AutoScaleEnabling, AutoScaleTrial
+from localbatch.bodies.reading import read
 from localbatch.engine.engine import Engine
 from localbatch.rules.auto_scale import (
     DEFAULT_INTERVAL,
@@ -9,9 +10,8 @@ from localbatch.rules.auto_scale import (
     missing_formula,
     nothing_to_change,
 )
-from localbatch.rules.validation import read
 from localbatch.service.pools import Check, Pools, auto_scale_state, refuse
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 

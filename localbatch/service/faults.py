@@ -1,12 +1,12 @@
 """Faults on request, which Azure does not offer: for tests of what clients do when nodes or allocations fail."""
 
-from localbatch.bodies.actions import Fault
+from localbatch.bodies.pools import Fault
+from localbatch.bodies.reading import read
 from localbatch.driver.interface import Failure
 from localbatch.engine.engine import Engine
 from localbatch.rules.checks import check_id
-from localbatch.rules.validation import read
 from localbatch.service.nodes import Nodes
-from localbatch.store.records import FaultRecord
+from localbatch.store.pools import FaultRecord
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localbatch.driver.layout import remove_tree
 from localbatch.driver.node_paths import NodePaths
+from localbatch.store.removal import remove_tree
 from localbatch.wire.errors import ServiceError
 
 _RANGE = re.compile(r"\s*bytes\s*=([0-9]{1,18})-([0-9]{0,18})\s*", re.IGNORECASE)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from localbatch.bodies.actions import JobDisabling, JobPatch, JobReplacement, JobTermination
-from localbatch.bodies.jobs import JobBody, PoolInfo
+from localbatch.bodies.jobs import JobBody, JobDisabling, JobPatch, JobReplacement, JobTermination, PoolInfo
+from localbatch.bodies.reading import read, refuse_unknown, write
 from localbatch.engine.engine import Engine
-from localbatch.rules.checks import check_choice, check_id
+from localbatch.rules.checks import check_choice, check_id, check_metadata
 from localbatch.rules.jobs import (
     changed_auto_pool,
     check_job,
@@ -18,15 +18,8 @@ from localbatch.rules.jobs import (
 from localbatch.rules.not_emulated import JOB, refuse_properties
 from localbatch.rules.quotas import reached
 from localbatch.rules.states import refusal
-from localbatch.rules.validation import (
-    check_metadata,
-    read,
-    refuse_unknown,
-    write,
-)
 from localbatch.service.pools import check_packages
-from localbatch.store.job_documents import job_constraints
-from localbatch.store.records import JobRecord
+from localbatch.store.jobs import JobRecord, job_constraints
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject
 from localbatch.wire.shapes import conform

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from localbatch.bodies.actions import NodeLogUpload
-from localbatch.bodies.models import OutputContainer
+from localbatch.bodies.commands import OutputContainer
+from localbatch.bodies.nodes import NodeLogUpload
+from localbatch.bodies.reading import read
 from localbatch.driver.failures import CommandFailed
 from localbatch.driver.node_paths import NodePaths
 from localbatch.driver.output_files import Upload, upload_file
 from localbatch.engine.context import Context
 from localbatch.engine.fleet import Node
-from localbatch.rules.validation import read
 from localbatch.service.files import FileTree
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject, format_time, parse_time

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from localbatch.bodies.actions import (
+from localbatch.bodies.nodes import (
     NodeDeallocation,
     NodeReboot,
     NodeReimage,
@@ -10,12 +10,14 @@ from localbatch.bodies.actions import (
     NodeUser,
     NodeUserReplacement,
 )
+from localbatch.bodies.reading import read
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
 from localbatch.rules.checks import check_choice
-from localbatch.rules.validation import DEALLOCATION, read
+from localbatch.rules.pools import DEALLOCATION
 from localbatch.service.pools import refuse
-from localbatch.store.records import NodeUserRecord, PoolRecord
+from localbatch.store.nodes import NodeUserRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject
 

@@ -5,30 +5,27 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from localbatch.bodies.actions import NodeRemoval, PoolPatch, PoolReplacement, PoolResize
-from localbatch.bodies.models import PackageReference, PoolBody, StartTask
+from localbatch.bodies.commands import PackageReference
 from localbatch.bodies.pool_parts import PoolParts
+from localbatch.bodies.pools import NodeRemoval, PoolBody, PoolPatch, PoolReplacement, PoolResize, StartTask
+from localbatch.bodies.reading import read, write
 from localbatch.engine.engine import Engine
+from localbatch.rules.checks import check_metadata
 from localbatch.rules.not_emulated import POOL, refuse_properties
 from localbatch.rules.pool_parts import check_parts
-from localbatch.rules.quotas import reached
-from localbatch.rules.states import ALLOCATION, move, refusal
-from localbatch.rules.states import POOL as POOL_STATES
-from localbatch.rules.validation import (
+from localbatch.rules.pools import (
     check_machine,
-    check_metadata,
     check_node,
     check_pool,
     check_removal,
     check_resize,
     check_scheduling_policy,
     check_what_nodes_get,
-    read,
-    write,
 )
-from localbatch.store.documents import filled_in, start_task_document
-from localbatch.store.new_records import new_pool
-from localbatch.store.records import PoolRecord
+from localbatch.rules.quotas import reached
+from localbatch.rules.states import ALLOCATION, move, refusal
+from localbatch.rules.states import POOL as POOL_STATES
+from localbatch.store.pools import PoolRecord, filled_in, new_pool, start_task_document
 from localbatch.store.store import Store
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject, parse_duration

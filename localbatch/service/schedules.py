@@ -9,7 +9,7 @@ from localbatch.engine.engine import Engine
 from localbatch.rules.quotas import reached
 from localbatch.rules.schedules import read_job_schedule, read_patch, read_replacement
 from localbatch.rules.states import JOB_SCHEDULE, refusal
-from localbatch.store.records import JobScheduleRecord
+from localbatch.store.schedules import JobScheduleRecord, schedule_document
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 
@@ -43,7 +43,7 @@ class JobSchedules:
         Raises:
             ServiceError: the body is refused, or a schedule or a job of that id exists.
         """
-        schedule_id, body = read_job_schedule(document)
+        schedule_id, checked = read_job_schedule(document)
         if self._store.find_schedule(account, schedule_id) is not None:
             raise ServiceError("JobScheduleExists")
         if self._store.find_job(account, schedule_id) is not None:
@@ -57,7 +57,7 @@ class JobSchedules:
                 account=account,
                 id=schedule_id,
                 account_url=account_url,
-                body=_without_blanks(body),
+                body=_without_blanks(schedule_document(checked)),
                 created=now,
                 modified=now,
                 state=JOB_SCHEDULE.initial,
@@ -74,7 +74,7 @@ class JobSchedules:
             ServiceError: the schedule or the body is refused.
         """
         schedule = self._changeable(account, schedule_id, check, "update")
-        body = schedule.body | read_patch(document)
+        body = schedule.body | schedule_document(read_patch(document))
         return self._change(schedule, body=_without_blanks(body))
 
     def replace(self, account: str, schedule_id: str, document: JsonObject, check: Check) -> JobScheduleRecord:
@@ -85,7 +85,7 @@ class JobSchedules:
         """
         schedule = self._changeable(account, schedule_id, check, "update")
         kept = {name: value for name, value in schedule.body.items() if name == "displayName"}
-        return self._change(schedule, body=_without_blanks(kept | read_replacement(document)))
+        return self._change(schedule, body=_without_blanks(kept | schedule_document(read_replacement(document))))
 
     def disable(self, account: str, schedule_id: str, check: Check) -> JobScheduleRecord:
         """Has a schedule make no more jobs; one that is active goes on.

@@ -6,9 +6,13 @@ from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
 from localbatch.service.files import FileEntry, FileTree
 from localbatch.service.trees import FileTrees
-from localbatch.store.records import JobRecord, JobScheduleRecord, PoolRecord, TaskCount, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.schedules import JobScheduleRecord
+from localbatch.store.tasks import TaskCount, TaskRecord
+from localbatch.views.jobs import job_view
 from localbatch.views.schedules import job_schedule_view
-from localbatch.views.views import execution_view, job_view, task_view
+from localbatch.views.tasks import execution_view, task_view
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject, JsonValue, format_time
 

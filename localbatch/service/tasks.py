@@ -3,20 +3,21 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from localbatch.bodies.actions import TaskGroup, TaskReplacement
-from localbatch.bodies.models import TaskBody
+from localbatch.bodies.reading import read
+from localbatch.bodies.tasks import TaskBody, TaskGroup, TaskReplacement
 from localbatch.engine.context import moved
 from localbatch.engine.engine import Engine
 from localbatch.engine.orders import preparation_of, release_of
 from localbatch.engine.outcomes import SUCCESS, fresh_execution
+from localbatch.rules.commands import check_task_constraints
 from localbatch.rules.not_emulated import TASK, refuse_properties, refuse_property
 from localbatch.rules.states import TASK as TASK_STATES
 from localbatch.rules.states import refusal
-from localbatch.rules.tasks import check_for_job
-from localbatch.rules.validation import MOST_TASKS, check_task, check_task_constraints, read
+from localbatch.rules.tasks import MOST_TASKS, check_for_job, check_task
 from localbatch.service.pools import check_packages
-from localbatch.store.documents import replaced_task_constraints, task_document
-from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.commands import replaced_task_constraints
+from localbatch.store.jobs import JobRecord
+from localbatch.store.tasks import TaskRecord, task_document
 from localbatch.wire import shapes
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject

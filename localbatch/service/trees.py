@@ -6,8 +6,11 @@ from localbatch.engine.fleet import node_root
 from localbatch.rules.states import refusal
 from localbatch.service.files import FileTree
 from localbatch.service.pools import refuse
-from localbatch.store.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
-from localbatch.views.views import task_directory
+from localbatch.store.jobs import JobRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import task_directory
 from localbatch.wire.errors import ServiceError
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
-from localbatch.driver.layout import remove_tree
+from localbatch.store.removal import remove_tree
 from localbatch.wire.connection import TOKEN_KEY_FILE
 
 _LOCK = "lock"

@@ -8,7 +8,10 @@ Source: the models BatchTaskStatistics, BatchJobStatistics and BatchPoolStatisti
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from localbatch.store.records import JobRecord, JobScheduleRecord, PoolRecord, TaskCount, TaskRecord
+from localbatch.store.jobs import JobRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.schedules import JobScheduleRecord
+from localbatch.store.tasks import TaskCount, TaskRecord
 from localbatch.wire.formats import JsonObject, format_duration, format_time
 
 _GIB = 2**30

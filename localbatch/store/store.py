@@ -12,27 +12,19 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from localbatch.store.accounts import AccountRecord
 from localbatch.store.applications import Applications
 from localbatch.store.dependencies import Dependencies
-from localbatch.store.records import (
-    AccountRecord,
-    FaultRecord,
-    JobRecord,
-    JobScheduleRecord,
-    LifetimeRecord,
-    NodeRecord,
-    NodeUserRecord,
-    PoolRecord,
-    PreparationRecord,
-    ReleaseRecord,
-    SubtaskRecord,
-    TaskCount,
-    TaskRecord,
-)
+from localbatch.store.jobs import JobRecord, PreparationRecord, ReleaseRecord
+from localbatch.store.lifetimes import LifetimeRecord
+from localbatch.store.nodes import NodeRecord, NodeUserRecord
+from localbatch.store.pools import FaultRecord, PoolRecord
 from localbatch.store.root import RootError
 from localbatch.store.samples import Samples
+from localbatch.store.schedules import JobScheduleRecord
 from localbatch.store.statistics import Totals
 from localbatch.store.table import SqlValue, Table, to_sql
+from localbatch.store.tasks import SubtaskRecord, TaskCount, TaskRecord
 
 _COUNTS = """
 CREATE TABLE IF NOT EXISTS task_counts (

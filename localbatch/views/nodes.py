@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from localbatch.rules.images import exact_version
-from localbatch.store.records import JobRecord, NodeRecord, PoolRecord, TaskRecord
-from localbatch.views.views import affinity_id, execution_view, node_url, task_url
+from localbatch.store.jobs import JobRecord
+from localbatch.store.nodes import NodeRecord
+from localbatch.store.pools import PoolRecord
+from localbatch.store.tasks import TaskRecord
+from localbatch.views.links import affinity_id, node_url, task_url
+from localbatch.views.tasks import execution_view
 from localbatch.wire.confidential import without_secrets
 from localbatch.wire.formats import JsonObject, JsonValue, format_time
 

@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from localbatch.rules.recurrence import plan, read_timing
-from localbatch.store.records import JobScheduleRecord
-from localbatch.views.views import job_schedule_url, job_url, resource_view
+from localbatch.store.schedules import JobScheduleRecord
+from localbatch.views.links import job_schedule_url, job_url
+from localbatch.views.resources import resource_view
 from localbatch.wire.formats import JsonObject, format_time
 
 _MAKES_JOBS = ("active", "disabled")

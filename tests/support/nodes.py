@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
+from localbatch.bodies.commands import OutputFile, ResourceFile
 from localbatch.bodies.containers import ContainerSettings
-from localbatch.bodies.models import OutputFile, ResourceFile
 from localbatch.driver.interface import NodePlace, Outcome, Package, Run
 from localbatch.driver.process import ProcessDriver
 from tests.support.processes import Process, process

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
-from localbatch.driver.layout import remove_tree
 from localbatch.driver.mpi.variables import LAUNCH_DIRECTORY, OPEN_MPI_MEMORY
+from localbatch.store.removal import remove_tree
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _MODULES = {

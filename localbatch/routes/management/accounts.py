@@ -24,7 +24,7 @@ from localbatch.routes.management.packages import require_storage
 from localbatch.routes.management.paths import ACCOUNT, GROUP, LOCATION, SUBSCRIPTION
 from localbatch.rules.quotas import UNLIMITED, Quotas
 from localbatch.service.accounts import Accounts
-from localbatch.store.records import AccountRecord
+from localbatch.store.accounts import AccountRecord
 from localbatch.wire.formats import JsonObject, JsonValue, format_time
 
 _ANY_LOCATION = "local"

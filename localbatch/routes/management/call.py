@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localbatch.bodies.reading import without_nulls
 from localbatch.routes.management.answers import ManagementError
-from localbatch.rules.validation import without_nulls
 from localbatch.service.accounts import Accounts
-from localbatch.store.records import AccountRecord
+from localbatch.store.accounts import AccountRecord
 from localbatch.wire.formats import JsonObject
 
 _LARGEST_BODY = 1024 * 1024

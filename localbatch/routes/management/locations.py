@@ -7,10 +7,11 @@ from starlette.responses import Response
 from localbatch.routes.management.answers import ACCOUNT_TYPE, json_response, listed
 from localbatch.routes.management.call import ArmBody, ArmCall, ArmHandler
 from localbatch.routes.management.paths import LOCATION
+from localbatch.rules import filters
 from localbatch.rules.quotas import UNLIMITED
 from localbatch.rules.vm_sizes import VmSize, known_sizes
 from localbatch.service.accounts import Accounts
-from localbatch.wire import filters
+from localbatch.wire.filters import compile_filter
 from localbatch.wire.formats import JsonObject
 
 _NAME = re.compile("[a-z0-9]{3,24}")
@@ -43,7 +44,7 @@ class LocationRoutes:
         return json_response({"accountQuota": UNLIMITED})
 
     async def _list_sizes(self, call: ArmCall) -> Response:
-        passes = filters.compile_filter(call.query.get("$filter", ""), filters.VM_SKUS)
+        passes = compile_filter(call.query.get("$filter", ""), filters.VM_SKUS)
         views = [view for view in map(_size_view, known_sizes()) if passes(view)]
         return listed(*call.page_of(views))
 

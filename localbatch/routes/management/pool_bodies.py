@@ -12,9 +12,9 @@ from localbatch.routes.management.answers import invalid_value
 from localbatch.routes.management.call import ArmBody, ArmResource
 from localbatch.routes.management.identities import NONE, USER, Identity, check_identity, identity_document
 from localbatch.routes.management.pool_words import to_batch
-from localbatch.rules.validation import check_resize_timeout
+from localbatch.rules.pools import check_resize_timeout
 from localbatch.service.pools import ONLY_WHEN_EMPTY
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject, JsonValue, format_duration
 
 SAME = (

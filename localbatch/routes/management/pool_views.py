@@ -4,7 +4,7 @@ from localbatch.routes.management.answers import ACCOUNT_TYPE, arm_etag
 from localbatch.routes.management.identities import NONE, USER
 from localbatch.routes.management.pool_bodies import SAME
 from localbatch.routes.management.pool_words import to_arm
-from localbatch.store.records import PoolRecord
+from localbatch.store.pools import PoolRecord
 from localbatch.wire.formats import JsonObject, JsonValue, format_time
 
 _DEALLOCATION = {value.lower(): value for value in ("Requeue", "Terminate", "TaskCompletion", "RetainedData")}

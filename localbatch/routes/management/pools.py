@@ -4,6 +4,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from localbatch.bodies.reading import without_nulls
 from localbatch.engine.engine import Engine
 from localbatch.routes.management.answers import accepted, done, json_response, listed
 from localbatch.routes.management.call import ArmCall, ArmHandler, parse, read_number
@@ -19,14 +20,13 @@ from localbatch.routes.management.pool_bodies import (
     without_shown,
 )
 from localbatch.routes.management.pool_views import arm_pool
-from localbatch.rules.validation import without_nulls
+from localbatch.rules import filters
 from localbatch.service.accounts import Accounts
 from localbatch.service.auto_scale import AutoScale
 from localbatch.service.conditions import Conditions, read_conditions
 from localbatch.service.pools import Pools
-from localbatch.store.records import PoolRecord
-from localbatch.views.views import pool_view
-from localbatch.wire import filters
+from localbatch.store.pools import PoolRecord
+from localbatch.views.pools import pool_view
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import compile_filter, select
 from localbatch.wire.formats import JsonObject, JsonValue

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.bodies.models import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions
+from localbatch.bodies.commands import OutputContainer, OutputDestination, OutputFile, OutputUploadOptions
 from tests.support.blobs import Blobs, local_blobs
 from tests.support.hostile import HOSTILE_NAMES
 from tests.support.nodes import local_node

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
-from localbatch.bodies.models import ResourceFile
+from localbatch.bodies.commands import ResourceFile
 from localbatch.driver.interface import Failure, Outcome
 from tests.support.blobs import Blobs, local_blobs
 from tests.support.hostile import HOSTILE_NAMES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.driver.layout import remove_tree
+from localbatch.store.removal import remove_tree
 from localbatch.store.root import Identity, RootError, open_root
 
 LEAVE_BEHIND = """

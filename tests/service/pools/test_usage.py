@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError
 
 from localbatch.launcher import LocalAzure
 from localbatch.server import STATE_FILE
-from localbatch.store.records import LifetimeRecord
+from localbatch.store.lifetimes import LifetimeRecord
 from localbatch.store.store import Store
 from tests.support.account import Account, error_code, error_values, open_account
 

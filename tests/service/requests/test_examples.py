@@ -13,7 +13,7 @@ import pytest
 from localbatch.launcher import LocalAzure
 from localbatch.server import STATE_FILE
 from localbatch.store.applications import ACTIVE, ApplicationRecord, PackageRecord
-from localbatch.store.records import LifetimeRecord
+from localbatch.store.lifetimes import LifetimeRecord
 from localbatch.store.store import Store
 from localbatch.wire.formats import JsonObject, JsonValue, format_time
 from tests.conformity.examples import DIRECTORY, answer_of, differences, example

@@ -17,8 +17,9 @@ from localbatch.engine.engine import Engine
 from localbatch.service.jobs import Jobs
 from localbatch.service.pools import Pools
 from localbatch.service.tasks import Tasks
-from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
 from localbatch.store.store import Store
+from localbatch.store.tasks import TaskRecord
 from localbatch.wire.formats import JsonObject, JsonValue
 
 EXIT = Failure("usererror", "FailureExitCode", "failed")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.bodies.models import PoolBody
+from localbatch.bodies.pools import PoolBody
 from localbatch.driver.simulated import SimulatedDriver
 from localbatch.engine.clock import Clock
 from localbatch.engine.context import Context
@@ -18,7 +18,7 @@ from localbatch.rules.states import NODE
 from localbatch.service.faults import Faults
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
-from localbatch.store.new_records import new_pool
+from localbatch.store.pools import new_pool
 from localbatch.store.store import Store
 from localbatch.views.nodes import node_counts_view
 from localbatch.wire.errors import ServiceError

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localbatch.bodies.jobs import JobBody
-from localbatch.bodies.models import PoolBody, TaskBody
+from localbatch.bodies.pools import PoolBody
+from localbatch.bodies.reading import parse_json, read, write
+from localbatch.bodies.tasks import TaskBody
 from localbatch.rules.checks import check_id
 from localbatch.rules.not_emulated import JOB, POOL, TASK, refuse_properties
-from localbatch.rules.validation import check_task, parse_json, read, write
+from localbatch.rules.tasks import check_task
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from localbatch.bodies.tasks import TaskDependencies, TaskIdRange
 from localbatch.rules.dependencies import number_of
-from localbatch.store.records import TaskRecord
 from localbatch.store.store import Store
+from localbatch.store.tasks import TaskRecord
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 IDS = st.sampled_from(["a", "A", "b", "1", "01", "2", "3", "003", "7"])

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localbatch.engine.clock import Clock
-from localbatch.store.records import JobRecord, TaskRecord
+from localbatch.store.jobs import JobRecord
 from localbatch.store.root import RootError
 from localbatch.store.store import Store
+from localbatch.store.tasks import TaskRecord
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from localbatch.wire import filters
+from localbatch.rules import filters
 from localbatch.wire.errors import ServiceError
+from localbatch.wire.filters import Rules, compile_filter, equality, select, selects
 from localbatch.wire.formats import JsonObject
 
 TASK: JsonObject = {
@@ -32,13 +33,13 @@ TABLES = [
 ]
 
 
-def passes(text: str, document: JsonObject = TASK, rules: filters.Rules = filters.TASKS) -> bool:
-    return filters.compile_filter(text, rules)(document)
+def passes(text: str, document: JsonObject = TASK, rules: Rules = filters.TASKS) -> bool:
+    return compile_filter(text, rules)(document)
 
 
-def reason(text: str, rules: filters.Rules = filters.TASKS) -> str:
+def reason(text: str, rules: Rules = filters.TASKS) -> str:
     with pytest.raises(ServiceError) as caught:
-        filters.compile_filter(text, rules)
+        compile_filter(text, rules)
     values = dict(caught.value.values)
     assert (caught.value.code, caught.value.status) == ("InvalidQueryParameterValue", 400)
     # Long values are cut short.
@@ -183,10 +184,10 @@ WORDS = st.sampled_from(KEYWORDS + NAMES + VALUES)
 
 @given(st.text() | st.lists(WORDS, max_size=30).map(" ".join), st.sampled_from(TABLES))
 @example("id eq '\x00'", filters.TASKS)
-def test_a_filter_is_either_read_or_refused_and_nothing_else(text: str, rules: filters.Rules) -> None:
+def test_a_filter_is_either_read_or_refused_and_nothing_else(text: str, rules: Rules) -> None:
     try:
-        assert filters.compile_filter(text, rules)(TASK) in (True, False)
-        filters.equality(text, "state")
+        assert compile_filter(text, rules)(TASK) in (True, False)
+        equality(text, "state")
     except ServiceError as error:
         refused_as = error.code
     else:
@@ -198,7 +199,7 @@ def test_a_filter_is_either_read_or_refused_and_nothing_else(text: str, rules: f
 def test_any_text_in_quotes_is_found_again(text: str) -> None:
     quoted = text.replace("'", "''")
     assert passes(f"id eq '{quoted}'", {"id": text})
-    assert filters.equality(f"id eq '{quoted}'", "id") == text
+    assert equality(f"id eq '{quoted}'", "id") == text
 
 
 @pytest.mark.parametrize(
@@ -214,12 +215,12 @@ def test_any_text_in_quotes_is_found_again(text: str) -> None:
     ],
 )
 def test_the_value_a_filter_pins_is_known(text: str, value: str | None) -> None:
-    assert filters.equality(text, "state") == value
+    assert equality(text, "state") == value
 
 
 def test_a_filter_is_refused_while_its_pinned_value_is_sought() -> None:
     with pytest.raises(ServiceError, match="InvalidQueryParameterValue"):
-        filters.equality("state eq", "state")
+        equality("state eq", "state")
 
 
 POOL: JsonObject = {
@@ -232,7 +233,7 @@ POOL: JsonObject = {
 
 @pytest.mark.parametrize("text", [None, "", " ", "*"])
 def test_without_a_selection_all_is_left(text: str | None) -> None:
-    assert filters.select(POOL, text) == POOL
+    assert select(POOL, text) == POOL
 
 
 @pytest.mark.parametrize(
@@ -248,27 +249,27 @@ def test_without_a_selection_all_is_left(text: str | None) -> None:
     ],
 )
 def test_a_selection_leaves_what_it_names(text: str, left: JsonObject) -> None:
-    assert filters.select(POOL, text) == {"odata.metadata": "m", **left}
+    assert select(POOL, text) == {"odata.metadata": "m", **left}
 
 
 @pytest.mark.parametrize(
     ("text", "left"), [(None, True), ("*", True), ("id, tasks", True), ("tasks/id", True), ("id,task", False)]
 )
 def test_what_a_selection_leaves_is_known_beforehand(text: str | None, left: bool) -> None:
-    assert filters.selects(text, "tasks") is left
+    assert selects(text, "tasks") is left
 
 
 def test_a_selection_does_not_change_the_document() -> None:
     inner: JsonObject = {"a": 1, "b": 2}
     document: JsonObject = {"x": inner}
-    assert filters.select(document, "x,x/a,x/b") == {"x": {"a": 1, "b": 2}}
-    assert filters.select(document, "x/a") == {"x": {"a": 1}}
+    assert select(document, "x,x/a,x/b") == {"x": {"a": 1, "b": 2}}
+    assert select(document, "x/a") == {"x": {"a": 1}}
     assert document == {"x": {"a": 1, "b": 2}}
 
 
 @pytest.mark.parametrize("text", ["id,", "id;state", "/id", "id state", "id,,state"])
 def test_a_malformed_selection_is_refused(text: str) -> None:
     with pytest.raises(ServiceError) as caught:
-        filters.select(POOL, text)
+        select(POOL, text)
     assert caught.value.code == "InvalidQueryParameterValue"
     assert caught.value.values[0] == ("QueryParameterName", "$select")

@@ -5,7 +5,7 @@ Source: "OData filters in Batch" of the Batch REST reference, with ``ne`` for st
 
 import pytest
 
-from localbatch.wire import filters
+from localbatch.rules import filters
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.filters import Rules, compile_filter
 
