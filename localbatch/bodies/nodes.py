@@ -1,5 +1,7 @@
 """Request bodies of nodes, as clients send them."""
 
+from pydantic import Field
+
 from localbatch.bodies.body import Body, Time
 from localbatch.bodies.commands import IdentityReference
 
@@ -8,21 +10,21 @@ class NodeReboot(Body):
     """What becomes of the tasks of a node that is to be rebooted."""
 
     others = ()
-    node_reboot_option: str = "requeue"
+    option: str = Field("requeue", alias="nodeRebootOption")
 
 
 class NodeReimage(Body):
     """What becomes of the tasks of a node that is to be reimaged."""
 
     others = ()
-    node_reimage_option: str = "requeue"
+    option: str = Field("requeue", alias="nodeReimageOption")
 
 
 class NodeDeallocation(Body):
     """What becomes of the tasks of a node that is to be deallocated."""
 
     others = ()
-    node_deallocate_option: str = "requeue"
+    option: str = Field("requeue", alias="nodeDeallocateOption")
 
 
 class NodeSchedulingDisabling(Body):

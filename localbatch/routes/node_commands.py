@@ -1,5 +1,6 @@
 """What can be done with nodes."""
 
+from functools import partial
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from localbatch.engine.engine import Engine
 from localbatch.routes.answers import element, named
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.nodes import NODE
+from localbatch.rules.nodes import STOPS, NodeStop
 from localbatch.service.node_logs import NodeLogs
 from localbatch.service.nodes import Nodes
 from localbatch.service.pools import Pools
@@ -26,9 +28,7 @@ class NodeCommandRoutes:
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
         return [
-            ("POST", f"{NODE}/reboot", self._reboot),
-            ("POST", f"{NODE}/reimage", self._reimage),
-            ("POST", f"{NODE}/deallocate", self._deallocate),
+            *(("POST", f"{NODE}/{command.name}", partial(self._stop, command)) for command in STOPS),
             ("POST", f"{NODE}/start", self._start),
             ("POST", f"{NODE}/disablescheduling", self._disable_scheduling),
             ("POST", f"{NODE}/enablescheduling", self._enable_scheduling),
@@ -41,19 +41,9 @@ class NodeCommandRoutes:
     def _nodes(self, call: Call) -> Nodes:
         return Nodes(self._engine, self._pools.get(call.account, call.names["pool"]))
 
-    async def _reboot(self, call: Call) -> Response:
+    async def _stop(self, command: NodeStop, call: Call) -> Response:
         document = await call.read_json(optional=True)
-        self._nodes(call).reboot(call.names["node"], document)
-        return named(call.url, status=202)
-
-    async def _reimage(self, call: Call) -> Response:
-        document = await call.read_json(optional=True)
-        self._nodes(call).reimage(call.names["node"], document)
-        return named(call.url, status=202)
-
-    async def _deallocate(self, call: Call) -> Response:
-        document = await call.read_json(optional=True)
-        self._nodes(call).deallocate(call.names["node"], document)
+        self._nodes(call).stop(command, call.names["node"], document)
         return named(call.url, status=202)
 
     async def _start(self, call: Call) -> Response:

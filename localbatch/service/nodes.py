@@ -3,9 +3,6 @@
 from datetime import datetime, timedelta
 
 from localbatch.bodies.nodes import (
-    NodeDeallocation,
-    NodeReboot,
-    NodeReimage,
     NodeSchedulingDisabling,
     NodeUser,
     NodeUserReplacement,
@@ -14,7 +11,7 @@ from localbatch.bodies.reading import read
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node
 from localbatch.rules.checks import check_choice
-from localbatch.rules.pools import DEALLOCATION
+from localbatch.rules.nodes import NodeStop
 from localbatch.service.pools import refuse
 from localbatch.store.nodes import NodeUserRecord
 from localbatch.store.pools import PoolRecord
@@ -61,35 +58,14 @@ class Nodes:
         refuse("node", operation, node.record.state)
         return node
 
-    def reboot(self, node_id: str, document: JsonObject) -> None:
-        """Begins to reboot a node; its disk is kept.
+    def stop(self, command: NodeStop, node_id: str, document: JsonObject) -> None:
+        """Begins to reboot, reimage or deallocate a node.
 
         Raises:
             ServiceError: the node or the body is refused.
         """
-        option = read(NodeReboot, document).node_reboot_option
-        check_choice("nodeRebootOption", option, DEALLOCATION)
-        self._engine.nodes.stop(self.get_for("reboot", node_id), "rebooting", option.lower())
-
-    def reimage(self, node_id: str, document: JsonObject) -> None:
-        """Begins to reimage a node; its disk is emptied.
-
-        Raises:
-            ServiceError: the node or the body is refused.
-        """
-        option = read(NodeReimage, document).node_reimage_option
-        check_choice("nodeReimageOption", option, DEALLOCATION)
-        self._engine.nodes.stop(self.get_for("reimage", node_id), "reimaging", option.lower())
-
-    def deallocate(self, node_id: str, document: JsonObject) -> None:
-        """Begins to deallocate a node, which loses its files and stays in its pool.
-
-        Raises:
-            ServiceError: the node or the body is refused.
-        """
-        option = read(NodeDeallocation, document).node_deallocate_option
-        check_choice("nodeDeallocateOption", option, DEALLOCATION)
-        self._engine.nodes.stop(self.get_for("deallocate", node_id), "deallocating", option.lower())
+        option = command.read(document)
+        self._engine.nodes.stop(self.get_for(command.name, node_id), command.state, option)
 
     def start(self, node_id: str) -> None:
         """Begins to start a deallocated node.

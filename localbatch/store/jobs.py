@@ -10,6 +10,7 @@ from localbatch.bodies.jobs import JobManagerTask, JobPreparationTask, JobReleas
 from localbatch.bodies.reading import write
 from localbatch.rules.states import JOB, TASK
 from localbatch.store.commands import FOREVER, default_user, task_constraints
+from localbatch.store.executions import Execution, RetriedExecution
 from localbatch.store.tasks import TaskRecord, task_document
 from localbatch.wire.formats import JsonObject, JsonValue, format_duration
 
@@ -52,7 +53,7 @@ class JobRecord:
 
 
 @dataclass(frozen=True)
-class PreparationRecord:
+class PreparationRecord(RetriedExecution):
     """One job's preparation task on one node.
 
     Attributes:
@@ -68,20 +69,12 @@ class PreparationRecord:
     pool_id: str
     node_id: str
     state: str
-    started: datetime
-    ended: datetime | None = None
-    exit_code: int | None = None
-    result: str | None = None
-    failure: JsonObject | None = None
-    container: JsonObject | None = None
-    retries: int = 0
-    retried: datetime | None = None
     stale: bool = False
     emptied: bool = False
 
 
 @dataclass(frozen=True)
-class ReleaseRecord:
+class ReleaseRecord(Execution):
     """One job's release task on one node.
 
     Attributes:
@@ -96,12 +89,6 @@ class ReleaseRecord:
     pool_id: str
     node_id: str
     state: str
-    started: datetime
-    ended: datetime | None = None
-    exit_code: int | None = None
-    result: str | None = None
-    failure: JsonObject | None = None
-    container: JsonObject | None = None
     expires: datetime | None = None
 
 

@@ -58,9 +58,11 @@ class Table(Generic[Record]):
         self._connection, self._kind, self.name = connection, kind, name
         # The types themselves, not strings: the modules of records don't postpone annotations.
         hints = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        self._columns = list(hints)
+        self._columns = sorted(hints, key=lambda column: column != "seq")  # inherited ones stand before it
         kinds = [_base(hints[column]) for column in self._columns]
-        self._decoders = [(place, _DECODERS[each]) for place, each in enumerate(kinds) if each in _DECODERS]
+        self._decoders = [
+            (column, _DECODERS[each]) for column, each in zip(self._columns, kinds, strict=True) if each in _DECODERS
+        ]
         self._select = f"SELECT {', '.join(self._columns)} FROM {name}"
         self._insert = self._make_insert()
         definitions = (
@@ -128,11 +130,11 @@ class Table(Generic[Record]):
         return map(self._decode, self._connection.execute(statement, (*values, limit)).fetchall())
 
     def _decode(self, row: tuple[Any, ...]) -> Record:
-        values = list(row)
-        for place, decode in self._decoders:
-            if values[place] is not None:
-                values[place] = decode(values[place])
-        return self._kind(*values)
+        values = dict(zip(self._columns, row, strict=True))
+        for column, decode in self._decoders:
+            if values[column] is not None:
+                values[column] = decode(values[column])
+        return self._kind(**values)
 
     def _with(self, record: Record, changes: dict[str, Any]) -> Record:
         return dataclasses.replace(record, **changes)  # type: ignore[type-var]

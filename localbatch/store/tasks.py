@@ -9,23 +9,21 @@ from datetime import datetime
 from localbatch.bodies.reading import write
 from localbatch.bodies.tasks import TaskBody
 from localbatch.store.commands import default_user, task_constraints
+from localbatch.store.executions import Execution, RetriedExecution
 from localbatch.wire.formats import JsonObject
 
 
 @dataclass(frozen=True)
-class TaskRecord:
+class TaskRecord(RetriedExecution):
     """A task of a job.
 
     Attributes:
         job: ``seq`` of its job.
         affinity: affinity id of the node it would rather run on.
         instances: how many nodes it takes at once, 0 for a task that is not multi-instance.
-        result: ``success`` or ``failure`` once completed.
-        failure: ``failureInfo`` in the words of the wire.
         pool_id: pool of the node it ran on last.
         expires: when its files are removed; None as long as that is not known, and for ever.
         cleaned: its files are gone, by the end of their retention.
-        container: ``containerInfo`` in the words of the wire.
         blockers: how many of its dependencies it still waits for.
         manager: it is its job's manager task.
         wall_time: microseconds that those of its runs have taken that are over.
@@ -49,14 +47,6 @@ class TaskRecord:
     state_changed: datetime
     previous_state: str | None = None
     previous_changed: datetime | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    exit_code: int | None = None
-    result: str | None = None
-    failure: JsonObject | None = None
-    container: JsonObject | None = None
-    retries: int = 0
-    retried: datetime | None = None
     requeues: int = 0
     requeued: datetime | None = None
     pool_id: str | None = None
@@ -74,7 +64,7 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
-class SubtaskRecord:
+class SubtaskRecord(Execution):
     """A multi-instance task's share of one node other than that of the primary.
 
     Attributes:
@@ -93,12 +83,6 @@ class SubtaskRecord:
     state_changed: datetime
     previous_state: str | None = None
     previous_changed: datetime | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    exit_code: int | None = None
-    result: str | None = None
-    failure: JsonObject | None = None
-    container: JsonObject | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from localbatch.store.jobs import JobRecord, PreparationRecord, ReleaseRecord
 from localbatch.store.tasks import TaskCount
 from localbatch.views.links import file_url, job_url, node_url, task_directory
-from localbatch.views.resources import given, optional_time, resource_view, with_body
+from localbatch.views.resources import given, optional_time, resource_view, retries_view, run_view, with_body
 from localbatch.wire.confidential import without_secrets
 from localbatch.wire.formats import JsonObject, format_time
 
@@ -56,12 +56,11 @@ def preparation_and_release_view(
     """
     node = node_url(base, preparation.pool_id, preparation.node_id)
     directories = [task_directory(job_id, task_id) for task_id in task_ids]
-    retries = given(retryCount=preparation.retries, lastRetryTime=optional_time(preparation.retried))
     view: JsonObject = {
         "poolId": preparation.pool_id,
         "nodeId": preparation.node_id,
         "nodeUrl": node,
-        "jobPreparationTaskExecutionInfo": _command_view(node, directories[0], preparation) | retries,
+        "jobPreparationTaskExecutionInfo": _command_view(node, directories[0], preparation) | retries_view(preparation),
     }
     if release is not None:
         view["jobReleaseTaskExecutionInfo"] = _command_view(node, directories[1], release)
@@ -69,14 +68,9 @@ def preparation_and_release_view(
 
 
 def _command_view(node: str, directory: str, record: PreparationRecord | ReleaseRecord) -> JsonObject:
-    return given(
-        state=record.state,
-        startTime=optional_time(record.started),
-        endTime=optional_time(record.ended),
-        taskRootDirectory=directory,
-        taskRootDirectoryUrl=file_url(node, directory),
-        exitCode=record.exit_code,
-        containerInfo=record.container,
-        failureInfo=record.failure,
-        result=record.result,
-    )
+    return {
+        "state": record.state,
+        "taskRootDirectory": directory,
+        "taskRootDirectoryUrl": file_url(node, directory),
+        **run_view(record),
+    }

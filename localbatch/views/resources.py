@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from localbatch.store.executions import Execution, RetriedExecution
 from localbatch.store.jobs import JobRecord
 from localbatch.store.pools import PoolRecord
 from localbatch.store.schedules import JobScheduleRecord
@@ -52,3 +53,20 @@ def optional_time(moment: datetime | None) -> str | None:
 def given(**values: JsonValue) -> JsonObject:
     """Leaves out what is None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def run_view(record: Execution) -> JsonObject:
+    """Shows how a command ran."""
+    return given(
+        startTime=optional_time(record.started),
+        endTime=optional_time(record.ended),
+        exitCode=record.exit_code,
+        containerInfo=record.container,
+        failureInfo=record.failure,
+        result=record.result,
+    )
+
+
+def retries_view(record: RetriedExecution) -> JsonObject:
+    """Shows how often a command was run again."""
+    return given(retryCount=record.retries, lastRetryTime=optional_time(record.retried))

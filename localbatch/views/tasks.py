@@ -2,7 +2,15 @@
 
 from localbatch.store.tasks import SubtaskRecord, TaskRecord
 from localbatch.views.links import affinity_id, file_url, node_url, subtask_directory, task_directory, task_url
-from localbatch.views.resources import given, optional_time, resource_view, states_view, with_body
+from localbatch.views.resources import (
+    given,
+    optional_time,
+    resource_view,
+    retries_view,
+    run_view,
+    states_view,
+    with_body,
+)
 from localbatch.wire.confidential import without_secrets
 from localbatch.wire.formats import JsonObject
 
@@ -18,18 +26,8 @@ def task_view(base: str, job_id: str, task: TaskRecord) -> JsonObject:
 
 def execution_view(task: TaskRecord) -> JsonObject:
     """Shows how a task's run went."""
-    return given(
-        startTime=optional_time(task.started),
-        endTime=optional_time(task.ended),
-        exitCode=task.exit_code,
-        containerInfo=task.container,
-        failureInfo=task.failure,
-        retryCount=task.retries,
-        lastRetryTime=optional_time(task.retried),
-        requeueCount=task.requeues,
-        lastRequeueTime=optional_time(task.requeued),
-        result=task.result,
-    )
+    requeues = given(requeueCount=task.requeues, lastRequeueTime=optional_time(task.requeued))
+    return run_view(task) | retries_view(task) | requeues
 
 
 def subtask_view(base: str, job_id: str, task_id: str, subtask: SubtaskRecord) -> JsonObject:
@@ -38,10 +36,7 @@ def subtask_view(base: str, job_id: str, task_id: str, subtask: SubtaskRecord) -
     return {
         "id": subtask.number,
         "nodeInfo": node_info(base, subtask.pool_id, subtask.node_id, directory),
-        **given(
-            startTime=optional_time(subtask.started), endTime=optional_time(subtask.ended), exitCode=subtask.exit_code
-        ),
-        **given(containerInfo=subtask.container, failureInfo=subtask.failure, result=subtask.result),
+        **run_view(subtask),
         **states_view(subtask.state, subtask.state_changed, subtask.previous_state, subtask.previous_changed),
     }
 

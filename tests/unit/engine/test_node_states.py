@@ -14,6 +14,7 @@ from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
 from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.new_nodes import add_nodes
+from localbatch.rules.nodes import STOPS
 from localbatch.rules.states import NODE
 from localbatch.service.faults import Faults
 from localbatch.service.nodes import Nodes
@@ -52,9 +53,9 @@ LOSE = (*PREEMPT[:11], INVALID, *PREEMPT[12:])
 SPOIL = (*PREEMPT[:10], INVALID, None, *PREEMPT[12:])
 Act = Callable[[Nodes, Faults, str], object]
 COMMANDS: dict[str, tuple[Act, str | None, tuple[str | None, ...]]] = {
-    "reboot": (lambda nodes, _, node: nodes.reboot(node, {}), "rebooting", RESTART),
-    "reimage": (lambda nodes, _, node: nodes.reimage(node, {}), "reimaging", RESTART),
-    "deallocate": (lambda nodes, _, node: nodes.deallocate(node, {}), "deallocating", BUSY),
+    "reboot": (lambda nodes, _, node: nodes.stop(STOPS[0], node, {}), "rebooting", RESTART),
+    "reimage": (lambda nodes, _, node: nodes.stop(STOPS[1], node, {}), "reimaging", RESTART),
+    "deallocate": (lambda nodes, _, node: nodes.stop(STOPS[2], node, {}), "deallocating", BUSY),
     "create user": (lambda nodes, _, node: nodes.create_user(node, {"name": "a"}), None, BUSY),
     "start": (lambda nodes, _, node: nodes.start(node), "starting", START),
     "disable scheduling": (lambda nodes, _, node: nodes.disable_scheduling(node, {}), None, SCHEDULING),

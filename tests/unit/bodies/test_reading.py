@@ -10,9 +10,6 @@ from localbatch.bodies.jobs import JobBody
 from localbatch.bodies.pools import PoolBody
 from localbatch.bodies.reading import parse_json, read, write
 from localbatch.bodies.tasks import TaskBody
-from localbatch.rules.checks import check_id
-from localbatch.rules.not_emulated import JOB, POOL, TASK, refuse_properties
-from localbatch.rules.tasks import check_task
 from localbatch.wire.errors import ServiceError
 from localbatch.wire.formats import JsonObject
 
@@ -60,45 +57,6 @@ def test_what_was_read_is_written_back_in_the_words_of_the_wire() -> None:
     }
     expected = document | {"constraints": {"maxWallClockTime": "PT1H30M", "maxTaskRetryCount": 2}}
     assert write(read(TaskBody, document)) == expected
-
-
-@pytest.mark.parametrize("text", ["", "a b", "a/b", "a:b", "ä", "x" * 65, "a\n", "..", "a.b"])
-def test_what_is_no_id_is_refused(text: str) -> None:
-    with pytest.raises(ServiceError) as caught:
-        check_id(text)
-    assert dict(caught.value.values)["PropertyName"] == "id"
-
-
-@pytest.mark.parametrize("text", ["a", "A_b-9", "x" * 64, "-", "_"])
-def test_ids_of_letters_digits_hyphens_and_underscores_pass(text: str) -> None:
-    check_id(text)
-
-
-def test_a_file_without_a_name_is_told() -> None:
-    body = read(TaskBody, {"id": "t", "commandLine": "x", "resourceFiles": [{"httpUrl": "http://127.0.0.1"}]})
-    with pytest.raises(ServiceError) as caught:
-        check_task(body)
-    assert caught.value.code == "MissingRequiredProperty"
-    assert dict(caught.value.values) == {"PropertyName": "resourceFiles.0.filePath"}
-
-
-@pytest.mark.parametrize(
-    ("names", "document", "property"),
-    [
-        (TASK, {"authenticationTokenSettings": {"access": ["job"]}}, "authenticationTokenSettings"),
-        (POOL, {"mountConfiguration": [{"x": 1}]}, "mountConfiguration"),
-    ],
-)
-def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObject, property: str) -> None:
-    with pytest.raises(ServiceError) as caught:
-        refuse_properties(document, names)
-    assert caught.value.code == "UnsupportedProperty"
-    assert dict(caught.value.values)["PropertyName"] == property
-
-
-def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
-    refuse_properties({"mountConfiguration": None, "userAccounts": []}, POOL)
-    refuse_properties({"jobManagerTask": None, "allowTaskPreemption": False}, JOB)
 
 
 def test_texts_that_spell_whole_numbers_are_taken_for_them() -> None:
