@@ -15,8 +15,7 @@ results         what a run gives back: JSON and text
 outcomes        how ended tasks read in a result
 artifacts       results in the Prefect UI
 account         the account a run talks to: a block, or a local Azure for the life of the run
-shipping        the program of a run, and the pool that gets it
-lifetime        the cleanup that follows whatever happens
+runs            a run in Azure, from its pool to the cleanup that follows whatever happens
 progress        what is shown on a terminal while a run waits
 recording       makes sure that Prefect's ephemeral server has recorded every task run
 prefect_server  a Prefect server for a run from the command line

@@ -10,13 +10,14 @@ from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
+from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
 
 
 @contextmanager
-def open_account(name: str | None, mpi: Mpi | None = None) -> Iterator[AzureBatchAccount]:
-    """The Batch account of a run.
+def open_account(name: str | None = None, mpi: Mpi | None = None) -> Iterator[AzureBatchAccount]:
+    """The Batch account of a flow run, for all its stages.
 
     Args:
         name: of an Azure Batch account block; None starts a local Azure, which ends with the context, or attaches to
@@ -27,6 +28,13 @@ def open_account(name: str | None, mpi: Mpi | None = None) -> Iterator[AzureBatc
         BadInput: there is no such block, or the local Azure that runs already has another MPI.
         LocalAzureError: the local Azure could not start.
     """
+    with _opened(name, mpi) as account:
+        yield account
+    wait_until_recorded()
+
+
+@contextmanager
+def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
     if name is not None:
         yield _load(name)
         return

@@ -25,7 +25,7 @@ _SETTINGS = {
     # The command line says itself what went wrong, in one line instead of a traceback.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
-_OWN_LOGGERS = ("flows", "tasks")
+_OWN_LOGGERS = ("prefect_azure_batch",)
 
 
 def prepare() -> None:

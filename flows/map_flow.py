@@ -12,7 +12,6 @@ if __name__ == "__main__":  # first of all, so that bad arguments are told befor
     sys.exit(run_map_flow())
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results
@@ -20,7 +19,6 @@ from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
-from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.flows.results import MapResult, TasksFailed
 
 
@@ -40,10 +38,9 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     """
     check_locally(run)
     with open_account(run.account) as account:
-        result = run_map(account, run, f"map-{flow_run.id}")
+        result = run_map(account, run)
     publish_results(result, "batch-map-results")
     tell_unmatched(run, result)
-    wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)
     return result

@@ -9,17 +9,15 @@ from prefect.futures import PrefectFuture
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
-from prefect_azure_batch.flows.lifetime import deleted_at_the_end
 from prefect_azure_batch.flows.outcomes import task_result
-from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.results import MapResult, TaskResult, count_results
-from prefect_azure_batch.flows.shipping import find_package, pool_plan, ship
+from prefect_azure_batch.flows.runs import open_run
 from prefect_azure_batch.tasks.collect import collect_outputs_task
 from prefect_azure_batch.tasks.inputs import find_inputs
-from prefect_azure_batch.tasks.job import close_job_task, create_job_task
-from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
-from prefect_azure_batch.tasks.records import Created, InputItem, JobPlan, Program, TaskPlan
+from prefect_azure_batch.tasks.job import close_job_task
+from prefect_azure_batch.tasks.records import InputItem, Run, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks_task
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks_task
@@ -28,13 +26,12 @@ MOST_BATCHES = 50
 """Up to this many inputs go through the stages one by one; more go in this many batches."""
 
 
-def run_map(account: AzureBatchAccount, run: MapParameters, run_id: str) -> MapResult:
+def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     """Runs the stages inside a Prefect flow run.
 
     Args:
         account: the Batch account and its storage.
-        run: what was asked for.
-        run_id: names the job, the pool and the output container.
+        asked: what was asked for.
 
     Returns:
         The result, failed tasks included.
@@ -43,13 +40,22 @@ def run_map(account: AzureBatchAccount, run: MapParameters, run_id: str) -> MapR
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
-    inputs = find_inputs(run.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
-    package = find_package(account, run)
-    if run.pool:
-        check_pool_task(account, run.pool)
-    created = Created(run_id, None if run.pool else run_id, (run_id,))
-    with deleted_at_the_end(account, created):
-        return _run_stages(account, run, run_id, inputs, package)
+    inputs = find_inputs(asked.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
+    with open_run(
+        account,
+        "map",
+        program=asked.app or (example("map") / "app" if asked.is_example else None),
+        pool=asked.pool,
+        nodes=asked.nodes,
+        slots=asked.slots,
+        vm_size=asked.vm_size,
+        retries=asked.retries,
+        time_limit=asked.time_limit,
+    ) as run:
+        tasks = _run_stages(account, run, asked, inputs)
+    return MapResult(
+        run_id=run.run_id, job_id=run.job_id, pool_id=run.pool_id, counts=count_results(tasks), tasks=tasks
+    )
 
 
 @dataclass(frozen=True)
@@ -61,32 +67,21 @@ class _Batch:
 
 
 def _run_stages(
-    account: AzureBatchAccount, run: MapParameters, run_id: str, inputs: list[InputItem], package: Program | None
-) -> MapResult:
-    limit, results = run.time_limit, run.results_directory(run_id)
+    account: AzureBatchAccount, run: Run, asked: MapParameters, inputs: list[InputItem]
+) -> list[TaskResult]:
     groups = list(split(inputs, MOST_BATCHES))
-    pool_id = run.pool or create_pool_task(account, pool_plan(run, run_id, package))
     labels = [_label(group) for group in groups]
+    plan = TaskPlan(asked.command or EXAMPLE_COMMAND, tuple(asked.outputs), asked.task_limit)
+    results = asked.results_directory(run.run_id)
+    fixed = unmapped(account), unmapped(run)
     stored = upload_inputs_task.map(unmapped(account.storage), groups, label=labels)
-    program = package or ship(account, run, example("map") / "app" if run.is_example else None)
-    job = JobPlan(run_id, pool_id, run_id, program, time_limit=limit, task_retries=run.retries)
-    job_id = create_job_task(account, job)
-    plan = TaskPlan(
-        run.template.script(program.variable if program else None),
-        output_container=run_id,
-        outputs=tuple(run.outputs),
-        time_limit=run.task_limit,
-        link_lifetime=limit,
-    )
-    with job_poller(account, job_id, pool_id, limit) as poller, show_progress(poller, len(inputs)):
+    with job_poller(account, run) as poller, show_progress(poller, len(inputs)):
         try:
-            added = add_tasks_task.map(
-                unmapped(account), job_id, stored, unmapped(plan), unmapped(program), label=labels
-            )
-            closed = close_job_task.submit(account, job_id, wait_for=added, return_state=False)
-            ended = wait_for_tasks_task.map(unmapped(account), job_id, pool_id, added, unmapped(limit), label=labels)
+            added = add_tasks_task.map(*fixed, stored, unmapped(plan), label=labels)
+            closed = close_job_task.submit(account, run, wait_for=added, return_state=False)
+            ended = wait_for_tasks_task.map(*fixed, added, label=labels)
             collected = collect_outputs_task.map(
-                unmapped(account.storage), run_id, ended, unmapped(results), label=labels
+                unmapped(account.storage), unmapped(run), ended, unmapped(results), label=labels
             )
             batches = [
                 _Batch(*batch) for batch in zip(groups, zip(stored, added, ended, collected, strict=True), strict=True)
@@ -94,8 +89,8 @@ def _run_stages(
             tasks = [task for batch in batches for task in _batch_results(batch)]
             closed.wait()
         finally:
-            abandon_job(account, job_id)
-    return MapResult(run_id=run_id, job_id=job_id, pool_id=pool_id, counts=count_results(tasks), tasks=tasks)
+            abandon_job(account, run)
+    return tasks
 
 
 def split(inputs: Sequence[InputItem], most: int) -> Iterator[Sequence[InputItem]]:

@@ -12,7 +12,6 @@ if __name__ == "__main__":  # first of all, so that bad arguments are told befor
     sys.exit(run_mpi_flow())
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks
@@ -20,7 +19,6 @@ from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
 from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.preflight import check_mpi_locally
-from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.flows.results import MpiResult, TasksFailed
 
 
@@ -40,11 +38,10 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     """
     check_mpi_locally(run)
     with open_account(run.account, run.mpi) as account:
-        result = run_mpi(account, run, f"mpi-{flow_run.id}")
+        result = run_mpi(account, run)
     publish_results(result, "batch-mpi-results")
     publish_subtasks(result, "batch-mpi-subtasks")
     tell_unmatched(run, result)
-    wait_until_recorded()
     if result.counts.failed:
         raise TasksFailed(result)
     return result

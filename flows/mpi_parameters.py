@@ -6,12 +6,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from prefect_azure_batch.flows.parameters import RunParameters, complaining
 from prefect_azure_batch.tasks.command import parse_template
-from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi, application_script
-from prefect_azure_batch.tasks.records import Program
+from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi
 
 EXAMPLE_COMMAND = "python3 -m mpi4py {app}/ring.py numbers.txt numbers2.txt"
-
-_SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
 
 
 class MpiParameters(RunParameters):
@@ -116,22 +113,7 @@ class MpiParameters(RunParameters):
         """Nodes that the program runs on."""
         return self.instances or self.nodes
 
-    def application_script(self, program: Program | None) -> str:
-        """The script of the primary: the line as it was given, or the launcher's made for the command."""
-        script = parse_template(self.label, MPI_VARIABLES).script(program.variable if program else None)
-        if self.application_command:
-            return script
-        return application_script(Launch(self.mpi, self.task_instances, self.ranks_per_node, self.fabric), script)
-
-    def coordination_script(self, program: Program | None) -> str:
-        """The script that runs on every node before the program."""
-        return parse_template(self.coordination_command, MPI_VARIABLES).script(program.variable if program else None)
-
-    def setup_script(self, program: Program | None) -> str | None:
-        """The script that prepares each node; None if there is nothing to do."""
-        if self.setup is None:
-            return None
-        # A preparation task is not told its directory by the variable that other tasks find it by.
-        shipped = program is not None and program.package is None
-        variable = _SETUP_DIRECTORY_VARIABLE if shipped else program.variable if program else None
-        return parse_template(self.setup, {}).script(variable)
+    @property
+    def launch(self) -> Launch:
+        """How the ranks of the program are started."""
+        return Launch(self.mpi, self.task_instances, self.ranks_per_node, self.fabric)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
+from prefect_azure_batch.tasks.records import DEFAULT_VM_SIZE
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
@@ -53,7 +54,7 @@ class RunParameters(BaseModel):
     )
     slots: int = Field(default=1, ge=1, le=256, title="Slots", description="Tasks that one node runs at a time.")
     vm_size: str = Field(
-        default="standard_d2s_v3", min_length=1, title="VM size", description="Azure VM size of the nodes."
+        default=DEFAULT_VM_SIZE, min_length=1, title="VM size", description="Azure VM size of the nodes."
     )
     pool: str | None = Field(
         default=None, min_length=1, title="Pool", description="An existing pool to use instead of making one."

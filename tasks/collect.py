@@ -10,19 +10,19 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
-from prefect_azure_batch.tasks.records import AddedTask, Collected
+from prefect_azure_batch.tasks.records import AddedTask, Collected, Run
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
 
 def collect_outputs(
-    storage: AzureStorageCredentials, container: str, tasks: Sequence[AddedTask], results: Path
+    storage: AzureStorageCredentials, run: Run, tasks: Sequence[AddedTask], results: Path
 ) -> list[Collected]:
     """Downloads stdout, stderr and outputs of tasks that have ended, several files at a time.
 
     Args:
         storage: the storage account.
-        container: the container that the tasks uploaded to.
+        run: the run; its container is what the tasks uploaded to.
         tasks: the tasks; those added together are listed together.
         results: each task's files go to ``<results>/<task id>/``.
 
@@ -32,8 +32,8 @@ def collect_outputs(
     Raises:
         ServiceFailure: Storage refused or failed a request, or a blob's name leaves the task's directory.
     """
-    client = storage.get_client().get_container_client(container)
-    with translated(f"collect the outputs in container {container!r}"):
+    client = storage.get_client().get_container_client(run.container)
+    with translated(f"collect the outputs in container {run.container!r}"):
         folders = sorted({task.folder.partition("/")[0] for task in tasks})
         blobs = [blob for folder in folders for blob in _list(client, f"{folder}/")]
         wanted = {task.folder: results / task.task_id for task in tasks}

@@ -6,6 +6,7 @@ BatchFlowError
 ├── PoolUnusable          the pool has no node that can run a task
 ├── JobEnded              the job ended before its tasks did
 ├── DeadlineExceeded      the tasks did not end in the time allowed
+├── StepFailed            tasks failed on whose outputs the next step of a flow relies
 └── TasksFailed           some tasks of the run failed
 """
 
@@ -54,6 +55,10 @@ class JobEnded(BatchFlowError):
 
 class DeadlineExceeded(BatchFlowError):
     """The tasks did not end within the time allowed for the run."""
+
+
+class StepFailed(BatchFlowError):
+    """Tasks failed on whose outputs the next step of a flow relies."""
 
 
 @contextmanager

@@ -7,20 +7,21 @@ from azure.core.exceptions import ResourceExistsError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import ARCHIVE_NAME
-from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.diagnosis import describe_failure
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
 from prefect_azure_batch.tasks.pool import RUN_METADATA
-from prefect_azure_batch.tasks.records import JobPlan
+from prefect_azure_batch.tasks.records import JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
+_SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
 
-def create_job(account: AzureBatchAccount, plan: JobPlan) -> str:
+def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
     """Creates a job. Each node unpacks the program shipped with it, and runs its setup, before its first task.
 
     A repeated call finds its own job.
@@ -30,7 +31,7 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> str:
         plan: the job; its time limit makes the service end it even if nobody is left to.
 
     Returns:
-        The job's id.
+        The run that the job belongs to, for the stages that follow.
 
     Raises:
         ServiceFailure: Batch refused or failed the request, or the id belongs to another run.
@@ -42,7 +43,7 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> str:
         except ResourceExistsError as error:
             if getattr(error.error, "code", "") != "JobExists" or not _is_own(client, plan):
                 raise
-    return plan.job_id
+    return Run(plan.run_id, plan.job_id, plan.pool_id, plan.container or plan.job_id, plan.program, plan.time_limit)
 
 
 def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:
@@ -77,8 +78,16 @@ def preparation_script(plan: JobPlan) -> str | None:
     """What a job's preparation task does: unpacks the program and runs the setup; None if there is nothing to do."""
     steps = [_UNPACK] if plan.program and plan.program.blob else []
     if plan.setup is not None:
-        steps.append(f"/bin/bash -e -c {shlex.quote(plan.setup)}")  # a shell of its own, whatever it consists of
+        script = parse_template(plan.setup, {}).script(_setup_variable(plan.program))
+        steps.append(f"/bin/bash -e -c {shlex.quote(script)}")  # a shell of its own, whatever it consists of
     return " && ".join(steps) or None
+
+
+def _setup_variable(program: Program | None) -> str | None:
+    """Variable of the program's directory: a preparation task is not told its own by the one that other tasks find."""
+    if program is None or program.package is not None:
+        return program.variable if program else None
+    return _SETUP_DIRECTORY_VARIABLE
 
 
 def _is_own(client: BatchClient, plan: JobPlan) -> bool:
@@ -86,15 +95,15 @@ def _is_own(client: BatchClient, plan: JobPlan) -> bool:
     return any(item.name == RUN_METADATA and item.value == plan.run_id for item in metadata)
 
 
-def close_job(account: AzureBatchAccount, job_id: str) -> None:
-    """Tells the service to end the job once all its tasks have ended. Call it after the last task was added.
+def close_job(account: AzureBatchAccount, run: Run) -> None:
+    """Tells the service to end a run's job once all its tasks have ended. Call it after the last task was added.
 
     Raises:
         ServiceFailure: Batch refused or failed the request.
     """
     options = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
-    with translated(f"close job {job_id!r}"):
-        account.get_client().update_job(job_id, options)
+    with translated(f"close job {run.job_id!r}"):
+        account.get_client().update_job(run.job_id, options)
 
 
 def diagnose_preparation(client: BatchClient, job_id: str) -> None:

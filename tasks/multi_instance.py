@@ -1,31 +1,29 @@
 """Stage: one task that runs on several nodes at once, such as an MPI program."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from azure.batch import models
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.adding import add_all
-from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.common_files import check_common_names
-from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.errors import translated
+from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
 from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.names import multi_instance_id
 from prefect_azure_batch.tasks.output_files import shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import AddedTask, MultiInstancePlan, Program, StoredInput
+from prefect_azure_batch.tasks.records import AddedTask, MultiInstancePlan, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
 
 _FOLDER = "0000000"
 
 
 def submit_multi_instance(
-    account: AzureBatchAccount,
-    job_id: str,
-    common_files: Sequence[StoredInput],
-    plan: MultiInstancePlan,
-    program: Program | None = None,
+    account: AzureBatchAccount, run: Run, common_files: Sequence[StoredInput], plan: MultiInstancePlan
 ) -> AddedTask:
     """Adds one task that runs on several nodes at once. A repeated call finds the task that is there.
 
@@ -34,47 +32,69 @@ def submit_multi_instance(
 
     Args:
         account: the Batch account and its storage.
-        job_id: the job; its pool must have inter-node communication and one task slot per node.
+        run: the run; its pool must have inter-node communication and one task slot per node.
         common_files: files that every node gets, under their own names.
         plan: the task.
-        program: the program that the commands use.
 
     Raises:
         BadInput: impossible numbers, names of common files or patterns; nothing has been created.
         ServiceFailure: Batch refused or failed the request, or the id belongs to another task.
     """
-    if plan.instances < 1:
-        raise BadInput(f"A multi-instance task needs at least 1 instance, not {plan.instances}.")
     check_common_names(item.name for item in common_files)
     for pattern in plan.outputs:
         parse_pattern(pattern)
-    name = _task_id(common_files, plan, program)
-    added = AddedTask(0, plan.label, name, f"{_FOLDER}/{name}")
-    with translated(f"add task {name!r} to job {job_id!r}"):
-        transfer.ensure_container(account.storage.get_client(), plan.output_container)
-        add_all(account.get_client(), job_id, [_options(account, added, common_files, plan)])
+    scripts = make_scripts(run, plan)
+    name = _task_id(run, common_files, plan, scripts)
+    added = AddedTask(0, plan.command, name, f"{_FOLDER}/{name}")
+    with translated(f"add task {name!r} to job {run.job_id!r}"):
+        transfer.ensure_container(account.storage.get_client(), run.container)
+        add_all(account.get_client(), run.job_id, [_options(account, run, added, common_files, plan, scripts)])
     return added
 
 
-def _task_id(common_files: Sequence[StoredInput], plan: MultiInstancePlan, program: Program | None) -> str:
+@dataclass(frozen=True)
+class Scripts:
+    """What runs on every node first, and then on the primary."""
+
+    coordination: str
+    application: str
+
+
+def make_scripts(run: Run, plan: MultiInstancePlan) -> Scripts:
+    """The scripts of a multi-instance task, its placeholders turned into variables.
+
+    Raises:
+        BadInput: a command cannot be read.
+    """
+    command = run.script(parse_template(plan.command, MPI_VARIABLES))
+    application = command if plan.whole_line else application_script(plan.launch, command)
+    return Scripts(run.script(parse_template(plan.coordination, MPI_VARIABLES)), application)
+
+
+def _task_id(run: Run, common_files: Sequence[StoredInput], plan: MultiInstancePlan, scripts: Scripts) -> str:
     files = [text for item in common_files for text in (item.name, item.version)]
-    work = (str(plan.instances), plan.coordination, plan.application, *plan.outputs)
-    return multi_instance_id(program.digest if program else "", *work, "files", *files)
+    work = (str(plan.launch.instances), scripts.coordination, scripts.application, *plan.outputs)
+    return multi_instance_id(run.program.digest if run.program else "", *work, "files", *files)
 
 
 def _options(
-    account: AzureBatchAccount, task: AddedTask, common_files: Sequence[StoredInput], plan: MultiInstancePlan
+    account: AzureBatchAccount,
+    run: Run,
+    task: AddedTask,
+    common_files: Sequence[StoredInput],
+    plan: MultiInstancePlan,
+    scripts: Scripts,
 ) -> models.BatchTaskCreateOptions:
-    link = write_link(account.storage, plan.output_container, plan.link_lifetime)
+    link = write_link(account.storage, run.container, run.time_limit)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
-        command_line=shell_command(plan.application),
+        command_line=shell_command(scripts.application),
         multi_instance_settings=models.MultiInstanceSettings(
-            number_of_instances=plan.instances,
-            coordination_command_line=shell_command(plan.coordination),
+            number_of_instances=plan.launch.instances,
+            coordination_command_line=shell_command(scripts.coordination),
             common_resource_files=[
                 models.ResourceFile(
-                    http_url=read_link(account.storage, item.container, item.blob, plan.link_lifetime),
+                    http_url=read_link(account.storage, item.container, item.blob, run.time_limit),
                     file_path=item.name,
                 )
                 for item in common_files

@@ -8,19 +8,19 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.inputs import BLOB_SCHEME
 from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER
-from prefect_azure_batch.tasks.records import AddedTask, StoredInput
+from prefect_azure_batch.tasks.records import AddedTask, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES
 
 
-def list_outputs(storage: AzureStorageCredentials, container: str, tasks: Sequence[AddedTask]) -> list[StoredInput]:
+def list_outputs(storage: AzureStorageCredentials, run: Run, tasks: Sequence[AddedTask]) -> list[StoredInput]:
     """Names the outputs of tasks that have ended, as inputs for ``add_tasks`` or ``submit_multi_instance``.
 
     Logs are left out. Of a multi-instance task these are the outputs of its primary, which Batch uploads alone.
 
     Args:
         storage: the storage account.
-        container: the container that the tasks uploaded to.
+        run: the run; its container is what the tasks uploaded to.
         tasks: the tasks.
 
     Returns:
@@ -29,14 +29,14 @@ def list_outputs(storage: AzureStorageCredentials, container: str, tasks: Sequen
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
-    client = storage.get_client().get_container_client(container)
+    client = storage.get_client().get_container_client(run.container)
     blobs: list[BlobProperties] = []
-    with translated(f"list the outputs in container {container!r}"):
+    with translated(f"list the outputs in container {run.container!r}"):
         for task in tasks:
             for kind in (FILE_FOLDER, SHARED_FOLDER):
                 prefix = f"{task.folder}/{kind}/"
                 blobs += [blob for blob in client.list_blobs(prefix) if _is_output(kind, blob.name[len(prefix) :])]
-    return [_input(index, container, blob) for index, blob in enumerate(blobs)]
+    return [_input(index, run.container, blob) for index, blob in enumerate(blobs)]
 
 
 def _is_output(kind: str, name: str) -> bool:

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from prefect_azure_batch.tasks.command import Template
+from prefect_azure_batch.tasks.launcher import Launch
+
+DEFAULT_VM_SIZE = "standard_d2s_v3"
+
 
 @dataclass(frozen=True)
 class InputItem:
@@ -64,6 +69,35 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A run in Azure as its stages hand it on: what it is made of there.
+
+    Attributes:
+        run_id: names the run; it stands in the metadata of all that is made for it.
+        job_id: its job.
+        pool_id: the pool that the job's tasks run on.
+        container: takes the logs and outputs of its tasks.
+        program: what its commands mean by ``{app}``; None for no program.
+        time_limit: how long it may take, and how long its links live.
+    """
+
+    run_id: str
+    job_id: str
+    pool_id: str
+    container: str
+    program: Program | None = None
+    time_limit: timedelta = timedelta(hours=24)
+
+    def script(self, template: Template) -> str:
+        """The shell script that a command is on the nodes of this run.
+
+        Raises:
+            BadInput: the command uses ``{app}`` and there is no program.
+        """
+        return template.script(self.program.variable if self.program else None)
+
+
+@dataclass(frozen=True)
 class PoolPlan:
     """A pool to be created.
 
@@ -87,10 +121,11 @@ class JobPlan:
     """A job to be created.
 
     Attributes:
+        container: takes the logs and outputs of its tasks; not given: one named after the job.
         time_limit: longest life of the job; the service ends it then, whatever became of us.
         task_retries: how often the service repeats a task that exits with another code than 0.
-        setup: script for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
-            that is shipped; it ends at its first command that fails. None for no setup.
+        setup: command for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
+            that is shipped, which it may call ``{app}``; it ends at its first command that fails. None for no setup.
         setup_limit: longest life of that on one node, or None.
     """
 
@@ -102,6 +137,7 @@ class JobPlan:
     task_retries: int = 0
     setup: str | None = None
     setup_limit: timedelta | None = None
+    container: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,18 +145,14 @@ class TaskPlan:
     """What every task of a map job has in common.
 
     Attributes:
-        command: script for ``/bin/bash -c``, its placeholders already turned into variables.
+        command: what runs for one input, with placeholders such as ``{input}``.
         outputs: patterns of files to keep, relative to the working directory.
-        output_container: container that takes logs and outputs.
         time_limit: longest life of one task, or None.
-        link_lifetime: life of the links a task reads and writes by.
     """
 
     command: str
-    output_container: str
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
-    link_lifetime: timedelta = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
@@ -128,25 +160,21 @@ class MultiInstancePlan:
     """A task that runs on several nodes at once, such as an MPI program.
 
     Attributes:
-        label: what the user would call it: the command as it was written.
-        instances: number of nodes.
-        application: script for ``/bin/bash -c`` that runs on one of the nodes, the primary, and starts the work on
-            all of them. Its exit code is the task's.
-        coordination: script for ``/bin/bash -c`` that runs on every node before that.
-        output_container: container that takes the primary's logs and outputs.
+        command: what each rank runs, with placeholders such as ``{app}``; or, where it is a whole line, what runs on
+            one of the nodes, the primary, and starts the work on all of them. Its exit code is the task's.
+        launch: how many nodes there are, and how ranks are started on them.
+        whole_line: the command starts its ranks itself, with the launcher in it.
+        coordination: what runs on every node before that.
         outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
         time_limit: longest life of the task, or None.
-        link_lifetime: life of the links it reads and writes by.
     """
 
-    label: str
-    instances: int
-    application: str
-    output_container: str
+    command: str
+    launch: Launch
+    whole_line: bool = False
     coordination: str = "true"
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
-    link_lifetime: timedelta = timedelta(hours=25)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Stage: tasks to a job, in bulk."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from azure.batch import models
 
@@ -12,72 +13,74 @@ from prefect_azure_batch.tasks.command import (
     INPUT_VARIABLE,
     STEM_VARIABLE,
     file_argument,
+    parse_template,
     shell_command,
 )
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.names import task_id
 from prefect_azure_batch.tasks.output_files import output_files
-from prefect_azure_batch.tasks.records import AddedTask, Program, StoredInput, TaskPlan
+from prefect_azure_batch.tasks.records import AddedTask, Run, StoredInput, TaskPlan
 from prefect_azure_batch.tasks.stage import stage
 
 
-def add_tasks(
-    account: AzureBatchAccount,
-    job_id: str,
-    inputs: Sequence[StoredInput],
-    plan: TaskPlan,
-    program: Program | None = None,
-) -> list[AddedTask]:
-    """Adds one task for each input to a job, up to 100 in a request.
+def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput], plan: TaskPlan) -> list[AddedTask]:
+    """Adds one task for each input to the job of a run, up to 100 in a request.
 
     A task's id is made from the program, the command and the input: a repeated call finds the tasks that are there.
     stdout and stderr are always uploaded when the task ends, so that they outlive the node.
 
     Args:
         account: the Batch account and its storage.
-        job_id: the job.
+        run: the run.
         inputs: what the tasks run on.
         plan: what the tasks have in common.
-        program: the program that the command uses.
 
     Returns:
         One record for each input, in the same order.
 
     Raises:
-        BadInput: a pattern of outputs leads out of the working directory.
+        BadInput: the command cannot be read, or a pattern of outputs leads out of the working directory.
         ServiceFailure: Batch refused or failed a request, or refused a task.
     """
     if not inputs:
         return []
-    digest = program.digest if program else ""
+    script = run.script(parse_template(plan.command))
+    digest = run.program.digest if run.program else ""
     folder = f"{inputs[0].index:07d}"
     added = [
         AddedTask(item.index, item.label, name, f"{folder}/{name}")
         for item in inputs
-        for name in [task_id(digest, plan.command, plan.outputs, item.label, item.version)]
+        for name in [task_id(digest, script, plan.outputs, item.label, item.version)]
     ]
-    with translated(f"add {len(added)} tasks to job {job_id!r}"):
-        transfer.ensure_container(account.storage.get_client(), plan.output_container)
-        output_link = write_link(account.storage, plan.output_container, plan.link_lifetime)
-        options = [
-            _task_options(account, item, task, plan, output_link) for item, task in zip(inputs, added, strict=True)
-        ]
-        add_all(account.get_client(), job_id, options)
+    with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
+        transfer.ensure_container(account.storage.get_client(), run.container)
+        shared = _Shared(shell_command(script), plan, write_link(account.storage, run.container, run.time_limit))
+        options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
+        add_all(account.get_client(), run.job_id, options)
     return added
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What is the same in all tasks that are added together."""
+
+    command_line: str
+    plan: TaskPlan
+    output_link: str
+
+
 def _task_options(
-    account: AzureBatchAccount, item: StoredInput, task: AddedTask, plan: TaskPlan, output_link: str
+    account: AzureBatchAccount, run: Run, item: StoredInput, task: AddedTask, shared: _Shared
 ) -> models.BatchTaskCreateOptions:
     argument = file_argument(item.name)
     stem = item.name.rpartition(".")[0] or item.name
     return models.BatchTaskCreateOptions(
         id=task.task_id,
-        command_line=shell_command(plan.command),
+        command_line=shared.command_line,
         resource_files=[
             models.ResourceFile(
-                http_url=read_link(account.storage, item.container, item.blob, plan.link_lifetime), file_path=item.name
+                http_url=read_link(account.storage, item.container, item.blob, run.time_limit), file_path=item.name
             )
         ],
         environment_settings=[
@@ -85,8 +88,8 @@ def _task_options(
             models.EnvironmentSetting(name=STEM_VARIABLE, value=file_argument(stem)),
             models.EnvironmentSetting(name=INDEX_VARIABLE, value=str(item.index)),
         ],
-        output_files=output_files(task.folder, plan.outputs, output_link),
-        constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),
+        output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
+        constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )
 
 

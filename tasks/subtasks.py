@@ -19,11 +19,12 @@ from prefect_azure_batch.tasks.records import (
     Collected,
     CollectedSubtask,
     EndedMultiInstanceTask,
+    Run,
     Subtask,
 )
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT
-from prefect_azure_batch.tasks.wait import DEADLINE, wait_for_tasks
+from prefect_azure_batch.tasks.wait import wait_for_tasks
 
 _SELECT = ["id,state,exitCode,failureInfo,nodeInfo"]
 # The service ends subtasks after their task has ended, not together with it.
@@ -32,22 +33,20 @@ _SETTLING = timedelta(seconds=30)
 
 def wait_for_multi_instance(
     account: AzureBatchAccount,
-    job_id: str,
-    pool_id: str,
+    run: Run,
     task: AddedTask,
     instances: int,
-    deadline: timedelta = DEADLINE,
+    deadline: timedelta | None = None,
     settling: timedelta = _SETTLING,
 ) -> EndedMultiInstanceTask:
     """Waits until a multi-instance task and its subtasks have ended: a failed task is a result, not an error.
 
     Args:
         account: the Batch account.
-        job_id: the job.
-        pool_id: the job's pool, looked at when the task does not start.
+        run: the run; its pool is looked at when the task does not start.
         task: the task.
         instances: nodes that it needs at a time.
-        deadline: how long it may take from now on.
+        deadline: how long it may take from now on, if not as long as the run.
         settling: how long to wait for subtasks after the task has ended.
 
     Raises:
@@ -56,9 +55,9 @@ def wait_for_multi_instance(
         DeadlineExceeded: the task took too long.
         ServiceFailure: Batch refused or failed a request, again and again.
     """
-    (ended,) = wait_for_tasks(account, job_id, pool_id, [task], deadline, instances)
+    (ended,) = wait_for_tasks(account, run, [task], deadline, instances)
     with translated(f"list the subtasks of task {task.task_id!r}"):
-        subtasks = _settled(account.get_client(), job_id, task.task_id, settling)
+        subtasks = _settled(account.get_client(), run.job_id, task.task_id, settling)
     return EndedMultiInstanceTask(**vars(ended), subtasks=subtasks)
 
 
@@ -93,7 +92,7 @@ def _subtask(item: models.BatchSubtask) -> Subtask:
 
 
 def collect_subtasks(
-    account: AzureBatchAccount, pool_id: str, task: EndedMultiInstanceTask, outputs: Sequence[str], results: Path
+    account: AzureBatchAccount, run: Run, task: EndedMultiInstanceTask, outputs: Sequence[str], results: Path
 ) -> list[CollectedSubtask]:
     """Downloads logs and outputs of subtasks from their nodes, several nodes at a time.
 
@@ -101,7 +100,7 @@ def collect_subtasks(
 
     Args:
         account: the Batch account.
-        pool_id: the pool.
+        run: the run; the nodes are in its pool.
         task: the task.
         outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
         results: the files of subtask n go to ``<results>/<task id>/subtask-<n>/``.
@@ -114,7 +113,7 @@ def collect_subtasks(
         ServiceFailure: Batch refused or failed a request, or a file's name leaves its directory.
     """
     patterns = [parse_pattern(pattern) for pattern in outputs]
-    collect = partial(_collect, account.get_client(), pool_id, patterns, results / task.task_id)
+    collect = partial(_collect, account.get_client(), run.pool_id, patterns, results / task.task_id)
     with translated(f"collect the files of the subtasks of task {task.task_id!r}"):
         return transfer.each(collect, task.subtasks)
 

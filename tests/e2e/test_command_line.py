@@ -119,7 +119,7 @@ def test_the_default_mpi_run_prints_the_sum_and_a_table_of_subtasks(tmp_path: Pa
 
 
 def test_the_example_of_a_flow_of_ones_own_maps_solves_and_maps_again(tmp_path: Path, prefect_server: str) -> None:
-    command = [sys.executable, str(example("pipeline") / "flow.py"), "--results", str(tmp_path)]
+    command = [sys.executable, str(example("pipeline") / "flow.py"), str(tmp_path)]
     variables = environment(PREFECT_API_URL=prefect_server)
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr

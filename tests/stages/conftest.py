@@ -21,6 +21,7 @@ from prefect_azure_batch.tasks.records import (
     JobPlan,
     PoolPlan,
     Program,
+    Run,
     StoredInput,
     TaskPlan,
 )
@@ -40,26 +41,22 @@ class Bench:
     def __init__(self, account: AzureBatchAccount, pool_id: str) -> None:
         self.account, self.pool_id = account, pool_id
         self.job_id = f"job-{uuid.uuid4()}"
+        self.run = Run(self.job_id, self.job_id, pool_id, self.job_id)
 
     def create_job(self, program: Program | None = None, setup: str | None = None) -> None:
-        create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program, setup=setup))
-
-    def plan(self, command: str, outputs: tuple[str, ...] = ()) -> TaskPlan:
-        return TaskPlan(command, output_container=self.job_id, outputs=outputs)
+        self.run = create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program, setup=setup))
 
     def store(self, folder: Path) -> list[StoredInput]:
         return upload_inputs(self.account.storage, found(folder))
 
-    def add(
-        self, folder: Path, command: str, outputs: tuple[str, ...] = (), program: Program | None = None
-    ) -> list[AddedTask]:
-        return add_tasks(self.account, self.job_id, self.store(folder), self.plan(command, outputs), program)
+    def add(self, folder: Path, command: str, outputs: tuple[str, ...] = ()) -> list[AddedTask]:
+        return add_tasks(self.account, self.run, self.store(folder), TaskPlan(command, outputs))
 
     def wait(self, tasks: list[AddedTask]) -> list[EndedTask]:
-        return wait_for_tasks(self.account, self.job_id, self.pool_id, tasks)
+        return wait_for_tasks(self.account, self.run, tasks)
 
     def collect(self, tasks: list[EndedTask], results: Path) -> list[Collected]:
-        return collect_outputs(self.account.storage, self.job_id, tasks, results)
+        return collect_outputs(self.account.storage, self.run, tasks, results)
 
 
 @pytest.fixture(scope="session")

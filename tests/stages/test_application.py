@@ -10,7 +10,6 @@ from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import publish_application, ship_program, use_package
 from prefect_azure_batch.tasks.cleanup import delete_created
-from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
@@ -48,10 +47,10 @@ def test_a_published_program_runs_on_a_pool_that_refers_to_it(
     assert use_package(account, "shout", "1.0") == published
     try:
         create_pool(account, PoolPlan(name, 1, 2, "standard_d2s_v3", packages=(("shout", "1.0"),), run_id=name))
-        create_job(account, JobPlan(name, name, name, published))
-        script = parse_template("{app}/shout < {input} | grep A").script(published.variable)
+        run = create_job(account, JobPlan(name, name, name, published))
         stored = upload_inputs(account.storage, found(two_files))
-        ended = wait_for_tasks(account, name, name, add_tasks(account, name, stored, TaskPlan(script, name), published))
+        added = add_tasks(account, run, stored, TaskPlan("{app}/shout < {input} | grep A"))
+        ended = wait_for_tasks(account, run, added)
         assert [task.end.exit_code for task in ended] == [0, 0]
     finally:
         delete_created(account, Created(name, name, (name,)))

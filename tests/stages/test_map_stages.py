@@ -8,22 +8,17 @@ import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import ship_program
-from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
 from prefect_azure_batch.tasks.job import close_job
-from prefect_azure_batch.tasks.records import Program
+from prefect_azure_batch.tasks.records import Program, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
 
 
-def script(command: str) -> str:
-    return parse_template(command).script("AZ_BATCH_JOB_PREP_WORKING_DIR")
-
-
 def test_logs_and_outputs_of_every_task_are_collected(bench: Bench, two_files: Path, tmp_path: Path) -> None:
     bench.create_job()
-    added = bench.add(two_files, script("wc -c < {input}; echo oops >&2; tr a-z A-Z < {input} > {stem}.up"), ("*.up",))
+    added = bench.add(two_files, "wc -c < {input}; echo oops >&2; tr a-z A-Z < {input} > {stem}.up", ("*.up",))
     ended = bench.wait(added)
     collected = bench.collect(ended, tmp_path / "results")
     assert [(task.end.succeeded, task.end.exit_code) for task in ended] == [(True, 0)] * 2
@@ -35,7 +30,7 @@ def test_logs_and_outputs_of_every_task_are_collected(bench: Bench, two_files: P
 
 def test_an_exit_code_is_the_result(bench: Bench, two_files: Path) -> None:
     bench.create_job()
-    ended = bench.wait(bench.add(two_files, script('test "$(cat {input})" = alpha || exit 3')))
+    ended = bench.wait(bench.add(two_files, 'test "$(cat {input})" = alpha || exit 3'))
     assert [(task.end.succeeded, task.end.exit_code) for task in ended] == [(True, 0), (False, 3)]
     assert "FailureExitCode" in ended[1].end.failure
     assert ended[1].end.node_id
@@ -53,7 +48,7 @@ def test_a_shipped_program_is_on_the_node_and_can_be_executed(bench: Bench, two_
     (program / "count it").chmod(0o755)
     shipped = ship_program(bench.account.storage, program)
     bench.create_job(shipped)
-    ended = bench.wait(bench.add(two_files, script("{app}/'count it' < {input}"), program=shipped))
+    ended = bench.wait(bench.add(two_files, "{app}/'count it' < {input}"))
     assert [task.end.exit_code for task in ended] == [0, 0]
 
 
@@ -68,7 +63,7 @@ def test_more_tasks_than_one_request_takes_are_all_added(bench: Bench, tmp_path:
         (tmp_path / f"{number:03}").write_text(str(number))
     bench.create_job()
     stored = bench.store(tmp_path)
-    added = add_tasks(bench.account, bench.job_id, stored, bench.plan("true"))
+    added = add_tasks(bench.account, bench.run, stored, TaskPlan("true"))
     assert [task.index for task in added] == list(range(230))
     assert {task.end.exit_code for task in bench.wait(added)} == {0}
 
@@ -84,7 +79,7 @@ def test_a_group_above_the_size_of_a_request_is_halved(bench: Bench, tmp_path: P
 def test_all_who_wait_for_a_job_share_one_poller(bench: Bench, two_files: Path) -> None:
     bench.create_job()
     added = bench.add(two_files, "sleep 1")
-    with job_poller(bench.account, bench.job_id, bench.pool_id):
+    with job_poller(bench.account, bench.run):
         threads = [threading.Thread(target=bench.wait, args=([task],)) for task in added]
         for thread in threads:
             thread.start()
@@ -97,7 +92,7 @@ def test_all_who_wait_for_a_job_share_one_poller(bench: Bench, two_files: Path) 
 def test_waiting_ends_when_somebody_ends_the_job(bench: Bench, two_files: Path, account: AzureBatchAccount) -> None:
     bench.create_job()
     added = bench.add(two_files, "sleep 60")
-    with job_poller(account, bench.job_id, bench.pool_id):
+    with job_poller(account, bench.run):
         account.get_client().begin_delete_job(bench.job_id)
         with pytest.raises(JobEnded, match="deleted"):
             bench.wait(added)
@@ -106,8 +101,8 @@ def test_waiting_ends_when_somebody_ends_the_job(bench: Bench, two_files: Path, 
 def test_nobody_begins_to_wait_for_an_abandoned_job(bench: Bench, two_files: Path, account: AzureBatchAccount) -> None:
     bench.create_job()
     added = bench.add(two_files, "sleep 60")
-    with job_poller(account, bench.job_id, bench.pool_id) as poller:
-        abandon_job(account, bench.job_id)
+    with job_poller(account, bench.run) as poller:
+        abandon_job(account, bench.run)
         assert poller.stopped
         with pytest.raises(JobEnded):
             bench.wait(added)
@@ -117,13 +112,13 @@ def test_waiting_ends_at_the_deadline(bench: Bench, two_files: Path) -> None:
     bench.create_job()
     added = bench.add(two_files, "sleep 60")
     with pytest.raises(DeadlineExceeded):
-        wait_for_tasks(bench.account, bench.job_id, bench.pool_id, added, timedelta(seconds=0.5))
+        wait_for_tasks(bench.account, bench.run, added, timedelta(seconds=0.5))
 
 
 def test_a_closed_job_ends_when_its_tasks_have(bench: Bench, two_files: Path) -> None:
     bench.create_job()
     added = bench.add(two_files, "true")
-    close_job(bench.account, bench.job_id)
+    close_job(bench.account, bench.run)
     bench.wait(added)
     job = bench.account.get_client().get_job(bench.job_id)
     assert job.execution_info

@@ -11,6 +11,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_instances
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
+from prefect_azure_batch.tasks.launcher import Launch
 from prefect_azure_batch.tasks.multi_instance import submit_multi_instance
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.outputs import list_outputs
@@ -49,11 +50,11 @@ class Several(Bench):
         files: Sequence[StoredInput] = (),
         instances: int = 3,
     ) -> AddedTask:
-        plan = MultiInstancePlan("label", instances, application, self.job_id, coordination, outputs)
-        return submit_multi_instance(self.account, self.job_id, files, plan)
+        plan = MultiInstancePlan(application, Launch("mpich", instances), True, coordination, outputs)
+        return submit_multi_instance(self.account, self.run, files, plan)
 
     def follow(self, task: AddedTask, instances: int = 3) -> EndedMultiInstanceTask:
-        return wait_for_multi_instance(self.account, self.job_id, self.pool_id, task, instances)
+        return wait_for_multi_instance(self.account, self.run, task, instances)
 
 
 @pytest.fixture
@@ -85,10 +86,10 @@ def test_the_primary_and_each_subtask_run_on_nodes_of_their_own(
     root = tmp_path / "results" / added.task_id
     assert collected.outputs == (root / "out" / "node.txt", root / "wd" / "own.txt")
 
-    listed = list_outputs(several.account.storage, several.job_id, [ended])
+    listed = list_outputs(several.account.storage, several.run, [ended])
     assert [(item.index, item.name) for item in listed] == [(0, "node.txt"), (1, "own.txt")]
 
-    further = collect_subtasks(several.account, several.pool_id, ended, ["out/*.txt", "wd/*.txt"], tmp_path / "results")
+    further = collect_subtasks(several.account, several.run, ended, ["out/*.txt", "wd/*.txt"], tmp_path / "results")
     assert [files.missing for files in further] == ["", ""]
     for subtask, files in zip(ended.subtasks, [found.files for found in further], strict=True):
         assert files.outputs == (root / f"subtask-{subtask.id}" / "out" / "node.txt",)
@@ -111,12 +112,12 @@ def test_a_coordination_command_that_fails_fails_the_task_and_is_told_by_its_sub
     several: Several, tmp_path: Path
 ) -> None:
     several.create_job()
-    added = several.submit("echo ran > ran.txt", f"{ON_OTHERS} {{ echo no licence >&2; exit 5; }}", ("wd/ran.txt",))
+    added = several.submit("echo ran > ran.txt", f"{ON_OTHERS} {{{{ echo no licence >&2; exit 5; }}}}", ("wd/ran.txt",))
     ended = several.follow(added)
     assert not ended.end.succeeded
     failed = [subtask for subtask in ended.subtasks if subtask.exit_code == 5]
     assert failed
-    further = collect_subtasks(several.account, several.pool_id, ended, [], tmp_path)
+    further = collect_subtasks(several.account, several.run, ended, [], tmp_path)
     stderr = {found.id: found.files.stderr for found in further}[failed[0].id]
     assert stderr
     assert stderr.read_text() == "no licence\n"
@@ -136,7 +137,7 @@ def test_a_pattern_of_everything_brings_each_log_once(several: Several, tmp_path
     added = several.submit("echo out", 'echo x > "$AZ_BATCH_TASK_SHARED_DIR/x.txt"', ("**/*.txt",), instances=2)
     ended = several.follow(added, 2)
     (collected,) = several.collect([ended], tmp_path)
-    (further,) = collect_subtasks(several.account, several.pool_id, ended, ["**/*.txt"], tmp_path)
+    (further,) = collect_subtasks(several.account, several.run, ended, ["**/*.txt"], tmp_path)
     root = tmp_path / added.task_id
     assert collected.outputs == (root / "x.txt",)
     assert further.files.outputs == (root / "subtask-1" / "x.txt",)
@@ -147,7 +148,7 @@ def test_a_node_that_is_gone_has_taken_its_files_along(several: Several, tmp_pat
     several.create_job()
     ended = several.follow(several.submit("true", instances=2), 2)
     lost = replace(ended, subtasks=(replace(ended.subtasks[0], node_id="tvmps_gone_d"),))
-    (found,) = collect_subtasks(several.account, several.pool_id, lost, ["*"], tmp_path)
+    (found,) = collect_subtasks(several.account, several.run, lost, ["*"], tmp_path)
     assert (found.files.stdout, found.missing) == (None, "its node tvmps_gone_d is gone")
 
 
@@ -159,7 +160,7 @@ def test_common_files_that_cannot_lie_together_are_refused_before_anything_is_cr
     for files in ([stored[0], stored[0]], [replace(stored[0], name="stdout.txt")]):
         with pytest.raises(BadInput, match="common file"):
             several.submit("true", files=files)
-    with pytest.raises(BadInput, match="at least 1 instance"):
+    with pytest.raises(BadInput, match="ask for 1 or more"):
         several.submit("true", instances=0)
     assert not several.account.storage.get_client().get_container_client(several.job_id).exists()
     assert list(several.account.get_client().list_tasks(several.job_id)) == []

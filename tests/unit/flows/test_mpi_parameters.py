@@ -8,10 +8,7 @@ from prefect_azure_batch.flows.arguments import parse_arguments
 from prefect_azure_batch.flows.entries import MPI
 from prefect_azure_batch.flows.mpi_parameters import EXAMPLE_COMMAND, MpiParameters
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.records import Program
-
-SHIPPED = Program("digest", "AZ_BATCH_JOB_PREP_WORKING_DIR", "container", "blob")
-PACKAGE = Program("digest", "AZ_BATCH_APP_PACKAGE_app_1", package=("app", "1"))
+from prefect_azure_batch.tasks.launcher import Launch
 
 
 def asked(*arguments: str) -> MpiParameters:
@@ -40,27 +37,11 @@ def test_every_option_reaches_its_parameter(tmp_path: Path) -> None:
         "--outputs", "*.png", "out/*.txt", "--task-minutes", "2.5", "--retries", "1",
     )  # fmt: skip
     assert (run.nodes, run.task_instances, run.ranks_per_node, run.outputs) == (4, 2, 8, ["*.png", "out/*.txt"])
-    script = run.application_script(None)
-    assert "exec mpirun -np 16 --host" in script
-    assert script.endswith(' ./x "${AZ_BATCH_TASK_SHARED_DIR}"')
-
-
-def test_the_whole_line_is_taken_as_it_is() -> None:
-    run = asked("--application-command", "mpirun -np 2 ./x | tee {shared}/log; echo done")
-    assert run.application_script(None) == 'mpirun -np 2 ./x | tee "${AZ_BATCH_TASK_SHARED_DIR}"/log; echo done'
+    assert run.launch == Launch("openmpi", 2, 8)
 
 
 def test_a_pool_that_exists_may_have_more_nodes_than_are_asked_for() -> None:
     assert asked("--pool", "mine", "--instances", "16", "--command", "x").task_instances == 16
-
-
-@pytest.mark.parametrize(
-    ("program", "variable"),
-    [(SHIPPED, "AZ_BATCH_TASK_WORKING_DIR"), (PACKAGE, "AZ_BATCH_APP_PACKAGE_app_1")],
-)
-def test_the_setup_finds_the_program_by_the_variable_that_a_preparation_has(program: Program, variable: str) -> None:
-    run = MpiParameters(command="x", app="app:1", setup="mpicc {app}/x.c")
-    assert run.setup_script(program) == f'mpicc "${{{variable}}}"/x.c'
 
 
 @pytest.mark.parametrize(

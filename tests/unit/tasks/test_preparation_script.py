@@ -41,6 +41,16 @@ def test_a_setup_runs_where_the_program_was_unpacked(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "unpackedword\n")
 
 
+@pytest.mark.parametrize(
+    ("program", "variable"),
+    [(SHIPPED, "AZ_BATCH_TASK_WORKING_DIR"), (PACKAGE, "AZ_BATCH_APP_PACKAGE_app_1")],
+)
+def test_the_setup_finds_the_program_by_the_variable_that_a_preparation_has(program: Program, variable: str) -> None:
+    text = script(program, "mpicc {app}/x.c")
+    assert text is not None
+    assert text.endswith(f"""-c 'mpicc "${{{variable}}}"/x.c'""")
+
+
 def test_a_setup_may_hold_anything_that_a_script_may(tmp_path: Path) -> None:
     setup = "# it's a comment\ncat <<'END'\n$HOME \"quoted\"\nEND\necho 'last' # no newline"
     assert run(script(None, setup), tmp_path).stdout == '$HOME "quoted"\nlast\n'
