@@ -15,7 +15,7 @@ SOURCE = Path(prefect_azure_batch.__file__)
 def homes_for_editors() -> dict[str, str]:
     """The names and modules that type checkers and editors see."""
     (block,) = (node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
-    found = {}
+    found: dict[str, str] = {}
     for line in block.body:
         assert isinstance(line, ast.ImportFrom)
         assert line.module
