@@ -47,7 +47,9 @@ def sessions(home: Path) -> dict[str, Session]:
     return {
         "15": Session(("python", f"{HERE}/azure_batch_15.py"), ("azure-batch==15.1.0", blobs)),
         "15-async": Session(("python", f"{HERE}/azure_batch_15_async.py"), ("azure-batch==15.1.0", "aiohttp==3.14.5")),
-        "14": Session(("python", f"{HERE}/azure_batch_14.py"), ("azure-batch==14.2.0", blobs)),
+        **{
+            version.removesuffix(".0").removesuffix(".0"): Session(("python", f"{HERE}/azure_batch_10_to_14.py"), (f"azure-batch=={version}", blobs))
+            for version in ("14.2.0", "14.1.0", "14.0.0", "12.0.0", "10.0.0")},
         "az": Session(("bash", f"{HERE}/az.sh"), ("azure-cli==2.91.0",), variables={"AZURE_CONFIG_DIR": f"{home}/az/config"}),
         "npm": Session(
             ("node", f"{npm}/session.js"),

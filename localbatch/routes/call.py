@@ -16,7 +16,12 @@ from localbatch.wire.formats import JsonObject
 from localbatch.wire.shapes import conform
 
 NEWEST_VERSION = "2025-06-01"
-VERSIONS = (NEWEST_VERSION, "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0")
+VERSIONS = (
+    NEWEST_VERSION,
+    *("2024-07-01.20.0", "2024-02-01.19.0", "2023-11-01.18.0", "2023-05-01.17.0", "2022-10-01.16.0"),
+    *("2022-01-01.15.0", "2021-06-01.14.0", "2020-09-01.12.0"),
+)
+"""The newest, and those that azure-batch 10 to 14.2 and other clients of their time send."""
 LARGEST_BODY = 1024 * 1024
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)")
 _MOST_DISCARDED = 64 * LARGEST_BODY

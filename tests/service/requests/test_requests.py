@@ -11,6 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpResponse
 
 from localbatch.wire.connection import Endpoints
+from tests.conformity.cases import VERSIONS
 from tests.support.account import Account, error_code, open_account
 
 WRONG_KEY = "d3Jvbmc="
@@ -82,7 +83,7 @@ def test_an_account_is_the_same_in_capitals(batch: Account, service: Endpoints) 
         assert same.client.get_job("job").id == "job"
 
 
-@pytest.mark.parametrize("version", ["2025-06-01", "2024-07-01.20.0", "2024-02-01.19.0", "2022-10-01.16.0"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_known_versions_are_served(batch: Account, version: str) -> None:
     assert batch.send("GET", "/pools", version=version).status_code == 200
 

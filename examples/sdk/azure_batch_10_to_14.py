@@ -1,6 +1,6 @@
-"""azure-batch 14.2 alone against localbatch, in an environment of its own: `python -m localbatch > azure.json &`, then `python azure_batch_14.py azure.json`.
+"""azure-batch 10 to 14.2 alone against localbatch, in an environment of its own: `python -m localbatch > azure.json &`, then `python azure_batch_10_to_14.py azure.json`.
 
-The older SDK, with other names for almost everything and an older version of the protocol. Needs azure-batch 14.2 and azure-storage-blob.
+The older SDK, with other names for almost everything and older versions of the protocol. Needs one of azure-batch 10 to 14.2 and azure-storage-blob.
 """
 
 import json
