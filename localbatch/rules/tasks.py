@@ -18,6 +18,7 @@ from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject
 
 _LONGEST_LIST = 64_000
+_NO_DEPENDENCIES = "The usesTaskDependencies of the job is false."
 MOST_TASKS = 100
 _UPLOAD_CONDITIONS = ("tasksuccess", "taskfailure", "taskcompletion")
 
@@ -48,8 +49,9 @@ def check_dependencies(wanted: TaskDependencies, *, job_has_dependencies: bool) 
     Raises:
         ServiceError: the reason.
     """
-    if not job_has_dependencies:
-        raise ServiceError("TaskDependenciesNotSpecifiedOnJob")
+    if not job_has_dependencies and (wanted.task_ids or wanted.task_id_ranges):
+        # Users have seen this of the service (Azure/azure-sdk-for-python 27859 and 42399), which documents another code.
+        raise ServiceError("UnsupportedProperty", values=(("PropertyName", "dependsOn"), ("Reason", _NO_DEPENDENCIES)))
     if sum(map(len, wanted.task_ids)) > _LONGEST_LIST:
         raise ServiceError("TaskDependencyListTooLong")
     for number, task_id in enumerate(wanted.task_ids):

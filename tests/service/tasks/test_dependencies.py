@@ -160,10 +160,11 @@ def test_a_job_with_blocked_tasks_does_not_complete(job: Account) -> None:
 
 def test_dependencies_need_a_job_that_has_them(batch: Account) -> None:
     batch.make_job()
-    for wanted in (after("x"), after()):
+    batch.add_task("true", "free", depends_on=after())
+    for wanted in (after("x"), after(ranges=((1, 2),))):
         with pytest.raises(HttpResponseError) as caught:
             batch.add_task("true", depends_on=wanted)
-        assert error_code(caught.value) == "TaskDependenciesNotSpecifiedOnJob"
+        assert error_code(caught.value) == "UnsupportedProperty"
 
 
 @pytest.mark.parametrize(
