@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from localbatch.host.foreground import BAD_OPTION, Options, run
 from localbatch.host.mpi_runtime import FLAVOURS, MPICH
+from localbatch.rules.images import Image
 from localbatch.rules.quotas import UNLIMITED
 
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.05, 604_800.0
@@ -84,6 +85,14 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="FAMILY=CORES",
         help="cores of dedicated nodes of one VM family, such as standardDSv3Family=16; may be given several times",
     )
+    add(
+        "--image",
+        type=_image,
+        action="append",
+        default=[],
+        metavar="PUBLISHER:OFFER:SKU:AGENT",
+        help="an image that pools may ask for besides those that are listed; may be given several times",
+    )
     add("--tokens", action="store_true", help="accept bearer tokens on the data plane too, as LocalAzure makes them")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser
@@ -115,6 +124,15 @@ def _family_quota(text: str) -> tuple[str, int]:
     if not _FAMILY.fullmatch(family):
         raise argparse.ArgumentTypeError(f"{text} is not of the form standardDSv3Family=16")
     return family, _count(cores)
+
+
+def _image(text: str) -> Image:
+    parts = text.split(":")
+    if len(parts) != 4 or not all(part.strip() for part in parts):
+        example = "'canonical:ubuntuserver:16.04-lts:batch.node.ubuntu 16.04'"
+        raise argparse.ArgumentTypeError(f"{text} is not of the form PUBLISHER:OFFER:SKU:AGENT, such as {example}")
+    publisher, offer, sku, agent = parts
+    return Image(publisher, offer, sku, agent)
 
 
 def _account(text: str) -> str:

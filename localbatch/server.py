@@ -31,6 +31,7 @@ from localbatch.routes.status_page import PageRoute
 from localbatch.routes.tasks import TaskRoutes
 from localbatch.routes.usage import UsageRoutes
 from localbatch.rules.auto_scale import Pace
+from localbatch.rules.images import Image, Images
 from localbatch.rules.quotas import Quotas
 from localbatch.service.accounts import Accounts
 from localbatch.service.authentication import Authentication
@@ -57,6 +58,7 @@ class Settings:
         driver: what runs commands.
         host_names, allow_remote: by which names the service may be called, see ``Hosts``.
         quotas: what each account may have.
+        images: images besides the known ones.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
@@ -74,6 +76,7 @@ class Settings:
     driver: Driver
     page_token: str = field(repr=False)
     quotas: Quotas = field(default_factory=Quotas)
+    images: Sequence[Image] = ()
     tokens: bool = False
     autoscale_seconds: float | None = None
     host_names: Sequence[str] = ()
@@ -100,6 +103,7 @@ def create_app(settings: Settings) -> Starlette:
         allocation_seconds=settings.allocation_seconds,
         start_seconds=settings.start_seconds,
         quotas=settings.quotas,
+        images=Images(settings.images),
         pace=Pace(settings.autoscale_seconds),
         preemptions_per_hour=settings.preemptions_per_hour,
         preemption_seed=settings.preemption_seed,

@@ -81,6 +81,7 @@ class MachineParts(Body):
     """What a node's virtual machine is made from."""
 
     image_reference: dict[str, object] = Field(default_factory=dict)
+    node_agent_sku_id: str = Field(default="", alias="nodeAgentSKUId")
     data_disks: list[DataDisk] = Field(default_factory=list)
     extensions: list[Extension] = Field(default_factory=list)
     windows_configuration: dict[str, object] | None = None

@@ -37,6 +37,7 @@ class NodePlace:
         root: directory that holds ``applications fsmounts shared startup volatile workitems``.
         mount: where its commands see that directory, the same for all nodes; None is where it lies.
         containers: what it has for containers; None if its pool is not made for them.
+        runs_commands: it can run any; not so a node of Windows.
     """
 
     account: str
@@ -49,6 +50,7 @@ class NodePlace:
     root: Path
     mount: Path | None = None
     containers: ContainerHost | None = None
+    runs_commands: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from localbatch.engine.background import Background
 from localbatch.engine.clock import Clock
 from localbatch.engine.fleet import Fleet, Node
 from localbatch.rules.auto_scale import Pace
+from localbatch.rules.images import Images
 from localbatch.rules.quotas import Quotas
 from localbatch.rules.states import NODE, StateTable, move
 from localbatch.store.jobs import JobRecord
@@ -33,6 +34,7 @@ class Context:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         quotas: what each account may have.
+        images: what pools can be made from.
         pace: how fast automatic scaling goes.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
@@ -52,6 +54,7 @@ class Context:
     allocation_seconds: float
     start_seconds: float
     quotas: Quotas = field(default_factory=Quotas)
+    images: Images = field(default_factory=Images)
     pace: Pace = field(default_factory=Pace)
     preemptions_per_hour: float = 0.0
     preemption_seed: int | None = None

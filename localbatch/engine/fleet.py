@@ -9,9 +9,11 @@ from pathlib import Path
 
 from localbatch.bodies.containers import ContainerConfiguration
 from localbatch.driver.interface import ContainerHost, NodePlace, Outcome
+from localbatch.rules.images import is_windows
 from localbatch.rules.states import SCHEDULABLE_NODES
 from localbatch.store.nodes import NodeRecord
 from localbatch.store.pools import PoolRecord
+from localbatch.wire.formats import JsonObject
 
 _FIRST_ADDRESS = int(ipaddress.ip_address("127.1.0.4"))
 _ADDRESSES = int(ipaddress.ip_address("127.255.255.254")) - _FIRST_ADDRESS
@@ -37,6 +39,8 @@ def node_root(nodes: Path, account: str, pool_id: str, node_id: str) -> Path:
 
 def make_place(nodes: Path, mount: Path, pool: PoolRecord, node: NodeRecord) -> NodePlace:
     """Describes a node to the driver."""
+    machine = pool.body["virtualMachineConfiguration"]
+    assert isinstance(machine, dict)
     return NodePlace(
         account=pool.account,
         account_url=pool.account_url,
@@ -47,13 +51,13 @@ def make_place(nodes: Path, mount: Path, pool: PoolRecord, node: NodeRecord) -> 
         is_dedicated=node.dedicated,
         root=node_root(nodes, pool.account, pool.id, node.id),
         mount=mount,
-        containers=_container_host(pool),
+        containers=_container_host(machine),
+        runs_commands=not is_windows(str(machine.get("nodeAgentSKUId"))),
     )
 
 
-def _container_host(pool: PoolRecord) -> ContainerHost | None:
-    machine = pool.body.get("virtualMachineConfiguration")
-    given = machine.get("containerConfiguration") if isinstance(machine, dict) else None
+def _container_host(machine: JsonObject) -> ContainerHost | None:
+    given = machine.get("containerConfiguration")
     if given is None:
         return None
     configuration = ContainerConfiguration.model_validate(given)

@@ -20,6 +20,7 @@ from localbatch.wire.errors import FAILURES
 from localbatch.wire.formats import INFINITE, JsonObject
 
 START_DIRECTORY = "startup"
+_NO_WINDOWS = "The node is one of Windows, and nothing runs on it: the local Batch service has nodes of Linux only."
 _MASTER_PORT = 6000
 
 
@@ -38,7 +39,7 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         OrderError: something it needs can't be had.
     """
     body = TaskBody.model_validate({"id": task.id, **task.body})
-    _check_user(context, node, body)
+    _check_can_run(context, node, body)
     references = [reference.model_dump(by_alias=True) for reference in body.application_package_references]
     packages = context.find_packages(job.account, references)
     if len(packages) < len(references):
@@ -120,7 +121,7 @@ def release_order(context: Context, node: Node, job: JobRecord, body: JobRelease
 def _command_order(
     context: Context, node: Node, job: JobRecord, task_id: str, body: Command, limit: timedelta | None
 ) -> Run:
-    _check_user(context, node, body)
+    _check_can_run(context, node, body)
     return Run(
         node=node.place,
         directory=task_directory(job.id, task_id),
@@ -139,7 +140,7 @@ def start_order(context: Context, node: Node, body: StartTask) -> Run:
     Raises:
         OrderError: something it needs can't be had.
     """
-    _check_user(context, node, body)
+    _check_can_run(context, node, body)
     return Run(
         node=node.place,
         directory=START_DIRECTORY,
@@ -166,6 +167,12 @@ def release_of(job: JobRecord) -> JobReleaseTask | None:
     """Returns a job's release task, if it has one."""
     body = job.body.get("jobReleaseTask")
     return None if body is None else JobReleaseTask.model_validate(body)
+
+
+def _check_can_run(context: Context, node: Node, command: Command) -> None:
+    if not node.place.runs_commands:
+        raise OrderError(_failure("CommandLaunchFailed", _NO_WINDOWS))
+    _check_user(context, node, command)
 
 
 def _check_user(context: Context, node: Node, command: Command) -> None:

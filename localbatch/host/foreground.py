@@ -30,6 +30,7 @@ from localbatch.host.azurite_cache import AzuriteError
 from localbatch.host.connections import BoundedProtocol
 from localbatch.host.ending import ENDING, Stopped
 from localbatch.host.mpi_runtime import MPICH, MpiError, node_image
+from localbatch.rules.images import Image
 from localbatch.rules.quotas import Quotas
 from localbatch.store.root import Identity, RootDirectory, RootError, open_root
 from localbatch.wire.connection import MPI_FILE, Endpoints
@@ -79,6 +80,7 @@ class Options:
         preemption_seed: has the same nodes preempted again.
         mpi: the MPI that the nodes have.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
+        image: images besides the known ones.
         pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
         family_core_quota: pairs of VM family and number of cores.
         task_seconds: how long each task takes with the driver ``simulated``.
@@ -103,6 +105,7 @@ class Options:
     driver: str = "process"
     mpi: str = MPICH
     autoscale_seconds: float | None = None
+    image: Sequence[Image] = ()
     pool_quota: int | None = None
     job_quota: int | None = None
     dedicated_core_quota: int | None = None
@@ -314,6 +317,7 @@ def _make_app(
         driver=_make_driver(options, root),
         page_token=page_token,
         quotas=_make_quotas(options),
+        images=options.image,
         tokens=options.tokens,
         autoscale_seconds=options.autoscale_seconds,
         host_names=options.host_name,

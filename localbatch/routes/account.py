@@ -7,7 +7,6 @@ from localbatch.routes.answers import JsonResponse
 from localbatch.routes.call import Call, Handler
 from localbatch.routes.paging import page, page_size, skip_number, skip_token
 from localbatch.rules import filters
-from localbatch.rules.images import supported_images
 from localbatch.store.applications import ACTIVE, ApplicationRecord
 from localbatch.views.applications import application_view
 from localbatch.wire.errors import ServiceError
@@ -23,7 +22,7 @@ class AccountRoutes:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._applications = engine.context.store.applications
+        self._applications, self._images = engine.context.store.applications, engine.context.images
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Returns verb, path and handler of each operation."""
@@ -52,7 +51,7 @@ class AccountRoutes:
 
     async def _list_images(self, call: Call) -> Response:
         passes = compile_filter(call.query.get("$filter", ""), filters.SUPPORTED_IMAGES)
-        images = [image for image in supported_images() if passes(image)]
+        images = [image for image in self._images.views() if passes(image)]
         limit, begin = page_size(call), skip_number(call)
         token = str(begin + limit) if begin + limit < len(images) else None
         return page(call, "supportedimages", images[begin : begin + limit], token)

@@ -16,5 +16,5 @@ recurrence      when job schedules make jobs
 usage           core hours of pools
 quotas          how much an account may have
 vm_sizes        cores and memory of the nodes of a VM size
-images          images that nodes can have
+images          images that nodes can have, and their agents
 """

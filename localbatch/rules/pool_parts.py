@@ -15,6 +15,7 @@ from localbatch.bodies.pool_parts import (
     SecurityRule,
     UserAccount,
 )
+from localbatch.rules.images import is_windows
 from localbatch.wire.errors import invalid_property
 
 _NAT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,75}[A-Za-z0-9_])?")
@@ -24,6 +25,7 @@ _RESERVED_FRONTEND = range(50000, 55001)
 _LONGEST_USER = 20
 _IMAGE_IDS = ("virtualMachineImageId", "sharedGalleryImageId", "communityGalleryImageId")
 _ONLY_WINDOWS = "It goes with images of Windows, and this pool's is of Linux."
+_ONLY_LINUX = "It goes with images of Linux, and this pool's is of Windows."
 
 
 def check_parts(parts: PoolParts) -> None:
@@ -32,19 +34,20 @@ def check_parts(parts: PoolParts) -> None:
     Raises:
         ServiceError: ``InvalidPropertyValue`` naming the property.
     """
-    if parts.virtual_machine_configuration is not None:
-        _check_machine("virtualMachineConfiguration", parts.virtual_machine_configuration)
+    machine = parts.virtual_machine_configuration
+    if machine is not None:
+        _check_machine("virtualMachineConfiguration", machine)
     if parts.network_configuration is not None:
         _check_network("networkConfiguration", parts.network_configuration)
     _check_distinct("userAccounts", [account.name.lower() for account in parts.user_accounts])
     for number, account in enumerate(parts.user_accounts):
-        _check_account(f"userAccounts.{number}", account)
+        _check_account(f"userAccounts.{number}", account, machine)
 
 
 def _check_machine(name: str, machine: MachineParts) -> None:
-    if machine.windows_configuration is not None:
+    if machine.windows_configuration is not None and not is_windows(machine.node_agent_sku_id):
         raise invalid_property(f"{name}.windowsConfiguration", machine.windows_configuration, _ONLY_WINDOWS)
-    if machine.license_type is not None:
+    if machine.license_type is not None and not is_windows(machine.node_agent_sku_id):
         raise invalid_property(f"{name}.licenseType", machine.license_type, _ONLY_WINDOWS)
     _check_image(f"{name}.imageReference", machine.image_reference)
     for disk in machine.data_disks:
@@ -111,13 +114,15 @@ def _check_rules(name: str, rules: list[SecurityRule]) -> None:
     _check_distinct(f"{name}.priority", [rule.priority for rule in rules])
 
 
-def _check_account(name: str, account: UserAccount) -> None:
+def _check_account(name: str, account: UserAccount, machine: MachineParts | None) -> None:
     if not 1 <= len(account.name.strip()) <= _LONGEST_USER:
         raise invalid_property(f"{name}.name", account.name, f"It must have 1 to {_LONGEST_USER} characters.")
-    if account.windows_user_configuration is not None:
-        windows = account.windows_user_configuration
+    windows, ids = account.windows_user_configuration, account.linux_user_configuration
+    # A change of the accounts alone says nothing of the machine.
+    if machine is not None and windows is not None and not is_windows(machine.node_agent_sku_id):
         raise invalid_property(f"{name}.windowsUserConfiguration", windows, _ONLY_WINDOWS)
-    ids = account.linux_user_configuration
+    if machine is not None and ids is not None and is_windows(machine.node_agent_sku_id):
+        raise invalid_property(f"{name}.linuxUserConfiguration", f"uid {ids.uid}, gid {ids.gid}", _ONLY_LINUX)
     if ids is not None and (ids.uid is None) != (ids.gid is None):
         reason = "uid and gid are given together or not at all."
         raise invalid_property(f"{name}.linuxUserConfiguration", f"uid {ids.uid}, gid {ids.gid}", reason)

@@ -15,13 +15,11 @@ from localbatch.bodies.pools import (
     PoolSpecification,
     StartTask,
     TaskSchedulingPolicy,
-    VirtualMachineConfiguration,
 )
 from localbatch.bodies.reading import read, write
 from localbatch.rules.auto_scale import check_auto_scale
 from localbatch.rules.checks import check_choice, check_id, check_metadata, check_name
 from localbatch.rules.commands import check_command, check_retries
-from localbatch.rules.images import supported_images
 from localbatch.rules.pool_parts import check_parts
 from localbatch.rules.vm_sizes import MOST_SLOTS, find_size
 from localbatch.wire.errors import ServiceError, invalid_property
@@ -43,7 +41,6 @@ def check_pool_specification(body: PoolSpecification) -> None:
     """Refuses what can't be a pool, whatever its id."""
     check_name(body)
     check_node(body.vm_size, body.task_slots_per_node)
-    check_machine(body.virtual_machine_configuration)
     check_parts(read(PoolParts, write(body)))
     check_scheduling_policy(body.task_scheduling_policy)
     check_target("targetDedicatedNodes", body.target_dedicated_nodes)
@@ -65,13 +62,6 @@ def check_what_nodes_get(start_task: StartTask | None, packages: Sequence[Packag
     if len(packages) > _MOST_PACKAGES:
         reason = f"A pool has at most {_MOST_PACKAGES} application packages."
         raise invalid_property("applicationPackageReferences", len(packages), reason)
-
-
-def check_machine(machine: VirtualMachineConfiguration | None) -> None:
-    """Refuses a node agent that goes with none of the supported images."""
-    agents = sorted({str(image["nodeAgentSKUId"]) for image in supported_images()})
-    if machine is not None:
-        check_choice("virtualMachineConfiguration.nodeAgentSKUId", machine.node_agent_sku_id, agents)
 
 
 def check_scheduling_policy(policy: TaskSchedulingPolicy | None) -> None:

@@ -50,7 +50,7 @@ def check_dependencies(wanted: TaskDependencies, *, job_has_dependencies: bool) 
         ServiceError: the reason.
     """
     if not job_has_dependencies and (wanted.task_ids or wanted.task_id_ranges):
-        # Users have seen this of the service (Azure/azure-sdk-for-python 27859 and 42399), which documents another code.
+        # Users have seen this of the service (azure-sdk-for-python#27859 and #42399), which documents another code.
         raise ServiceError("UnsupportedProperty", values=(("PropertyName", "dependsOn"), ("Reason", _NO_DEPENDENCIES)))
     if sum(map(len, wanted.task_ids)) > _LONGEST_LIST:
         raise ServiceError("TaskDependencyListTooLong")

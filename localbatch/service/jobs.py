@@ -57,6 +57,7 @@ class Jobs:
         refuse_properties(document, JOB)
         body = read(JobBody, document)
         check_job(body)
+        self._engine.context.images.check_own_pool(body.pool_info)
         if self._store.find_job(account, body.id) is not None:
             raise ServiceError("JobExists")
         if self._store.find_schedule(account, body.id) is not None:

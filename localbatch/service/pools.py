@@ -14,7 +14,6 @@ from localbatch.rules.checks import check_metadata
 from localbatch.rules.not_emulated import POOL, refuse_properties
 from localbatch.rules.pool_parts import check_parts
 from localbatch.rules.pools import (
-    check_machine,
     check_node,
     check_pool,
     check_removal,
@@ -84,6 +83,7 @@ class Pools:
         refuse_properties(document, POOL)
         body = read(PoolBody, document)
         check_pool(body)
+        self._engine.context.images.check(body.virtual_machine_configuration)
         self._check_packages(account, body.application_package_references)
         if self._store.find_pool(account, body.id) is not None:
             raise ServiceError("PoolExists")
@@ -106,7 +106,7 @@ class Pools:
         body = read(PoolPatch, document)
         self._check_changes(account, body.start_task, body.application_package_references or [])
         check_metadata(body.metadata or [])
-        check_machine(body.virtual_machine_configuration)
+        self._engine.context.images.check(body.virtual_machine_configuration)
         check_parts(read(PoolParts, document))
         check_scheduling_policy(body.task_scheduling_policy)
         changes = filled_in(write(body), body.start_task)

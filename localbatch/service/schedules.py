@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from localbatch.bodies.reading import within
 from localbatch.engine.context import moved
 from localbatch.engine.engine import Engine
 from localbatch.rules.quotas import reached
-from localbatch.rules.schedules import read_job_schedule, read_patch, read_replacement
+from localbatch.rules.schedules import CheckedSchedule, read_job_schedule, read_patch, read_replacement
 from localbatch.rules.states import JOB_SCHEDULE, refusal
 from localbatch.store.schedules import JobScheduleRecord, schedule_document
 from localbatch.wire.errors import ServiceError
@@ -44,6 +45,7 @@ class JobSchedules:
             ServiceError: the body is refused, or a schedule or a job of that id exists.
         """
         schedule_id, checked = read_job_schedule(document)
+        self._check_images(checked)
         if self._store.find_schedule(account, schedule_id) is not None:
             raise ServiceError("JobScheduleExists")
         if self._store.find_job(account, schedule_id) is not None:
@@ -74,8 +76,9 @@ class JobSchedules:
             ServiceError: the schedule or the body is refused.
         """
         schedule = self._changeable(account, schedule_id, check, "update")
-        body = schedule.body | schedule_document(read_patch(document))
-        return self._change(schedule, body=_without_blanks(body))
+        checked = read_patch(document)
+        self._check_images(checked)
+        return self._change(schedule, body=_without_blanks(schedule.body | schedule_document(checked)))
 
     def replace(self, account: str, schedule_id: str, document: JsonObject, check: Check) -> JobScheduleRecord:
         """Replaces what a PUT can replace; what is left out is removed. Jobs that exist stay as they are.
@@ -85,7 +88,9 @@ class JobSchedules:
         """
         schedule = self._changeable(account, schedule_id, check, "update")
         kept = {name: value for name, value in schedule.body.items() if name == "displayName"}
-        return self._change(schedule, body=_without_blanks(kept | schedule_document(read_replacement(document))))
+        checked = read_replacement(document)
+        self._check_images(checked)
+        return self._change(schedule, body=_without_blanks(kept | schedule_document(checked)))
 
     def disable(self, account: str, schedule_id: str, check: Check) -> JobScheduleRecord:
         """Has a schedule make no more jobs; one that is active goes on.
@@ -126,6 +131,11 @@ class JobSchedules:
         """
         schedule = self._changeable(account, schedule_id, check, "forcedelete" if force else "delete")
         self._move(schedule, "deleting", forced=force)
+
+    def _check_images(self, checked: CheckedSchedule) -> None:
+        if checked.specification is not None:
+            with within("jobSpecification"):
+                self._context.images.check_own_pool(checked.specification.pool_info)
 
     def _changeable(self, account: str, schedule_id: str, check: Check, operation: str) -> JobScheduleRecord:
         schedule = self.get(account, schedule_id)

@@ -36,15 +36,8 @@ class Account:
 
     def make_pool(self, pool_id: str = "pool", nodes: int = 1, **options: Any) -> None:
         """Creates a pool; its nodes come later."""
-        self.client.create_pool(
-            models.BatchPoolCreateOptions(
-                id=pool_id,
-                vm_size="Standard_D2s_v3",
-                virtual_machine_configuration=IMAGE,
-                target_dedicated_nodes=nodes,
-                **options,
-            )
-        )
+        options = {"virtual_machine_configuration": IMAGE, "target_dedicated_nodes": nodes, **options}
+        self.client.create_pool(models.BatchPoolCreateOptions(id=pool_id, vm_size="Standard_D2s_v3", **options))
 
     def make_job(self, job_id: str = "job", pool_id: str = "pool", **options: Any) -> None:
         """Creates a job."""

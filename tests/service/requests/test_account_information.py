@@ -11,7 +11,7 @@ from tests.support.management import GROUP, create_account, make_client
 
 def test_supported_images_have_all_that_pools_need(client: BatchClient) -> None:
     images = list(client.list_supported_images())
-    assert {image.os_type for image in images} == {"linux"}
+    assert {image.os_type for image in images} == {"linux", "windows"}
     for image in images:
         reference = image.image_reference
         assert all((reference.publisher, reference.offer, reference.sku, reference.version))
@@ -22,9 +22,11 @@ def test_supported_images_have_all_that_pools_need(client: BatchClient) -> None:
 @pytest.mark.parametrize(
     ("condition", "share"),
     [
-        ("osType eq 'linux'", "all"),
-        ("osType eq 'windows'", "none"),
-        ("osType ne 'windows'", "all"),
+        ("osType eq 'linux'", "some"),
+        ("osType eq 'windows'", "some"),
+        ("osType ne 'windows'", "some"),
+        ("osType eq 'windows' and verificationType eq 'unverified'", "none"),
+        ("osType ne 'other'", "all"),
         ("verificationType eq 'verified'", "some"),
         ("verificationType ne 'verified'", "some"),
         ("nodeAgentSKUId eq 'batch.node.ubuntu 24.04'", "some"),

@@ -46,6 +46,11 @@ def test_an_image_near_its_end_is_not_taken() -> None:
     assert choose_image([ended, PLAIN], NOW, mpi=True) is PLAIN
 
 
+def test_an_image_that_nobody_verified_is_not_taken() -> None:
+    unverified = image("canonical", "ubuntu-24_04-lts", "server", verificationType="unverified")
+    assert choose_image([unverified, OTHER], NOW) is OTHER
+
+
 def test_an_account_without_a_usable_image_is_told() -> None:
     with pytest.raises(BadInput, match="name an existing pool"):
         choose_image([image("a", "b", "c", osType="windows")], NOW)
