@@ -5,6 +5,8 @@ from typing import IO
 
 import httpx
 
+from localbatch.driver.blob_containers import complaint_about_certificate
+
 _TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.2
 _WORTH_ANOTHER_TRY = frozenset({408, 429, 500, 502, 503, 504})
@@ -88,4 +90,5 @@ class Downloader:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise DownloadError(None, type(error).__name__) from error
         except httpx.HTTPError as error:
-            raise DownloadError(None, type(error).__name__, try_again=True) from error
+            untrusted = complaint_about_certificate(error)
+            raise DownloadError(None, untrusted or type(error).__name__, try_again=untrusted is None) from error

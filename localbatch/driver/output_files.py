@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import ContainerClient, LinearRetry
 
 from localbatch.bodies.commands import OutputContainer, OutputFile
+from localbatch.driver.blob_containers import open_container, reason_of
 from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.node_paths import NodePaths
@@ -198,33 +198,12 @@ def upload_file(upload: Upload) -> None:
         _send(upload)
     except (AzureError, OSError, ValueError) as error:
         status = error.status_code if isinstance(error, HttpResponseError) else None
-        raise CommandFailed(upload_failure(status, link, upload.file.name, _reason(error))) from error
-
-
-def _reason(error: Exception) -> str:
-    """Tells what went wrong without the text of the error, which may hold the link."""
-    if isinstance(error, HttpResponseError):
-        # A text or, where the SDK knows it, a member of an enumeration.
-        code = getattr(error, "error_code", None)
-        return f"{error.status_code} {getattr(code, 'value', code) or ''}".rstrip()
-    if isinstance(error, AzureError):
-        return "The storage service did not answer"
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return strerror or "The link to the container, or a header, is invalid"
+        raise CommandFailed(upload_failure(status, link, upload.file.name, reason_of(error))) from error
 
 
 def _send(upload: Upload) -> None:
-    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
-    with (
-        upload.file.open("rb") as stream,
-        ContainerClient.from_container_url(
-            upload.container.container_url,
-            retry_policy=retry,
-            connection_timeout=10,
-            max_single_put_size=_BLOCK_BYTES,
-            max_block_size=_BLOCK_BYTES,
-        ) as container,
-    ):
+    sizes = {"max_single_put_size": _BLOCK_BYTES, "max_block_size": _BLOCK_BYTES}
+    with upload.file.open("rb") as stream, open_container(upload.container.container_url, **sizes) as container:
         container.upload_blob(
             upload.blob,
             stream,

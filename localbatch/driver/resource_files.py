@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import ContainerClient, LinearRetry
 
 from localbatch.bodies.commands import ResourceFile
+from localbatch.driver.blob_containers import open_container, reason_of
 from localbatch.driver.downloads import Downloader, DownloadError
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
 from localbatch.driver.threads import Threads
@@ -114,18 +114,15 @@ def _mode(file: ResourceFile, name: str) -> int:
 
 
 def _container_placements(link: str, prefix: str | None, directory: str, mode: int) -> list[Placement]:
-    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
     try:
-        with ContainerClient.from_container_url(link, retry_policy=retry, connection_timeout=10) as container:
+        with open_container(link) as container:
             return [
                 Placement(container.get_blob_client(name).url, os.path.join(directory, name), mode)
                 for name in container.list_blob_names(name_starts_with=prefix or None)
             ]
-    except HttpResponseError as error:
-        failure = download_failure(error.status_code, link, directory, str(error.status_code))
-        raise CommandFailed(failure) from error
     except (AzureError, ValueError) as error:
-        raise CommandFailed(download_failure(None, link, directory, type(error).__name__)) from error
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        raise CommandFailed(download_failure(status, link, directory, reason_of(error))) from error
 
 
 def _fetch(placement: Placement, working: Path, downloader: Downloader, given_up: threading.Event) -> None:

@@ -6,6 +6,7 @@ engine goes on from the records alone.
 - engine.py       the whole, as the service meets it: start, stop, and its parts
 - context.py      what the parts share: store, driver, clock, fleet, and the bell that wakes the dispatcher
 - clock.py        the time
+- failure_log.py  why commands failed that cannot tell it themselves
 - background.py   work that goes on by itself
 - fleet.py        the nodes as they are now: what they run and how many slots they have left
 - allocation.py   pools get and lose nodes

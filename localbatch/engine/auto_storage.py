@@ -16,6 +16,8 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
+from localbatch.wire.storage_links import lead_home
+
 _CLOCK_TOLERANCE = timedelta(minutes=15)
 
 
@@ -78,6 +80,10 @@ class AutoStorage:
             expiry=expiry,
         )
         return f"{self._client.url.rstrip('/')}/{quote(container)}?{signature}"
+
+    def lead_home(self, link: str) -> str:
+        """Leads a link to this account's name on Azure to where its blobs are; others are left alone."""
+        return lead_home(link, self.account, self._client.url.rstrip("/"))
 
     def sign(self, url: str, permission: str, expiry: datetime) -> str | None:
         """Returns a signed link to a container or blob of this account.

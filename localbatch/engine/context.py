@@ -112,6 +112,10 @@ class Context:
                 packages.append(Package(record.application_id, record.version, link, wanted is None))
         return tuple(packages)
 
+    def lead_home(self, link: str) -> str:
+        """Leads a link to the linked storage account's name on Azure to where its blobs are."""
+        return link if self.storage is None else self.storage.lead_home(link)
+
     def link_container(self, container: str) -> str | None:
         """Makes a link by which a node reads a container of the linked storage account."""
         if self.storage is None:

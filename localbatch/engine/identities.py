@@ -3,6 +3,7 @@
 Nobody can be asked for tokens here, so that what an identity reads or writes is signed with the account's key.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from localbatch.bodies.commands import IdentityReference, OutputFile, ResourceFile
@@ -44,20 +45,20 @@ class NodeIdentities:
         return file.model_copy(update=changes)
 
     def writing(self, output: OutputFile) -> OutputFile:
-        """Puts a link into an output file, instead of the identity that may write it.
+        """Puts a link that can be followed into an output file, also instead of the identity that may write it.
 
         Returns:
-            The same if the identity does not reach the container: that is found out when the file is uploaded.
+            One with the identity still in it if that does not reach the container: it is found out at the upload.
         """
         container = output.destination.container
-        if container is None or container.identity_reference is None:
+        if container is None:
             return output
-        try:
-            link = self._link(container.identity_reference, container.container_url, "rcwl")
-        except IdentityError:
-            return output
-        signed = container.model_copy(update={"container_url": link, "identity_reference": None})
-        destination = output.destination.model_copy(update={"container": signed})
+        link, reference = self._context.lead_home(container.container_url), container.identity_reference
+        if reference is not None:
+            with suppress(IdentityError):
+                link, reference = self._link(reference, link, "rcwl"), None
+        reached = container.model_copy(update={"container_url": link, "identity_reference": reference})
+        destination = output.destination.model_copy(update={"container": reached})
         return output.model_copy(update={"destination": destination})
 
     def _link(self, reference: IdentityReference, url: str, permission: str) -> str:

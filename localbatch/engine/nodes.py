@@ -10,6 +10,7 @@ from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.departures import Departures
+from localbatch.engine.failure_log import tell_failure
 from localbatch.engine.fleet import Node, make_place
 from localbatch.engine.new_nodes import commands_of
 from localbatch.engine.orders import OrderError, start_order
@@ -118,6 +119,7 @@ class NodeLife:
             retries, retried = retries + 1, self._context.clock.now()
             self._note(node, None, started, retries, retried)
             outcome = await self._execute(node, body)
+        tell_failure(f"The start task of pool {node.place.pool_id}", node.id, outcome)
         self._note(node, outcome, started, retries, retried)
         return outcome
 

@@ -4,6 +4,7 @@ from localbatch.bodies.jobs import JobPreparationTask
 from localbatch.driver.interface import Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
+from localbatch.engine.failure_log import tell_failure
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, preparation_order
 from localbatch.engine.outcomes import FAILURE, SUCCESS, completion, ended_by_request, runs_again
@@ -108,6 +109,7 @@ class Preparations:
         while runs_again(outcome, record.retries, limit):
             record = store.preparations.change(record, retries=record.retries + 1, retried=clock.now())
             outcome = await self._execute(node, job, body)
+        tell_failure(f"The preparation task of job {job.id}", node.id, outcome)
         store.preparations.change(record, state="completed", **completion(outcome))
         return outcome.failure is None
 

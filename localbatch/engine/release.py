@@ -6,6 +6,7 @@ from localbatch.bodies.jobs import JobReleaseTask
 from localbatch.driver.interface import Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
+from localbatch.engine.failure_log import tell_failure
 from localbatch.engine.fleet import Node
 from localbatch.engine.orders import OrderError, preparation_of, release_of, release_order
 from localbatch.engine.outcomes import SUCCESS, completion, ended_by_request, expiry
@@ -75,6 +76,7 @@ class Releases:
             record = self._begin(node, job)
             outcome = await self._execute(node, job, body)
             if outcome is not None:
+                tell_failure(f"The release task of job {job.id}", node.id, outcome)
                 expires = expiry(outcome.ended, body.retention_time.total_seconds())
                 self._context.store.releases.change(record, state="completed", **completion(outcome), expires=expires)
                 self._context.expiring.set()

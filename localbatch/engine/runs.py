@@ -10,6 +10,7 @@ from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context, moved
 from localbatch.engine.ends import TaskEnds
+from localbatch.engine.failure_log import tell_failure
 from localbatch.engine.fleet import Node, TaskRun
 from localbatch.engine.orders import OrderError, manager_of, multi_instance_order, task_order
 from localbatch.engine.outcomes import completion, ended_by_request, fresh_execution, runs_again, spent
@@ -139,6 +140,8 @@ class TaskRuns:
                 changes = moved(TASK, task, "active", now) | fresh_execution() | spent(task, now, outcome.usage)
                 store.tasks.change(task, **changes, retries=task.retries + 1, retried=now)
                 return
+            if outcome.failure is not None:
+                self._tell(run, task, outcome)
             self._ends.complete(task, completion(outcome) | spent(task, now, outcome.usage))
             node = run.primary
             counters = {"tasks_run": node.record.tasks_run + 1}
@@ -146,6 +149,10 @@ class TaskRuns:
                 counters["tasks_succeeded"] = node.record.tasks_succeeded + 1
             node.record = store.nodes.change(node.record, **counters)
         self._on_completed(run.job)
+
+    def _tell(self, run: TaskRun, task: TaskRecord, outcome: Outcome) -> None:
+        job = self._context.store.jobs.get(task.job)
+        tell_failure(f"Task {task.id} of job {job.id if job else ''}", run.primary.id, outcome)
 
     def _release(self, run: TaskRun) -> None:
         del self._runs[run.task]

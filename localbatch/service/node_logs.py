@@ -50,7 +50,9 @@ class NodeLogs:
         body = read(NodeLogUpload, document)
         directory = f"{node.place.pool_id}/{node.id}/{uuid.uuid4()}"
         container = OutputContainer(
-            container_url=body.container_url, path=None, identity_reference=body.identity_reference
+            container_url=self._context.lead_home(body.container_url),
+            path=None,
+            identity_reference=body.identity_reference,
         )
         events = node_events(node, self._tasks(node))
         try:

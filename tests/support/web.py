@@ -1,11 +1,13 @@
 """A web server on loopback whose answers a test chooses."""
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -37,8 +39,12 @@ class Web:
 
 
 @contextmanager
-def web_server() -> Iterator[Web]:
-    """A running web server."""
+def web_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web]:
+    """A running web server.
+
+    Args:
+        certificate: files of its certificate and key; None is a server without TLS.
+    """
     web: Web
 
     class Server(ThreadingHTTPServer):
@@ -67,6 +73,8 @@ def web_server() -> Iterator[Web]:
         def _answer(self, status: int, body: bytes, location: str | None = None) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if body.startswith(b"<?xml"):
+                self.send_header("Content-Type", "application/xml")
             if location:
                 self.send_header("Location", location)
             self.end_headers()
@@ -79,7 +87,11 @@ def web_server() -> Iterator[Web]:
             pass
 
     server = Server(("127.0.0.1", 0), Handler)
-    web = Web(f"http://127.0.0.1:{server.server_address[1]}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    web = Web(f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -1,8 +1,11 @@
 """Tasks that read from and write to a Blob service, by links and by the linked storage account."""
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from azure.batch import models
@@ -10,6 +13,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from localbatch.launcher import LocalAzure
+from localbatch.wire.connection import Endpoints
 from tests.support.account import Account, error_code, open_account
 
 
@@ -100,3 +104,51 @@ def test_an_application_package_that_does_not_exist_is_refused(batch: Account) -
     with pytest.raises(HttpResponseError) as caught:
         batch.add_task("true", application_package_references=references)
     assert error_code(caught.value) == "InvalidApplicationPackageReferences"
+
+
+def test_links_to_the_accounts_name_on_azure_lead_to_its_own_blobs(
+    linked: Account, container: ContainerClient, local_azure: LocalAzure
+) -> None:
+    for name in ("a.txt", "deep/b c.txt"):
+        container.upload_blob(name, name.upper())
+    name, account = container.container_name, local_azure.endpoints.storage_account
+    signature = link(local_azure, container, "rwcl").partition("?")[2]
+    base = f"https://{account}.blob.core.windows.net/{name}"
+    files = [
+        models.ResourceFile(http_url=f"{base}/deep/b%20c.txt?{signature}", file_path="one.txt"),
+        models.ResourceFile(storage_container_url=f"{base}?{signature}", file_path="all"),
+    ]
+    target = models.OutputFileBlobContainerDestination(container_url=f"{base}?{signature}", path="out.txt")
+    output = models.OutputFile(
+        file_pattern="out.txt",
+        destination=models.OutputFileDestination(container=target),
+        upload_options=models.OutputFileUploadConfiguration(upload_condition="TaskCompletion"),
+    )
+    task = linked.run('cat one.txt all/a.txt all/deep/"b c.txt" > out.txt', resource_files=files, output_files=[output])
+    assert task.execution_info is not None
+    assert task.execution_info.result == "success"
+    assert container.download_blob("out.txt").readall() == b"DEEP/B C.TXTA.TXTDEEP/B C.TXT"
+    # What the client gave is shown again as it was.
+    shown = linked.client.get_task("job", "task").resource_files or []
+    assert (shown[0].http_url or "").startswith("https://")
+
+
+def test_a_link_that_cannot_be_followed_is_in_the_services_log_without_its_signature(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, "-m", "localbatch", "--no-storage", "--stop-with-stdin"]
+        service = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert service.stdin is not None
+        assert service.stdout is not None
+        try:
+            endpoints = Endpoints.from_line(service.stdout.readline())
+            with open_account(endpoints) as account:
+                closed = f"{endpoints.batch_endpoint}/nothing/here?sig=secret"
+                account.run("true", resource_files=[models.ResourceFile(http_url=closed, file_path="x")])
+        finally:
+            service.stdin.close()
+            service.stdout.close()
+            service.wait(30)
+    told = [line for line in (tmp_path / "log").read_text().splitlines() if "Task task of job job failed" in line]
+    assert len(told) == 1
+    assert "/nothing/here" in told[0]
+    assert "secret" not in told[0]

@@ -1,0 +1,69 @@
+"""Blob containers reached by a link, and why one could not be."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import ContainerClient, LinearRetry
+
+AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
+"""Names a file of certificates that are trusted, in all requests of the service; httpx reads it by itself."""
+
+
+def open_container(link: str, **options: Any) -> ContainerClient:
+    """Opens the container that a link leads to.
+
+    Args:
+        link: address of the container with its signature.
+        options: further ones of the client.
+
+    Raises:
+        ValueError: it leads to no container.
+    """
+    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
+    trusted = os.environ.get(AUTHORITIES_VARIABLE) or True
+    return ContainerClient.from_container_url(
+        link, retry_policy=retry, connection_timeout=10, connection_verify=trusted, **options
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Tells why a link could not be followed, without the text of the error, which may hold the link."""
+    if isinstance(error, HttpResponseError):
+        # A text or, where the SDK knows it, a member of an enumeration.
+        code = getattr(error, "error_code", None)
+        return f"{error.status_code} {getattr(code, 'value', code) or ''}".rstrip()
+    untrusted = complaint_about_certificate(error)
+    if untrusted is not None:
+        return untrusted
+    if isinstance(error, AzureError):
+        return "The storage service did not answer"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or "The link to the container, or a header, is invalid"
+
+
+def complaint_about_certificate(error: BaseException) -> str | None:
+    """Says that a server's certificate is not trusted, if that is why an error came; None if it is not."""
+    for each in _causes(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return (
+                f"The certificate of the server is not trusted ({each.verify_message}): name the file of its authority "
+                f"in {AUTHORITIES_VARIABLE} when localbatch is started"
+            )
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that have led to it; azure-core, requests and urllib3 keep them in places of their own."""
+    pending, seen = [error], set[int]()
+    while pending:
+        each = pending.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        kept = (getattr(each, "inner_exception", None), getattr(each, "reason", None))
+        further = (each.__cause__, each.__context__, *kept, *each.args)
+        pending += [other for other in further if isinstance(other, BaseException)]
