@@ -38,6 +38,7 @@ class PublicAddressConfiguration(Body):
     """Where public addresses of a pool come from."""
 
     provision: str = "batchmanaged"
+    ip_families: list[str] = Field(default_factory=list, alias="ipFamilies")
 
 
 class NetworkConfiguration(Body):

@@ -80,6 +80,11 @@ class AutoScaler:
         if not asked and (pool.allocation == "resizing" or self._has(pool, *targets)):
             return pool
         now = self._context.clock.now()
+        if pool.allocation == "steady" and self._has(pool, *targets):
+            # No resize: errors of the last one stay, as users of the service see it (nextflow-io/nextflow#7312).
+            return self._context.store.pools.change(
+                pool, target_dedicated=outcome.dedicated, target_spot=outcome.low_priority, modified=now
+            )
         changes: dict[str, object] = {"modified": now} if asked else {}
         if pool.allocation == "steady":
             changes |= {"allocation": move(ALLOCATION, pool.allocation, "resizing"), "allocation_changed": now}

@@ -36,7 +36,8 @@ class Ports:
             frontend, backend = endpoint["frontendPort"], endpoint["backendPort"]
             assert isinstance(frontend, int)
             assert isinstance(backend, int)
-            if endpoint["protocol"] != "tcp" or frontend == backend:
+            # What comes to the node's address of IPv6 is led to that of IPv4 by the system.
+            if endpoint["protocol"] != "tcp" or frontend == backend or endpoint["publicIPAddress"] != address:
                 continue
             try:
                 server = await asyncio.start_server(partial(self._accept, node, backend), address, frontend)

@@ -64,10 +64,14 @@ def _check_image(name: str, image: Mapping[str, object]) -> None:
 
 
 def _check_network(name: str, network: NetworkConfiguration) -> None:
+    addresses = network.public_ip_address_configuration
+    families = sorted(family.lower() for family in addresses.ip_families) if addresses else []
+    if families not in ([], ["ipv4"], ["ipv4", "ipv6"]):
+        reason = "A pool has addresses of IPv4, or of IPv4 and IPv6."
+        raise invalid_property(f"{name}.publicIPAddressConfiguration.ipFamilies", ", ".join(families), reason)
     if network.endpoint_configuration is None:
         return
     pools, name = network.endpoint_configuration.inbound_nat_pools, f"{name}.endpointConfiguration.inboundNATPools"
-    addresses = network.public_ip_address_configuration
     if pools and addresses is not None and addresses.provision == "nopublicipaddresses":
         raise invalid_property(name, len(pools), "A pool without public addresses has no ports outside.")
     if len(pools) > _MOST_NAT_POOLS:

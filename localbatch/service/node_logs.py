@@ -4,11 +4,14 @@ There is no node agent here that would write logs. What there is to tell of a no
 with a line for each event, and what its start task has written.
 """
 
+import logging
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
@@ -23,6 +26,8 @@ from localbatch.engine.fleet import Node
 from localbatch.service.files import FileTree
 from localbatch.wire.errors import ServiceError, invalid_property
 from localbatch.wire.formats import JsonObject, format_time, parse_time
+
+logger = logging.getLogger("localbatch")
 
 Event = tuple[datetime, str]
 _START_TASK_LOGS = ("startup/stdout.txt", "startup/stderr.txt")
@@ -41,26 +46,24 @@ class NodeLogs:
     async def upload(self, node: Node, document: JsonObject) -> JsonObject:
         """Uploads those logs of a node that have something of the time asked for.
 
+        They are on their way when the answer is given; whether the container takes them is told in the service's log.
+
         Returns:
             The answer: the directory in the container, and the number of files.
 
         Raises:
-            ServiceError: the body is refused, or the container does not take the files.
+            ServiceError: the body is refused.
         """
         body = read(NodeLogUpload, document)
+        _check_container(body.container_url)
         directory = f"{node.place.pool_id}/{node.id}/{uuid.uuid4()}"
-        container = OutputContainer(
-            container_url=self._context.lead_home(body.container_url),
-            path=None,
-            identity_reference=body.identity_reference,
-        )
-        events = node_events(node, self._tasks(node))
-        try:
-            count = await run_in_threadpool(_upload, node, events, body, container, directory)
-        except CommandFailed as error:
-            reason = f"{error.failure.message}: {dict(error.failure.details)['Message']}."
-            raise invalid_property("containerUrl", dict(error.failure.details)["ContainerUrl"], reason) from error
-        return {"virtualDirectoryName": directory, "numberOfFilesUploaded": count}
+        link = self._context.lead_home(body.container_url)
+        container = OutputContainer(container_url=link, path=None, identity_reference=body.identity_reference)
+        folder = tempfile.TemporaryDirectory(dir=self._context.nodes_root)
+        files = await run_in_threadpool(_gather, Path(folder.name), node, node_events(node, self._tasks(node)), body)
+        uploads = [Upload(path, f"{directory}/{name}", container) for name, path in files]
+        self._context.background.start(_send(node.id, uploads, folder))
+        return {"virtualDirectoryName": directory, "numberOfFilesUploaded": len(uploads)}
 
     def _tasks(self, node: Node) -> list[Event]:
         events = []
@@ -92,15 +95,25 @@ def node_events(node: Node, others: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda event: event[0])
 
 
-def _upload(node: Node, events: list[Event], body: NodeLogUpload, container: OutputContainer, directory: str) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        files = [
-            *_event_log(Path(folder), events, body),
-            *_start_task_logs(node, body),
-        ]
-        for name, path in files:
-            upload_file(Upload(path, f"{directory}/{name}", container))
-    return len(files)
+def _check_container(link: str) -> None:
+    parts = urlsplit(link)
+    if parts.scheme not in ("http", "https") or not parts.netloc or not parts.path.strip("/"):
+        raise invalid_property("containerUrl", link.partition("?")[0], "It must be the link of a container.")
+
+
+def _gather(folder: Path, node: Node, events: list[Event], body: NodeLogUpload) -> list[tuple[str, Path]]:
+    return [*_event_log(folder, events, body), *_start_task_logs(folder, node, body)]
+
+
+async def _send(node_id: str, uploads: list[Upload], folder: "tempfile.TemporaryDirectory[str]") -> None:
+    try:
+        for upload in uploads:
+            await run_in_threadpool(upload_file, upload)
+    except CommandFailed as error:
+        details = "; ".join(f"{name}: {value}" for name, value in error.failure.details)
+        logger.warning("The logs of node %s could not be uploaded: %s (%s)", node_id, error.failure.code, details)
+    finally:
+        folder.cleanup()
 
 
 def _event_log(folder: Path, events: list[Event], body: NodeLogUpload) -> list[tuple[str, Path]]:
@@ -111,7 +124,7 @@ def _event_log(folder: Path, events: list[Event], body: NodeLogUpload) -> list[t
     return [(file.name, file)]
 
 
-def _start_task_logs(node: Node, body: NodeLogUpload) -> list[tuple[str, Path]]:
+def _start_task_logs(folder: Path, node: Node, body: NodeLogUpload) -> list[tuple[str, Path]]:
     tree = FileTree(node.place.root, NodePaths(node.place.root, node.place.mount))
     found = []
     for name in _START_TASK_LOGS:
@@ -120,7 +133,8 @@ def _start_task_logs(node: Node, body: NodeLogUpload) -> list[tuple[str, Path]]:
         except ServiceError:
             continue  # there is no start task, or it has not written anything yet
         if not entry.is_directory and _within(body, node.record.booted or entry.modified, entry.modified):
-            found.append((name, entry.path))
+            # The node may be gone before they are sent.
+            found.append((name, Path(shutil.copyfile(entry.path, folder / Path(name).name))))
     return found
 
 

@@ -20,6 +20,14 @@ _NODE_COUNTERS = {
         *("deallocated", "deallocating", "upgradingOS"),
     )
 }
+# As the official example of a node's extension shows it.
+_AGENT_EXTENSION: JsonObject = {
+    "name": "batchNodeExtension",
+    "publisher": "Microsoft.Azure.Extensions",
+    "type": "CustomScript",
+    "typeHandlerVersion": "2.0",
+    "autoUpgradeMinorVersion": True,
+}
 _AGENT_VERSION = "1.13.0.0"
 _SSH_PORT = 22
 # Where Batch has the ports by which ssh reaches nodes of a pool that says nothing of ports.
@@ -69,6 +77,8 @@ def node_view(
     if node.booted is not None:
         view["lastBootTime"] = format_time(node.booted)
         view["nodeAgentInfo"] = {"version": _AGENT_VERSION, "lastUpdateTime": format_time(node.booted)}
+    if has_ipv6(pool):
+        view["ipv6Address"] = ipv6_address(address)
     endpoints = list[JsonValue](inbound_endpoints(pool, node, address))
     known: JsonObject = {
         "startTask": without_secrets(node.start_task) if node.start_task else None,
@@ -86,19 +96,31 @@ def _image(pool: PoolRecord) -> JsonObject:
 
 
 def inbound_endpoints(pool: PoolRecord, node: NodeRecord, address: str) -> list[JsonObject]:
-    """Shows the ports outside by which the ports of a node are reached."""
+    """Shows the ports outside by which the ports of a node are reached, once for each family of addresses it has."""
     configuration = _part(pool.body, "networkConfiguration", "endpointConfiguration")
     return [
         {
             "name": f"{nat['name']}.{_number(node)}",
             "protocol": nat["protocol"],
-            "publicIPAddress": address,
+            "publicIPAddress": each,
             "publicFQDN": address,
             "frontendPort": _frontend_port(nat, node),
             "backendPort": nat["backendPort"],
         }
+        for each in (address, ipv6_address(address))[: 1 + has_ipv6(pool)]
         for nat in _objects(configuration, "inboundNATPools")
     ]
+
+
+def has_ipv6(pool: PoolRecord) -> bool:
+    """Tells whether the nodes of a pool have addresses of IPv6 too."""
+    families = _part(pool.body, "networkConfiguration", "publicIPAddressConfiguration").get("ipFamilies")
+    return isinstance(families, list) and "ipv6" in [str(family).lower() for family in families]
+
+
+def ipv6_address(address: str) -> str:
+    """Returns the address of IPv6 by which a node is reached that has this one of IPv4."""
+    return f"::ffff:{address}"
 
 
 def _frontend_port(nat: JsonObject, node: NodeRecord) -> int:
@@ -119,13 +141,17 @@ def login_view(pool: PoolRecord, node: NodeRecord, address: str) -> JsonObject:
     for endpoint in inbound_endpoints(pool, node, address):
         if endpoint["backendPort"] == _SSH_PORT:
             port = endpoint["frontendPort"]
-    return {"remoteLoginIPAddress": address, "remoteLoginPort": port}
+    settings: JsonObject = {"remoteLoginIPAddress": address, "remoteLoginPort": port}
+    if has_ipv6(pool):
+        settings |= {"ipv6RemoteLoginIPAddress": ipv6_address(address), "ipv6RemoteLoginPort": port}
+    return settings
 
 
 def extension_views(pool: PoolRecord) -> dict[str, JsonObject]:
-    """Shows the extensions of a pool's nodes, by their names."""
+    """Shows the extensions of a pool's nodes by their names: the agent's own, and those that the pool asks for."""
     machine = _part(pool.body, "virtualMachineConfiguration")
-    return {str(extension["name"]): _extension_view(extension) for extension in _objects(machine, "extensions")}
+    extensions = [_AGENT_EXTENSION, *_objects(machine, "extensions")]
+    return {str(extension["name"]): _extension_view(extension) for extension in extensions}
 
 
 def _extension_view(extension: JsonObject) -> JsonObject:

@@ -1,7 +1,10 @@
 """User accounts of nodes, and how nodes would be reached from outside."""
 
+import ipaddress
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,9 @@ from azure.core.exceptions import HttpResponseError
 
 from localbatch.server import STATE_FILE
 from localbatch.wire.connection import Endpoints
-from tests.support.account import Account, error_code
+from tests.support.account import Account, error_code, error_values
 
+BOTH = ("IPv4", "IPv6")
 USER = models.BatchNodeUserCreateOptions(
     name="Anna", is_admin=True, password="Secret-Password", ssh_public_key="c3NoLXJzYSBrZXk="
 )
@@ -149,3 +153,44 @@ def test_ports_of_a_pool_are_shown_on_each_node(batch: Account) -> None:
         assert ssh.public_ip_address == node.ip_address
         settings = batch.client.get_node_remote_login_settings("pool", str(node.id))
         assert settings.remote_login_port == 2000 + number
+
+
+def dual_stack(*pools: models.BatchInboundNatPool, families: Sequence[str] = BOTH) -> models.NetworkConfiguration:
+    configuration = network(*pools)
+    addresses = models.BatchPublicIpAddressConfiguration(ip_families=list(families))
+    configuration.public_ip_address_configuration = addresses
+    return configuration
+
+
+def test_a_pool_with_both_families_has_an_address_and_each_port_of_both(batch: Account) -> None:
+    batch.make_pool(network_configuration=dual_stack(nat_pool(), nat_pool("web", 80, 3000, 3039)))
+    (node,) = batch.await_nodes()
+    assert ipaddress.ip_address(node.ipv6_address).version == 6
+    assert node.endpoint_configuration is not None
+    shown = [(each.public_ip_address, each.name) for each in node.endpoint_configuration.inbound_endpoints]
+    assert shown == [*product((node.ip_address, node.ipv6_address), ("ssh.0", "web.0"))]
+    settings = batch.client.get_node_remote_login_settings("pool", str(node.id))
+    assert settings.ipv6_remote_login_ip_address == node.ipv6_address
+    assert settings.ipv6_remote_login_port == settings.remote_login_port == 2000
+
+
+def test_ports_are_reached_by_the_address_of_either_family(batch: Account) -> None:
+    with socket.create_server(("", 0)) as free:
+        port = free.getsockname()[1]
+    batch.make_pool(network_configuration=dual_stack(nat_pool("web", port, 2200, 2299)))
+    (node,) = batch.await_nodes()
+    batch.make_job()
+    batch.add_task(f'python3 -c "{SERVE.format(port=port)}"')
+    batch.await_task(state="running")
+    batch.wait_until(lambda: call(node.ipv6_address, 2200) == b"HELLO")
+
+
+def test_a_pool_of_ipv4_shows_no_other_address_and_one_of_ipv6_alone_is_refused(batch: Account) -> None:
+    with pytest.raises(HttpResponseError) as caught:
+        batch.make_pool(network_configuration=dual_stack(nat_pool(), families=["IPv6"]))
+    assert error_values(caught.value)["PropertyName"].endswith("ipFamilies")
+    batch.make_pool(network_configuration=dual_stack(nat_pool(), families=["IPv4"]))
+    batch.await_nodes()
+    (shown,) = batch.send("GET", "/pools/pool/nodes").json()["value"]
+    assert "ipv6Address" not in shown
+    assert len(shown["endpointConfiguration"]["inboundEndpoints"]) == 1

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
 
-from tests.support.account import Account, error_code, error_values, shell
+from tests.support.account import Account, error_values, open_account, shell
 from tests.support.blobs import Blobs, local_blobs
+from tests.support.logged import lines_with, logged_service
 
 AN_HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
@@ -43,7 +45,7 @@ def test_logs_are_uploaded_into_a_directory_of_their_own(batch: Account, node: s
     directory = answer.virtual_directory_name
     assert directory.startswith(f"pool/{node}/")
     names = [f"{directory}/{name}" for name in ("agent.log", "startup/stderr.txt", "startup/stdout.txt")]
-    assert sorted(blobs.names("logs")) == names
+    batch.wait_until(lambda: sorted(blobs.names("logs")) == names)
     assert answer.number_of_files_uploaded == 3
     assert blobs.read("logs", names[2]) == b"started\n"
     log = blobs.read("logs", names[0]).decode().splitlines()
@@ -63,23 +65,28 @@ def test_logs_of_another_time_are_not_uploaded(batch: Account, node: str, blobs:
     assert blobs.names("none") == []
 
 
-def test_a_container_that_takes_nothing_is_named_without_its_signature(batch: Account, node: str, blobs: Blobs) -> None:
+def test_a_container_that_takes_nothing_is_found_out_later_and_told_in_the_log(tmp_path: Path, blobs: Blobs) -> None:
     blobs.container("closed")
-    link = blobs.link("closed", "r")
-    with pytest.raises(HttpResponseError) as caught:
-        batch.client.upload_node_logs("pool", node, options(link))
-    assert error_code(caught.value) == "InvalidPropertyValue"
-    values = error_values(caught.value)
-    assert values["PropertyName"] == "containerUrl"
-    assert values["PropertyValue"] == link.partition("?")[0]
-    assert values["Reason"].endswith("403 AuthorizationPermissionMismatch.")
-    assert "sig=" not in str(values)
+    link, log, nodes = blobs.link("closed", "r"), tmp_path / "log", tmp_path / "root" / "nodes"
+    with logged_service(log, f"--root={tmp_path / 'root'}") as endpoints, open_account(endpoints) as account:
+        account.make_pool()
+        (node,) = account.await_nodes()
+        answer = account.client.upload_node_logs("pool", str(node.id), options(link))
+        assert answer.number_of_files_uploaded == 1
+        account.wait_until(lambda: bool(lines_with(log, "could not be uploaded")))
+        account.wait_until(lambda: [path.name for path in nodes.iterdir()] == [account.name])
+    (told,) = lines_with(log, "could not be uploaded")
+    assert "403 AuthorizationPermissionMismatch" in told
+    assert "sig=" not in told
+    assert blobs.names("closed") == []
 
 
 def test_what_is_not_a_container_is_said_to_be_none(batch: Account, node: str) -> None:
-    with pytest.raises(HttpResponseError) as caught:
-        batch.client.upload_node_logs("pool", node, options("somewhere"))
-    assert error_values(caught.value)["Reason"].endswith("The link to the container, or a header, is invalid.")
+    for link in ("somewhere", "http://127.0.0.1", "ftp://127.0.0.1/logs?sig=x"):
+        with pytest.raises(HttpResponseError) as caught:
+            batch.client.upload_node_logs("pool", node, options(link))
+        assert error_values(caught.value)["PropertyName"] == "containerUrl"
+        assert "sig=" not in str(error_values(caught.value))
 
 
 def test_a_node_that_is_deallocated_has_no_logs(batch: Account) -> None:

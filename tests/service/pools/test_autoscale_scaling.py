@@ -193,3 +193,24 @@ def test_formula_and_interval_are_changed_one_by_one(fast: Account) -> None:
     retry(fast, "x = 1")
     pool = fast.client.get_pool("pool")
     assert (pool.auto_scale_formula, pool.auto_scale_evaluation_interval) == ("x = 1", timedelta(minutes=7))
+
+
+def test_a_resize_error_stays_while_evaluations_change_nothing() -> None:
+    options = (f"--autoscale-seconds={PERIOD}",)
+    with (
+        LocalAzure(storage=False, attach=False, options=options, driver="simulated") as azure,
+        open_account(azure.endpoints) as batch,
+    ):
+        azure.fail_allocation("pool", code="AccountCoreQuotaReached", account=batch.name)
+        make_pool(batch, "$TargetDedicatedNodes = 1 - min(1, max(0, $ActiveTasks.Count()));")
+        batch.wait_until(lambda: bool(batch.client.get_pool("pool").resize_errors))
+        # The formula asks for no nodes from the first sample on, and that is what the pool has.
+        batch.wait_until(lambda: batch.client.get_pool("pool").target_dedicated_nodes == 0)
+        evaluated = run_of(batch).timestamp
+        batch.wait_until(lambda: run_of(batch).timestamp > evaluated)
+        assert [error.code for error in batch.client.get_pool("pool").resize_errors or []] == [
+            "AccountCoreQuotaReached"
+        ]
+        retry(batch, "$TargetDedicatedNodes = 1;")
+        batch.await_nodes()
+        assert batch.client.get_pool("pool").resize_errors is None

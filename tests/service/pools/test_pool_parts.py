@@ -104,7 +104,11 @@ def test_extensions_are_shown_on_each_node_without_their_secrets(batch: Account)
     make_pool(batch, virtual_machine_configuration=given, target_dedicated_nodes=1)
     (node,) = batch.await_nodes()
     found = list(batch.client.list_node_extensions("pool", str(node.id), max_results=1))
-    assert [each.vm_extension.name for each in found if each.vm_extension] == ["monitor", "b"]
+    assert [each.vm_extension.name for each in found if each.vm_extension] == [
+        "batchNodeExtension",
+        "monitor",
+        "b",
+    ]
     one = batch.client.get_node_extension("pool", str(node.id), "monitor")
     assert one.vm_extension is not None
     assert one.vm_extension.settings == {"workspace": "w"}

@@ -1,7 +1,5 @@
 """Tasks that read from and write to a Blob service, by links and by the linked storage account."""
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,8 +11,8 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from localbatch.launcher import LocalAzure
-from localbatch.wire.connection import Endpoints
 from tests.support.account import Account, error_code, open_account
+from tests.support.logged import lines_with, logged_service
 
 
 @pytest.fixture
@@ -134,21 +132,10 @@ def test_links_to_the_accounts_name_on_azure_lead_to_its_own_blobs(
 
 
 def test_a_link_that_cannot_be_followed_is_in_the_services_log_without_its_signature(tmp_path: Path) -> None:
-    with (tmp_path / "log").open("w") as log:
-        command = [sys.executable, "-m", "localbatch", "--no-storage", "--stop-with-stdin"]
-        service = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert service.stdin is not None
-        assert service.stdout is not None
-        try:
-            endpoints = Endpoints.from_line(service.stdout.readline())
-            with open_account(endpoints) as account:
-                closed = f"{endpoints.batch_endpoint}/nothing/here?sig=secret"
-                account.run("true", resource_files=[models.ResourceFile(http_url=closed, file_path="x")])
-        finally:
-            service.stdin.close()
-            service.stdout.close()
-            service.wait(30)
-    told = [line for line in (tmp_path / "log").read_text().splitlines() if "Task task of job job failed" in line]
-    assert len(told) == 1
-    assert "/nothing/here" in told[0]
-    assert "secret" not in told[0]
+    log = tmp_path / "log"
+    with logged_service(log) as endpoints, open_account(endpoints) as account:
+        closed = f"{endpoints.batch_endpoint}/nothing/here?sig=secret"
+        account.run("true", resource_files=[models.ResourceFile(http_url=closed, file_path="x")])
+    (told,) = lines_with(log, "Task task of job job failed")
+    assert "/nothing/here" in told
+    assert "secret" not in told

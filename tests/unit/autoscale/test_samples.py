@@ -123,3 +123,12 @@ def test_what_samples_of_a_huge_period_cannot_tell_is_told(expression: str, mess
 def test_samples_of_what_is_no_sample_variable_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\$Pending is not one of the sample variables"):
         evaluate("x = 1", samples={"$Pending": [1]})
+
+
+def test_the_last_samples_of_a_variable_without_any_are_an_empty_vector() -> None:
+    # The reference lets a formula fail only where a percentage of a window's samples is asked for.
+    empty = compile_formula("a = min(2, $CPUPercent.GetSample(1)); b = max(0, $CPUPercent.GetSample(1));")
+    outcome = empty.evaluate(samples=TEN, now=NOW)
+    assert outcome.error is None
+    assert "a=2" in str(outcome.results)
+    assert "b=0" in str(outcome.results)
