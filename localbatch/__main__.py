@@ -93,6 +93,12 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="PUBLISHER:OFFER:SKU:AGENT",
         help="an image that pools may ask for besides those that are listed; may be given several times",
     )
+    add(
+        "--mounts",
+        choices=("real", "echo"),
+        default="real",
+        help="echo: file systems that can't be mounted here are empty directories, and nodes stay usable",
+    )
     add("--tokens", action="store_true", help="accept bearer tokens on the data plane too, as LocalAzure makes them")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser

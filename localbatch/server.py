@@ -59,6 +59,7 @@ class Settings:
         host_names, allow_remote: by which names the service may be called, see ``Hosts``.
         quotas: what each account may have.
         images: images besides the known ones.
+        echoes_mounts: file systems that can't be mounted are empty directories.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
@@ -77,6 +78,7 @@ class Settings:
     page_token: str = field(repr=False)
     quotas: Quotas = field(default_factory=Quotas)
     images: Sequence[Image] = ()
+    echoes_mounts: bool = False
     tokens: bool = False
     autoscale_seconds: float | None = None
     host_names: Sequence[str] = ()
@@ -104,6 +106,7 @@ def create_app(settings: Settings) -> Starlette:
         start_seconds=settings.start_seconds,
         quotas=settings.quotas,
         images=Images(settings.images),
+        echoes_mounts=settings.echoes_mounts,
         pace=Pace(settings.autoscale_seconds),
         preemptions_per_hour=settings.preemptions_per_hour,
         preemption_seed=settings.preemption_seed,

@@ -7,6 +7,7 @@ Source: the docstrings of ``azure.batch.models``, API version 2025-06-01.
 from pydantic import Field
 
 from localbatch.bodies.body import Body
+from localbatch.bodies.mounts import MountConfiguration
 from localbatch.wire.confidential import without_secrets
 from localbatch.wire.formats import JsonObject, JsonValue
 
@@ -95,6 +96,7 @@ class PoolParts(Body):
     virtual_machine_configuration: MachineParts | None = None
     network_configuration: NetworkConfiguration | None = None
     user_accounts: list[UserAccount] = Field(default_factory=list)
+    mount_configuration: list[MountConfiguration] = Field(default_factory=list)
 
 
 def complete_parts(document: JsonObject) -> None:

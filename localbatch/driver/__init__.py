@@ -22,6 +22,7 @@ layout.py          the directories of a node and of a task
 node_paths.py      where links on a node lead
 failures.py        every way a command can fail, as the service words it
 downloads.py       fetching one link to one file
+mounts.py          containers of blobs that seem to be mounted
 blob_containers.py containers reached by a link, and why one could not be
 resource_files.py  the files a task asks for
 patterns.py        patterns of output files, without touching a disk

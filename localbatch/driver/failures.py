@@ -99,6 +99,17 @@ def container_image_failure(image: str, reason: str) -> Failure:
     return _failure("ContainerInvalidImage", ImageName=image, Message=reason)
 
 
+def mount_failure(path: str, reason: str) -> Failure:
+    """A file system could not be mounted, or what commands wrote there not be sent. Batch's own code is not known.
+
+    Args:
+        path: where it is mounted, relative to the node's directory of mounts.
+        reason: what went wrong.
+    """
+    message = "A file system of the pool could not be mounted"
+    return Failure("usererror", "MountConfigurationError", message, (("MountPath", path), ("Message", reason)))
+
+
 def directory_failure(reason: str) -> Failure:
     """The task's directory could not be made."""
     return _failure("ResourceDirectoryCreateFailed", Message=reason)

@@ -54,6 +54,19 @@ class NodePlace:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A file system on a node.
+
+    Attributes:
+        path: where it is mounted, relative to the node's ``fsmounts``.
+        link: the container of blobs that it shows, signed; None for an empty directory.
+    """
+
+    path: str
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Package:
     """An active application package; ``archive_url`` is a link the driver can GET the zip from."""
 
@@ -155,8 +168,10 @@ class MultiInstanceRun:
 class Driver(Protocol):
     """A way to have nodes."""
 
-    async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
-        """Makes the node's directory tree and unpacks the pool's application packages."""
+    async def create_node(
+        self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
+    ) -> Failure | None:
+        """Makes the node's directory tree, unpacks the pool's application packages and mounts its file systems."""
 
     async def execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:
         """Runs one command from resource files to output files.

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from localbatch.driver.failures import (
     time_limit_failure,
 )
 from localbatch.driver.image import NodeImage
-from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run, Usage
+from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run, Usage
 from localbatch.driver.layout import TaskDirectory, make_node
+from localbatch.driver.mounts import MountedDirectory
 from localbatch.driver.multi_instance import MultiInstance
 from localbatch.driver.packages import NodePackages
 from localbatch.driver.prepared import PreparedCommand, start
@@ -40,6 +41,7 @@ class _Node:
     """What the driver keeps about a node while the service runs."""
 
     packages: NodePackages
+    mounts: list[MountedDirectory] = field(default_factory=list)
     runs: set[asyncio.Task[Outcome]] = field(default_factory=set)
     removed: bool = False
 
@@ -86,10 +88,15 @@ class ProcessDriver:
             grace=grace,
         )
 
-    async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
-        """Makes the node's directory tree and unpacks the pool's application packages."""
+    async def create_node(
+        self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
+    ) -> Failure | None:
+        """Makes the node's directory tree, unpacks the pool's application packages and mounts its file systems."""
         try:
             await self._threads.finish(make_node, node)
+            self._node(node).mounts = [MountedDirectory(node.root, mount) for mount in mounts]
+            for mounted in self._node(node).mounts:
+                await self._threads.finish(mounted.set_up)
             await self._node(node).packages.install_for_all(packages)
             await self._containers.prepare_node(node)
         except OSError as error:
@@ -107,7 +114,7 @@ class ProcessDriver:
             run: the command.
             on_started: called once the command's process has been started.
         """
-        return await self._track([run.node], self._execute(run, on_started))
+        return await self._track([run.node], self._mounted([run.node], self._execute(run, on_started)))
 
     async def execute_together(
         self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
@@ -121,7 +128,8 @@ class ProcessDriver:
             on_subtask: told when a subtask starts and ends.
         """
         work = MultiInstance(self._tools, run, on_subtask)
-        return await self._track([each.node for each in run.runs], work.execute())
+        places = [each.node for each in run.runs]
+        return await self._track(places, self._mounted(places, work.execute()))
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """Removes a task directory."""
@@ -150,6 +158,31 @@ class ProcessDriver:
 
     def _packages(self, node: NodePlace) -> NodePackages:
         return self._node(node).packages
+
+    async def _mounted(self, places: Sequence[NodePlace], execution: Coroutine[None, None, Outcome]) -> Outcome:
+        """Carries out an execution between what others have written into mounted file systems and what it writes."""
+        mounts = [mounted for place in places for mounted in self._node(place).mounts]
+        started = datetime.now(UTC)
+        try:
+            for mounted in mounts:
+                await self._threads.finish(mounted.pull)
+        except CommandFailed as error:
+            execution.close()
+            return Outcome(started, datetime.now(UTC), None, error.failure)
+        try:
+            outcome = await execution
+        finally:
+            failure = await self._push(mounts)
+        return outcome if failure is None or outcome.failure else replace(outcome, failure=failure)
+
+    async def _push(self, mounts: Iterable[MountedDirectory]) -> Failure | None:
+        failures = []
+        for mounted in mounts:
+            try:
+                await self._threads.finish(mounted.push)
+            except CommandFailed as error:
+                failures.append(error.failure)
+        return failures[0] if failures else None
 
     async def _track(self, places: Iterable[NodePlace], execution: Coroutine[None, None, Outcome]) -> Outcome:
         """Carries out an execution that ends when one of its nodes is removed."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from localbatch.driver.failures import time_limit_failure
-from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run
 
 
 class SimulatedDriver:
@@ -18,7 +18,9 @@ class SimulatedDriver:
     def __init__(self, duration: timedelta = timedelta(0)) -> None:
         self._duration = duration
 
-    async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
+    async def create_node(
+        self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
+    ) -> Failure | None:
         """Succeeds at once."""
         return None
 

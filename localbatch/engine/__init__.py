@@ -17,6 +17,7 @@ engine goes on from the records alone.
 - auto_pools.py   pools made for a job or a job schedule
 - nodes.py        a node's life from creation through its start task to removal
 - new_nodes.py    records of nodes to be
+- mounts.py       what is mounted on a node
 - ports.py        ports outside by which nodes are reached
 - losses.py       nodes that are preempted, break or are lost
 - node_commands.py   reboot, reimage, deallocate, start; scheduling on and off

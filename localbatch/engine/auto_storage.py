@@ -3,6 +3,7 @@
 Every method that calls the Blob service blocks; from the event loop they are called through a thread.
 """
 
+import hmac
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
@@ -80,6 +81,14 @@ class AutoStorage:
             expiry=expiry,
         )
         return f"{self._client.url.rstrip('/')}/{quote(container)}?{signature}"
+
+    def container_address(self, container: str, signature: str) -> str:
+        """Returns the link to a container with a signature that somebody else has made."""
+        return f"{self._client.url.rstrip('/')}/{quote(container)}?{signature.lstrip('?')}"
+
+    def has_key(self, key: str) -> bool:
+        """Tells whether this is the account's key."""
+        return hmac.compare_digest(key.encode(), self._key.encode())
 
     def lead_home(self, link: str) -> str:
         """Leads a link to this account's name on Azure to where its blobs are; others are left alone."""

@@ -35,6 +35,7 @@ class Context:
         start_seconds: how long a node takes to start.
         quotas: what each account may have.
         images: what pools can be made from.
+        echoes_mounts: file systems that can't be mounted are empty directories, instead of making a node unusable.
         pace: how fast automatic scaling goes.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
@@ -54,6 +55,7 @@ class Context:
     allocation_seconds: float
     start_seconds: float
     quotas: Quotas = field(default_factory=Quotas)
+    echoes_mounts: bool = False
     images: Images = field(default_factory=Images)
     pace: Pace = field(default_factory=Pace)
     preemptions_per_hour: float = 0.0

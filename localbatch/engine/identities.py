@@ -12,10 +12,31 @@ from localbatch.engine.fleet import Node
 from localbatch.store.pools import PoolRecord
 
 _LINK_LIFE = timedelta(days=7)
+_NONE = "The pool has no such managed identity."
 
 
 class IdentityError(Exception):
     """A managed identity does not reach what it is to reach; the message is a sentence that says why."""
+
+
+class PoolIdentities:
+    """The identities of a pool.
+
+    Args:
+        pool: the pool.
+    """
+
+    def __init__(self, pool: PoolRecord) -> None:
+        self._pool = pool
+
+    def require(self, reference: IdentityReference) -> None:
+        """Makes sure that the pool has an identity.
+
+        Raises:
+            IdentityError: it does not.
+        """
+        if (reference.resource_id or "").lower() not in _identities(self._pool):
+            raise IdentityError(_NONE)
 
 
 class NodeIdentities:
@@ -62,8 +83,9 @@ class NodeIdentities:
         return output.model_copy(update={"destination": destination})
 
     def _link(self, reference: IdentityReference, url: str, permission: str) -> str:
-        if self._pool is None or (reference.resource_id or "").lower() not in _identities(self._pool):
-            raise IdentityError("The pool has no such managed identity.")
+        if self._pool is None:
+            raise IdentityError(_NONE)
+        PoolIdentities(self._pool).require(reference)
         storage = self._context.storage
         link = storage.sign(url, permission, self._context.clock.now() + _LINK_LIFE) if storage else None
         if link is None:

@@ -6,12 +6,14 @@ from contextlib import suppress
 from datetime import datetime
 
 from localbatch.bodies.pools import StartTask
+from localbatch.driver.failures import CommandFailed
 from localbatch.driver.interface import Failure, Outcome
 from localbatch.engine.background import settle
 from localbatch.engine.context import Context
 from localbatch.engine.departures import Departures
 from localbatch.engine.failure_log import tell_failure
 from localbatch.engine.fleet import Node, make_place
+from localbatch.engine.mounts import mounts_of
 from localbatch.engine.new_nodes import commands_of
 from localbatch.engine.orders import OrderError, start_order
 from localbatch.engine.outcomes import runs_again, start_info
@@ -109,7 +111,12 @@ class NodeLife:
         packages = self._context.find_packages(node.place.account, node.record.packages)
         if len(packages) < len(node.record.packages):
             return Failure("usererror", "ApplicationPackageError", "An application package of the pool is gone")
-        return await self._context.driver.create_node(node.place, packages)
+        pool = self._context.store.pools.get(node.record.pool)
+        try:
+            mounts = mounts_of(self._context, pool) if pool else ()
+        except CommandFailed as error:
+            return error.failure
+        return await self._context.driver.create_node(node.place, packages, mounts)
 
     async def _run_start_task(self, node: Node, body: StartTask) -> Outcome:
         started, retries, retried = self._context.clock.now(), 0, None

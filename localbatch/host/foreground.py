@@ -80,6 +80,7 @@ class Options:
         preemption_seed: has the same nodes preempted again.
         mpi: the MPI that the nodes have.
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
+        mounts: ``real``, or ``echo``: file systems that can't be mounted are empty directories.
         image: images besides the known ones.
         pool_quota, job_quota, dedicated_core_quota, low_priority_core_quota: what each account may have.
         family_core_quota: pairs of VM family and number of cores.
@@ -106,6 +107,7 @@ class Options:
     mpi: str = MPICH
     autoscale_seconds: float | None = None
     image: Sequence[Image] = ()
+    mounts: str = "real"
     pool_quota: int | None = None
     job_quota: int | None = None
     dedicated_core_quota: int | None = None
@@ -318,6 +320,7 @@ def _make_app(
         page_token=page_token,
         quotas=_make_quotas(options),
         images=options.image,
+        echoes_mounts=options.mounts == "echo",
         tokens=options.tokens,
         autoscale_seconds=options.autoscale_seconds,
         host_names=options.host_name,

@@ -3,6 +3,7 @@
 pools, pool_parts, jobs, tasks, schedules   what is refused of request bodies, a file for each kind
 commands        ... of the commands in them
 nodes           commands that take a node out of service
+mounts          ... of file systems
 auto_scale      ... of formulas
 checks          ... of single values
 not_emulated    ... because it is not emulated

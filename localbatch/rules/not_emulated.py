@@ -10,7 +10,7 @@ _REASON = "The local Batch service does not emulate this property."
 # A value which asks for nothing may be sent.
 _HARMLESS: tuple[JsonValue, ...] = (None, False, "", [], {})
 
-POOL = ("mountConfiguration", "certificateReferences", "cloudServiceConfiguration")
+POOL = ("certificateReferences", "cloudServiceConfiguration")
 JOB = ("jobManagerTask.authenticationTokenSettings",)
 TASK = ("authenticationTokenSettings",)
 

@@ -16,6 +16,7 @@ from localbatch.bodies.pool_parts import (
     UserAccount,
 )
 from localbatch.rules.images import is_windows
+from localbatch.rules.mounts import check_mounts
 from localbatch.wire.errors import invalid_property
 
 _NAT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,75}[A-Za-z0-9_])?")
@@ -29,7 +30,7 @@ _ONLY_LINUX = "It goes with images of Linux, and this pool's is of Windows."
 
 
 def check_parts(parts: PoolParts) -> None:
-    """Refuses machines, a network or user accounts that can't be.
+    """Refuses machines, a network, user accounts or mounted file systems that can't be.
 
     Raises:
         ServiceError: ``InvalidPropertyValue`` naming the property.
@@ -39,6 +40,7 @@ def check_parts(parts: PoolParts) -> None:
         _check_machine("virtualMachineConfiguration", machine)
     if parts.network_configuration is not None:
         _check_network("networkConfiguration", parts.network_configuration)
+    check_mounts(parts.mount_configuration)
     _check_distinct("userAccounts", [account.name.lower() for account in parts.user_accounts])
     for number, account in enumerate(parts.user_accounts):
         _check_account(f"userAccounts.{number}", account, machine)

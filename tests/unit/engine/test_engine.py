@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localbatch.driver.interface import Failure, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run
 from localbatch.engine.clock import Clock
 from localbatch.engine.context import Context
 from localbatch.engine.engine import Engine
@@ -41,7 +41,9 @@ class ToldDriver:
         self.node_failure: Failure | None = None
         self.ends: Callable[[Run], asyncio.Future[Outcome] | Outcome | Exception] = lambda run: outcome(0)
 
-    async def create_node(self, node: NodePlace, packages: tuple[Package, ...]) -> Failure | None:
+    async def create_node(
+        self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
+    ) -> Failure | None:
         return self.node_failure
 
     async def execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:

@@ -11,7 +11,7 @@ from localbatch.wire.formats import JsonObject
     ("names", "document", "property"),
     [
         (TASK, {"authenticationTokenSettings": {"access": ["job"]}}, "authenticationTokenSettings"),
-        (POOL, {"mountConfiguration": [{"x": 1}]}, "mountConfiguration"),
+        (POOL, {"certificateReferences": [{"x": 1}]}, "certificateReferences"),
     ],
 )
 def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObject, property: str) -> None:
@@ -22,5 +22,5 @@ def test_what_is_not_emulated_is_named(names: tuple[str, ...], document: JsonObj
 
 
 def test_asking_for_nothing_is_no_reason_to_refuse() -> None:
-    refuse_properties({"mountConfiguration": None, "userAccounts": []}, POOL)
+    refuse_properties({"certificateReferences": None, "userAccounts": []}, POOL)
     refuse_properties({"jobManagerTask": None, "allowTaskPreemption": False}, JOB)
