@@ -1,5 +1,7 @@
 """The stages of an MPI run, in order, and the cleanup that follows whatever happens."""
 
+import logging
+
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
@@ -13,6 +15,7 @@ from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.multi_instance import submit_multi_instance_task
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
+from prefect_azure_batch.tasks.program import doubt_about
 from prefect_azure_batch.tasks.records import (
     Collected,
     CollectedSubtask,
@@ -24,6 +27,8 @@ from prefect_azure_batch.tasks.records import (
 from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
 from prefect_azure_batch.tasks.wait import job_poller
+
+_logger = logging.getLogger(__name__)
 
 
 def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
@@ -44,6 +49,9 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     patterns = [str(example("mpi") / "inputs")] if asked.is_example else asked.inputs
     common_files = find_inputs(patterns, blob_lister(account.storage)) if patterns else []
     check_common_names(item.name for item in common_files)
+    for item in common_files:
+        if item.path and (doubt := doubt_about(item.path, item.label)):
+            _logger.warning("%s", doubt)
     with open_run(
         account,
         "mpi",

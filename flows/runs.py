@@ -1,5 +1,6 @@
 """A run in Azure, from its pool to the cleanup that follows whatever happens."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from prefect_azure_batch.tasks.application import ship_program_task, use_package
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
 from prefect_azure_batch.tasks.job import create_job_task
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import DEFAULT_VM_SIZE, Created, JobPlan, PoolPlan, Run
+
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -59,6 +63,10 @@ def open_run(
     """
     run_id = f"{name}-{flow_run.id or uuid.uuid4()}"
     package = package_of(str(program)) if program else None
+    if program and not package:
+        check_program(Path(program))
+        for doubt in doubts_about(Path(program)):
+            _logger.warning("%s", doubt)
     found = use_package_task(account, *package) if package else None
     if pool:
         check_pool_task(account, pool, instances)

@@ -9,6 +9,7 @@ from azure.storage.blob import BlobProperties, ContainerClient
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
+from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.records import AddedTask, Collected, Run
 from prefect_azure_batch.tasks.stage import stage
@@ -49,7 +50,9 @@ def collect_outputs(
 
 def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
     try:
-        return list(client.list_blobs(name_starts_with=prefix))
+        return [
+            blob for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]) if not is_folder(blob)
+        ]
     except ResourceNotFoundError:
         return []
 

@@ -9,11 +9,13 @@ from prefect_azure_batch.tasks.node_files import read_stderr
 
 DEAD_NODE_STATES = {"starttaskfailed", "unusable"}
 START_TASK_DIRECTORY = "startup"
+RUN_METADATA = "prefect-azure-batch-run"
+"""Metadata of what a run makes: the run's id."""
 
 _PASSING_RESIZE_ERRORS = {"allocationfailed", "allocationtimedout"}
 _NODE_PROPERTIES = ["id,state,schedulingState,startTaskInfo,errors"]
 POOL_PROPERTIES = [
-    "id,state,allocationState,resizeErrors,enableAutoScale,enableInterNodeCommunication,taskSlotsPerNode,"
+    "id,state,allocationState,allocationStateTransitionTime,resizeErrors,metadata,enableAutoScale,enableInterNodeCommunication,taskSlotsPerNode,"
     "currentDedicatedNodes,currentLowPriorityNodes,targetDedicatedNodes,targetLowPriorityNodes"
 ]
 
@@ -53,8 +55,14 @@ def target_nodes(pool: models.BatchPool) -> int:
     return (pool.target_dedicated_nodes or 0) + (pool.target_low_priority_nodes or 0)
 
 
-def diagnose_pool(client: BatchClient, pool_id: str) -> None:
+def diagnose_pool(client: BatchClient, pool_id: str, job: models.BatchJob | None = None) -> None:
     """Says why no task can run on a pool, if that is so.
+
+    Args:
+        client: the Batch client.
+        pool_id: the pool.
+        job: the job that waits, with its metadata and the time of its creation: an error of a resize that was over
+            before it began is none of its business. None if there is no job yet.
 
     Raises:
         PoolUnusable: the pool is gone, could not get its nodes, or has only nodes that failed to start.
@@ -62,11 +70,26 @@ def diagnose_pool(client: BatchClient, pool_id: str) -> None:
     pool = read_pool(client, pool_id)
     if not is_steady(pool):
         return
-    if current_nodes(pool) == 0 and pool.resize_errors:
+    if current_nodes(pool) == 0 and pool.resize_errors and _gave_up(pool, job):
         raise PoolUnusable(f"The pool {pool_id!r} got no node: {describe_resize(pool.resize_errors)}")
     nodes = read_nodes(client, pool_id)
     if nodes and all(str.lower(node.state or "") in DEAD_NODE_STATES for node in nodes):
         raise PoolUnusable(f"No node of pool {pool_id!r} can run a task. {describe_node(client, pool_id, nodes[0])}")
+
+
+def _gave_up(pool: models.BatchPool, job: models.BatchJob | None) -> bool:
+    """Whether the last resize of a pool failed for a job, and nobody will try again."""
+    if pool.enable_auto_scale:
+        return False  # its next evaluation does
+    if job is None or _run_of(pool.metadata) == _run_of(job.metadata) is not None:
+        return True
+    changed = pool.allocation_state_transition_time
+    return changed is None or changed >= job.creation_time
+
+
+def _run_of(metadata: list[models.BatchMetadataItem] | None) -> str | None:
+    """The run that a pool or job was made for."""
+    return next((item.value for item in metadata or [] if item.name == RUN_METADATA), None)
 
 
 def diagnose_instances(client: BatchClient, pool_id: str, instances: int) -> None:

@@ -5,9 +5,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.records import InputItem
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties
 
 BLOB_SCHEME = "az://"
 
@@ -32,7 +36,7 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
     if not patterns:
         raise BadInput("No inputs were named: give files, globs, directories or az://container/prefix.")
     found: list[InputItem] = []
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for pattern in patterns:
         if not pattern:
             raise BadInput("An input is an empty text: name a file, a glob, a directory or az://container/prefix.")
@@ -42,10 +46,25 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
         for item in items:
             identity = f"{item.container}/{item.blob}" if item.path is None else os.path.realpath(item.path)
             if identity in seen:
-                raise BadInput(f"The input {item.label!r} is listed twice: name each input once.")
-            seen.add(identity)
+                raise BadInput(_complaint_about_twins(seen[identity], item.label))
+            seen[identity] = item.label
             found.append(replace(item, index=len(found)))
     return found
+
+
+def _complaint_about_twins(first: str, second: str) -> str:
+    if first == second:
+        return f"The input {first!r} is listed twice: name each input once."
+    return f"The inputs {first!r} and {second!r} are one file, by a link or another spelling: name it once."
+
+
+def is_folder(blob: "BlobProperties") -> bool:
+    """Whether a blob stands for a directory, as in storage accounts with hierarchical namespace.
+
+    Source: "Known issues with Azure Data Lake Storage Gen2", Microsoft Learn: listings show directories as empty blobs
+    with this metadata.
+    """
+    return str((blob.metadata or {}).get("hdi_isfolder", "")).lower() == "true"
 
 
 def _find_files(pattern: str) -> Iterator[InputItem]:

@@ -8,12 +8,11 @@ from azure.core.exceptions import ResourceExistsError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import ARCHIVE_NAME
 from prefect_azure_batch.tasks.command import parse_template, shell_command
-from prefect_azure_batch.tasks.diagnosis import describe_failure
+from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, describe_failure
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
-from prefect_azure_batch.tasks.pool import RUN_METADATA
 from prefect_azure_batch.tasks.records import JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 

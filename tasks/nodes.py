@@ -34,6 +34,7 @@ def wait_for_nodes(
     """Waits until a pool has got its nodes and enough of them are idle.
 
     Nodes that run other tasks are waited for. It does not wait for what will not come: the reason is raised at once.
+    Nor does it wait for a pool that scales itself, whose nodes come with the tasks.
 
     Args:
         account: the Batch account.
@@ -43,7 +44,7 @@ def wait_for_nodes(
         tell: is told the number of idle nodes at each look.
 
     Returns:
-        Ids of the idle nodes, at least as many as wanted.
+        Ids of the idle nodes, at least as many as wanted but of a pool that scales itself.
 
     Raises:
         PoolUnusable: the pool is gone, could not get so many nodes, or too many of them failed to start.
@@ -57,7 +58,7 @@ def wait_for_nodes(
             idle = [node.id or "" for node in nodes if _is_idle(node)]
             if tell:
                 tell(len(idle))
-            if is_steady(pool) and len(idle) >= wanted:
+            if pool.enable_auto_scale or (is_steady(pool) and len(idle) >= wanted):
                 return idle
             if attainable(pool, nodes) < wanted:
                 raise PoolUnusable(_reason(client, pool, nodes, wanted))

@@ -6,7 +6,7 @@ from azure.storage.blob import BlobProperties
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.inputs import BLOB_SCHEME
+from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, is_folder
 from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.records import AddedTask, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
@@ -35,7 +35,8 @@ def list_outputs(storage: AzureStorageCredentials, run: Run, tasks: Sequence[Add
         for task in tasks:
             for kind in (FILE_FOLDER, SHARED_FOLDER):
                 prefix = f"{task.folder}/{kind}/"
-                blobs += [blob for blob in client.list_blobs(prefix) if _is_output(kind, blob.name[len(prefix) :])]
+                found = client.list_blobs(prefix, include=["metadata"])
+                blobs += [blob for blob in found if not is_folder(blob) and _is_output(kind, blob.name[len(prefix) :])]
     return [_input(index, run.container, blob) for index, blob in enumerate(blobs)]
 
 

@@ -141,9 +141,9 @@ class JobPoller:
         elif self._clock() - self._last_check > self._check_interval:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
-            self._check_job()
+            job = self._check_job()
             if counts.active and not counts.running:
-                diagnose_pool(self._client, self._pool_id)
+                diagnose_pool(self._client, self._pool_id, job)
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:
                     diagnose_instances(self._client, self._pool_id, self._instances)
@@ -169,14 +169,15 @@ class JobPoller:
             self._ends.update(found)
             self._changed.notify_all()
 
-    def _check_job(self) -> None:
-        job = self._client.get_job(self._job_id, select=["id,state,executionInfo"])
+    def _check_job(self) -> models.BatchJob:
+        job = self._client.get_job(self._job_id, select=["id,state,creationTime,metadata,executionInfo"])
         if str.lower(job.state or "") not in _ENDED_JOB_STATES:
-            return
+            return job
         self._seen_until = None
         self._read_ends()
         reason = job.execution_info.termination_reason if job.execution_info else None
         self._fail(JobEnded(f"The job {self._job_id!r} ended ({reason or job.state}) before its tasks had."))
+        return job
 
 
 def _task_end(batch_task: models.BatchTask) -> TaskEnd:

@@ -6,13 +6,18 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.tasks.diagnosis import POOL_PROPERTIES, complaint_about_shape, current_nodes, target_nodes
+from prefect_azure_batch.tasks.diagnosis import (
+    POOL_PROPERTIES,
+    RUN_METADATA,
+    complaint_about_shape,
+    current_nodes,
+    target_nodes,
+)
 from prefect_azure_batch.tasks.errors import BadInput, translated
 from prefect_azure_batch.tasks.images import choose_image
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
 
-RUN_METADATA = "prefect-azure-batch-run"
 MAX_SLOTS = 256
 
 _RESIZE_TIMEOUT = timedelta(minutes=15)

@@ -1,6 +1,7 @@
 """A program as the user has it: a file or a directory, checked and packed."""
 
 import gzip
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from prefect_azure_batch.tasks.errors import BadInput
+
+_LONGEST_FIRST_LINE = 512
+# How the formats of other systems' programs begin: Mach-O of 64 bits, for several processors, and PE.
+_FOREIGN = {b"\xcf\xfa\xed\xfe": "macOS", b"\xca\xfe\xba\xbe": "macOS", b"MZ": "Windows"}
 
 
 def check_program(path: Path) -> None:
@@ -20,6 +25,32 @@ def check_program(path: Path) -> None:
         raise BadInput(f"The program {str(path)!r} does not exist.")
     if path.is_dir() and not any(entry.is_file() for entry in path.rglob("*")):
         raise BadInput(f"The program directory {str(path)!r} holds no files.")
+
+
+def doubts_about(path: Path) -> list[str]:
+    """What about the files of a program will most likely fail on a node, a sentence for each."""
+    return [doubt for file, name in _files(path) if file.is_file() and (doubt := doubt_about(file, name))]
+
+
+def doubt_about(file: Path, name: str) -> str | None:
+    """Why a file cannot be executed on a node of Linux, if that can be seen; None if it cannot.
+
+    Args:
+        file: the file.
+        name: what the user would call it.
+    """
+    with file.open("rb") as stream:
+        head = stream.readline(_LONGEST_FIRST_LINE)
+    if head.startswith(b"#!") and head.endswith(b"\r\n"):
+        return (
+            f"The script {name!r} has line ends of Windows, so that its node will look in vain for the program that "
+            f"its first line names: save it with line ends of Unix, as by: sed -i 's/\\r$//' {name}"
+        )
+    if os.access(file, os.X_OK):
+        for magic, system in _FOREIGN.items():
+            if head.startswith(magic):
+                return f"The program {name!r} is one of {system}, and nodes are of Linux: build it for Linux."
+    return None
 
 
 def write_archive(path: Path, target: IO[bytes]) -> None:

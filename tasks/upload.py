@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
-from prefect_azure_batch.tasks.inputs import BlobLister
+from prefect_azure_batch.tasks.inputs import BlobLister, is_folder
 from prefect_azure_batch.tasks.names import blob_name, file_digest
 from prefect_azure_batch.tasks.records import InputItem, StoredInput
 from prefect_azure_batch.tasks.stage import stage
@@ -21,7 +21,8 @@ def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
         client = storage.get_client().get_container_client(container)
         try:
             with translated(f"list the blobs of container {container!r}"):
-                return [(blob.name, blob.etag or "") for blob in client.list_blobs(name_starts_with=prefix)]
+                found = client.list_blobs(name_starts_with=prefix, include=["metadata"])
+                return [(blob.name, blob.etag or "") for blob in found if not is_folder(blob)]
         except ServiceFailure as error:
             if error.status in (400, 404):
                 raise BadInput(f"The storage account has no container {container!r}.") from error

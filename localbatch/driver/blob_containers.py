@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import ContainerClient, LinearRetry
+from azure.storage.blob import BlobProperties, ContainerClient, LinearRetry
 
 AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
 """Names a file of certificates that are trusted, in all requests of the service; httpx reads it by itself."""
@@ -27,6 +27,14 @@ def open_container(link: str, **options: Any) -> ContainerClient:
     return ContainerClient.from_container_url(
         link, retry_policy=retry, connection_timeout=10, connection_verify=trusted, **options
     )
+
+
+def is_folder(blob: BlobProperties) -> bool:
+    """Tells whether a blob that was listed with its metadata stands for a directory.
+
+    That is how storage accounts with hierarchical namespace show their directories.
+    """
+    return str((blob.metadata or {}).get("hdi_isfolder", "")).lower() == "true"
 
 
 def reason_of(error: Exception) -> str:

@@ -14,14 +14,13 @@ from pathlib import Path, PurePosixPath
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from localbatch.driver.blob_containers import open_container, reason_of
+from localbatch.driver.blob_containers import is_folder, open_container, reason_of
 from localbatch.driver.failures import CommandFailed, mount_failure
 from localbatch.driver.interface import Mount
 from localbatch.store.removal import remove_tree
 
 _PARTIAL = ".localbatch-partial"
 _BLOCK_BYTES = 8 << 20
-_FOLDER_MARK = "hdi_isfolder"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class MountedDirectory:
             found: dict[str, str] = {}
             for blob in container.list_blobs(include=["metadata"]):
                 path = self._place(blob.name)
-                if path is not None and (blob.metadata or {}).get(_FOLDER_MARK) == "true":
+                if path is not None and is_folder(blob):
                     path.mkdir(parents=True, exist_ok=True)
                 elif path is not None:
                     found[blob.name] = str(blob.etag)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import BlobProperties
 
 from localbatch.bodies.commands import ResourceFile
-from localbatch.driver.blob_containers import open_container, reason_of
+from localbatch.driver.blob_containers import is_folder, open_container, reason_of
 from localbatch.driver.downloads import Downloader, DownloadError
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
 from localbatch.driver.threads import Threads
@@ -117,12 +118,16 @@ def _container_placements(link: str, prefix: str | None, directory: str, mode: i
     try:
         with open_container(link) as container:
             return [
-                Placement(container.get_blob_client(name).url, os.path.join(directory, name), mode)
-                for name in container.list_blob_names(name_starts_with=prefix or None)
+                Placement(container.get_blob_client(blob.name).url, os.path.join(directory, _local_name(blob)), mode)
+                for blob in container.list_blobs(name_starts_with=prefix or None, include=["metadata"])
             ]
     except (AzureError, ValueError) as error:
         status = error.status_code if isinstance(error, HttpResponseError) else None
         raise CommandFailed(download_failure(status, link, directory, reason_of(error))) from error
+
+
+def _local_name(blob: BlobProperties) -> str:
+    return f"{blob.name.rstrip('/')}/" if is_folder(blob) else blob.name
 
 
 def _fetch(placement: Placement, working: Path, downloader: Downloader, given_up: threading.Event) -> None:

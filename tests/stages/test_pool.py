@@ -6,12 +6,15 @@ from collections.abc import Iterator
 import pytest
 from azure.batch import models
 
+from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
+from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.pool import check_pool, create_pool
-from prefect_azure_batch.tasks.records import Created, PoolPlan
+from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
 from tests.support.processes import wait_until
 
 
@@ -83,3 +86,58 @@ def test_a_pool_whose_nodes_fail_to_start_is_told_with_the_reason(account: Azure
 def test_a_pool_that_is_gone_is_told(account: AzureBatchAccount) -> None:
     with pytest.raises(PoolUnusable, match="is gone"):
         diagnose_pool(account.get_client(), "no-such-pool")
+
+
+def without_nodes(local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan) -> None:
+    """Makes a pool whose first allocation failed."""
+    local_azure.fail_allocation(plan.pool_id, code="AccountCoreQuotaReached")
+    create_pool(account, plan)
+    wait_until(lambda: bool(account.get_client().get_pool(plan.pool_id).resize_errors), 30)
+
+
+def job_of(account: AzureBatchAccount, plan: PoolPlan, run_id: str) -> models.BatchJob:
+    run = create_job(account, JobPlan(plan.pool_id, plan.pool_id, run_id))
+    return account.get_client().get_job(run.job_id)
+
+
+@pytest.fixture
+def job_gone(account: AzureBatchAccount, plan: PoolPlan) -> Iterator[None]:
+    yield
+    delete_created(account, Created(job_id=plan.pool_id))
+
+
+@pytest.mark.usefixtures("job_gone")
+def test_an_allocation_that_failed_for_this_run_ends_the_waiting(
+    local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan
+) -> None:
+    without_nodes(local_azure, account, plan)
+    with pytest.raises(PoolUnusable, match="got no node: AccountCoreQuotaReached"):
+        diagnose_pool(account.get_client(), plan.pool_id, job_of(account, plan, plan.run_id))
+
+
+@pytest.mark.usefixtures("job_gone")
+def test_an_allocation_that_failed_before_another_run_began_is_none_of_its_business(
+    local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan
+) -> None:
+    without_nodes(local_azure, account, plan)
+    client, job = account.get_client(), job_of(account, plan, "another run")
+    diagnose_pool(client, plan.pool_id, job)
+    local_azure.fail_allocation(plan.pool_id, code="AllocationFailed")
+    options = models.BatchPoolResizeOptions(target_dedicated_nodes=2)
+    client.begin_resize_pool(plan.pool_id, options, polling_interval=0).wait()
+    with pytest.raises(PoolUnusable, match="got no node: AllocationFailed"):
+        diagnose_pool(client, plan.pool_id, job)
+
+
+@pytest.mark.usefixtures("job_gone")
+def test_a_pool_that_scales_itself_tries_again(
+    local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan
+) -> None:
+    without_nodes(local_azure, account, plan)
+    client = account.get_client()
+    formula = models.BatchPoolEnableAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes = 0;")
+    client.enable_pool_auto_scale(plan.pool_id, formula)
+    wait_until(lambda: client.get_pool(plan.pool_id).allocation_state == "steady", 30)
+    assert client.get_pool(plan.pool_id).resize_errors
+    diagnose_pool(client, plan.pool_id, job_of(account, plan, plan.run_id))
+    assert wait_for_nodes(account, plan.pool_id, 3) == []

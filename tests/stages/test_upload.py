@@ -1,12 +1,14 @@
 """The upload stage."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.records import InputItem, StoredInput
-from prefect_azure_batch.tasks.upload import INPUT_CONTAINER, upload_inputs
+from prefect_azure_batch.tasks.upload import INPUT_CONTAINER, blob_lister, upload_inputs
 from tests.stages.conftest import found
 
 
@@ -45,6 +47,18 @@ def test_an_empty_file_is_uploaded(account: AzureBatchAccount, tmp_path: Path) -
 def test_a_blob_stays_where_it_is(account: AzureBatchAccount) -> None:
     item = InputItem(0, "az://data/x.txt", "x.txt", container="data", blob="x.txt", etag='"0x1"')
     assert upload_inputs(account.storage, [item]) == [StoredInput(0, item.label, "x.txt", "data", "x.txt", "0x1")]
+
+
+def test_blobs_that_stand_for_directories_are_no_inputs(account: AzureBatchAccount) -> None:
+    container = account.storage.get_client().create_container(f"c-{uuid.uuid4()}")
+    try:
+        for name in ("data", "data/deep"):
+            container.upload_blob(name, b"", metadata={"hdi_isfolder": "true"})
+        container.upload_blob("data/a.txt", b"a")
+        items = find_inputs([f"az://{container.container_name}/data"], blob_lister(account.storage))
+        assert [item.blob for item in items] == ["data/a.txt"]
+    finally:
+        container.delete_container()
 
 
 def test_a_file_above_the_single_request_size_is_sent_in_blocks(account: AzureBatchAccount, tmp_path: Path) -> None:

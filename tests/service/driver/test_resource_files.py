@@ -251,3 +251,14 @@ async def test_a_task_cancelled_while_it_fetches_ends_at_once(web: Web, tmp_path
         assert running.cancelled()
         assert node.started == []
     web.released.set()
+
+
+async def test_blobs_that_stand_for_directories_are_directories(blobs: Blobs, tmp_path: Path) -> None:
+    container = blobs.container("folders")
+    for name in ("data", "data/empty"):
+        container.upload_blob(name, b"", metadata={"hdi_isfolder": "true"})
+    container.upload_blob("data/a.txt", b"a")
+    file = ResourceFile(storage_container_url=blobs.link("folders", "rl"), file_path="in")
+    async with local_node(tmp_path) as node:
+        await node.run("/bin/bash -c 'find in -type d | sort; cat in/data/a.txt'", resource_files=[file])
+        assert node.stdout() == "in\nin/data\nin/data/empty\na"

@@ -62,7 +62,17 @@ def test_a_pattern_without_a_match_is_refused(tmp_path: Path) -> None:
 
 def test_an_input_listed_twice_is_refused_whatever_its_spelling(folder: Path) -> None:
     with pytest.raises(BadInput, match="listed twice"):
+        find(folder / "a.txt", folder / "a.txt")
+    with pytest.raises(BadInput, match=r"a\.txt' and .*sub/\.\./a\.txt' are one file"):
         find(folder / "a.txt", folder / "sub" / ".." / "a.txt")
+
+
+def test_a_link_to_an_input_is_told_with_both_names(folder: Path) -> None:
+    (folder / "z.txt").symlink_to("a.txt")
+    names = f"{str(folder / 'a.txt')!r} and {str(folder / 'z.txt')!r}"
+    with pytest.raises(BadInput) as caught:
+        find(folder)
+    assert str(caught.value).startswith(f"The inputs {names} are one file")
 
 
 def test_no_patterns_are_refused() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.program import check_program, write_archive, write_zip
+from prefect_azure_batch.tasks.program import check_program, doubts_about, write_archive, write_zip
 
 
 def archive_of(path: Path) -> bytes:
@@ -58,3 +58,31 @@ def test_a_missing_program_is_refused(tmp_path: Path) -> None:
 def test_an_empty_program_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds no files"):
         check_program(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "doubt"),
+    [
+        (b"#!/bin/bash\r\necho hello\r\n", 0o644, "line ends of Windows"),
+        (b"#!/usr/bin/env python3\r\n", 0o755, "line ends of Windows"),
+        (b"#!/bin/bash\necho hello\n", 0o755, None),
+        (b"first,line\r\nof,data\r\n", 0o644, None),
+        (b"#!" + b"x" * 5000 + b"\r\n", 0o755, None),
+        (b"\xcf\xfa\xed\xfe\x07\0\0\x01", 0o755, "one of macOS"),
+        (b"MZ\x90\0", 0o755, "one of Windows"),
+        (b"MZ\x90\0", 0o644, None),
+        (b"\x7fELF\x02\x01\x01", 0o755, None),
+        (b"", 0o755, None),
+    ],
+)
+def test_what_no_node_can_execute_is_doubted_by_name(
+    tmp_path: Path, content: bytes, mode: int, doubt: str | None
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "go").write_bytes(content)
+    (tmp_path / "bin" / "go").chmod(mode)
+    found = doubts_about(tmp_path)
+    assert len(found) == (doubt is not None)
+    if doubt:
+        assert doubt in found[0]
+        assert "'bin/go'" in found[0]
