@@ -16,7 +16,8 @@ from tests.support.certificates import write_certificate
 from tests.support.web import Web, web_server
 
 LISTING = b"""<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs><Blob><Name>a.txt</Name><Properties>
-<Content-Length>1</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob></Blobs><NextMarker /></EnumerationResults>"""
+<Content-Length>1</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob></Blobs><NextMarker />
+</EnumerationResults>"""
 COMPLAINT = (
     rf"certificate of the server is not trusted \(.+\): name the file of its authority in {AUTHORITIES_VARIABLE}"
 )
