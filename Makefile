@@ -1,17 +1,24 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test bench clients serve
+.PHONY: help check test ci build bench clients serve
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: ## lint and types
+check: ## lint, format and types
 	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
 test: ## all tests; choose some with ARGS="tests/unit -k paging"
 	$(PYTHON) -m pytest $(ARGS)
+
+ci: ## what must pass before a change lands, in a fresh environment
+	bash .ci/run
+
+build: ## sdist and wheel, in dist/
+	$(PYTHON) -m build
 
 bench: ## run every program in benchmarks/
 	@set -e; for program in benchmarks/*.py; do \

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 LIVE_VARIABLES = ("AZURE_BATCH_LIVE_ENDPOINT", "AZURE_BATCH_LIVE_STORAGE_URL")
 
 
+ROOT = Path(__file__).resolve().parents[1]
+# What Python and its tools keep for themselves in a checkout, and environments that developers have there.
+_TOOLS = {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".venv", "venv"}
+_FILES = pytest.StashKey[frozenset[str]]()
+
+
+def files_of_the_checkout() -> frozenset[str]:
+    """All files below the project's directory, without those of tools."""
+    found = []
+    for folder, names, files in os.walk(ROOT):
+        names[:] = [name for name in names if name not in _TOOLS and not name.endswith(".egg-info")]
+        found += [Path(folder, name).relative_to(ROOT).as_posix() for name in files]
+    return frozenset(found)
+
+
 def is_live() -> bool:
     """Tells whether the variables that name a real account are set."""
     return all(os.environ.get(name) for name in LIVE_VARIABLES)
@@ -113,13 +128,26 @@ def two_files(tmp_path: Path) -> Path:
     return folder
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remembers what is in the checkout before the first test."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[_FILES] = files_of_the_checkout()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands what this worker has heard on to the process that reports."""
+    """Hands what this worker has heard on to the process that reports, which looks for what tests have left."""
     from tests.conformity.listener import HEARD, NOTES
 
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["heard"], output["notes"] = dict(HEARD), NOTES
+        return
+    before: frozenset[str] = session.config.stash[_FILES]
+    left = sorted(files_of_the_checkout() - before)
+    if left:
+        NOTES.append(f"FAILED: the tests have written into the checkout: {', '.join(left)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)

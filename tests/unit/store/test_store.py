@@ -1,6 +1,7 @@
 """The service's memory: rows, counts that never drift, and what a transaction keeps or drops."""
 
 import sqlite3
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -111,25 +112,26 @@ MOVES = st.lists(
 @settings(max_examples=40)
 @given(MOVES)
 def test_counts_are_always_those_of_the_tasks(moves: list[tuple[int, str]]) -> None:
-    store = Store(Path(":memory:"))
-    job = make_job(store)
-    tasks = {number: make_task(store, job.seq, f"t{number}", slots=number + 1) for number in range(5)}
-    for number, kind in moves:
-        if number not in tasks:
-            continue
-        if kind == "remove":
-            store.tasks.remove(tasks.pop(number).seq)
-        elif kind in ("success", "failure"):
-            tasks[number] = store.tasks.change(tasks[number], state="completed", result=kind)
-        else:
-            tasks[number] = store.tasks.change(tasks[number], state=kind, result=None)
-    counts = store.count_tasks(job.seq)
-    for kind in ("active", "preparing", "running", "success", "failure"):
-        mine = [task for task in tasks.values() if (task.result or task.state) == kind]
-        found = counts.get(kind)
-        assert (found.tasks if found else 0) == len(mine)
-        assert (found.slots if found else 0) == sum(task.required_slots for task in mine)
-    store.close()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder, "state.db"))
+        job = make_job(store)
+        tasks = {number: make_task(store, job.seq, f"t{number}", slots=number + 1) for number in range(5)}
+        for number, kind in moves:
+            if number not in tasks:
+                continue
+            if kind == "remove":
+                store.tasks.remove(tasks.pop(number).seq)
+            elif kind in ("success", "failure"):
+                tasks[number] = store.tasks.change(tasks[number], state="completed", result=kind)
+            else:
+                tasks[number] = store.tasks.change(tasks[number], state=kind, result=None)
+        counts = store.count_tasks(job.seq)
+        for kind in ("active", "preparing", "running", "success", "failure"):
+            mine = [task for task in tasks.values() if (task.result or task.state) == kind]
+            found = counts.get(kind)
+            assert (found.tasks if found else 0) == len(mine)
+            assert (found.slots if found else 0) == sum(task.required_slots for task in mine)
+        store.close()
 
 
 def test_waiting_jobs_come_by_priority_and_then_by_age(store: Store) -> None:
