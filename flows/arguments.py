@@ -1,8 +1,10 @@
 """The command line of a flow: an option for each of its parameters."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
@@ -49,12 +51,21 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(entry: Entry) -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"python -m flows.{entry.name}", description=entry.description)
+    parser = _Parser(prog=_program(entry), description=entry.description)
     for name, field in entry.parameters.model_fields.items():
         help_text = (field.description or "").replace("%", "%%")
         parser.add_argument(_option(name), help=help_text, metavar=_METAVARS.get(name), **_reading(field))
     parser.add_argument("--json", action="store_true", help="Print the result as one JSON document on standard output.")
     return parser
+
+
+def _program(entry: Entry) -> str:
+    """What the user has typed: a console script, or a module."""
+    script = Path(sys.argv[0]).name
+    if not script.endswith(".py"):
+        return script
+    package = "flows" if Path(sys.argv[0]).parent.parent.joinpath("pyproject.toml").exists() else __package__
+    return f"python -m {package}.{entry.name}"
 
 
 def _option(name: str) -> str:

@@ -1,0 +1,99 @@
+"""A real Prefect server, and the command line that talks to it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.processes import wait_until
+
+LIMIT = 300
+
+
+@dataclass(frozen=True)
+class Prefect:
+    """Prefect as a user has it in a directory, with a server that is there.
+
+    Attributes:
+        environment: variables that name the server and a home directory.
+        directory: where commands are run.
+        python: the Python of the environment that they are run in.
+    """
+
+    environment: dict[str, str]
+    directory: Path
+    python: str = sys.executable
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Starts a command of Prefect that goes on until it is stopped."""
+        command = [self.python, "-m", "prefect", *arguments]
+        return subprocess.Popen(command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL)
+
+    def run(self, *arguments: str) -> str:
+        """Runs a command of Prefect to its end and returns what it printed."""
+        return self.run_python("-m", "prefect", "--no-prompt", *arguments)
+
+    def run_python(self, *arguments: str) -> str:
+        """Does the same with Python itself."""
+        done = subprocess.run(
+            [self.python, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def worker(self, pool: str) -> Iterator[None]:
+        """A worker that runs as long as the context."""
+        worker = self.start("worker", "start", "--pool", pool)
+        try:
+            yield
+        finally:
+            worker.terminate()
+            worker.wait(60)
+
+
+@contextmanager
+def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
+    """Prefect with a server of its own.
+
+    Args:
+        home: directory of all that Prefect keeps.
+        directory: where commands are run.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LOCALBATCH_"))}
+    settings = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{address[1]}/api",
+        "PREFECT_SERVER_API_PORT": str(address[1]),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    prefect = Prefect(kept | settings, directory)
+    server = prefect.start("server", "start")
+    try:
+        wait_until(lambda: _answers(address), 120)
+        yield prefect
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError:
+        return False
+    return True
