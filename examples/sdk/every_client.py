@@ -4,7 +4,7 @@
     python examples/sdk/every_client.py az npm          # some of them
     python examples/sdk/every_client.py --keep DIR      # keeps the environments there for the next time
 
-Needs Node.js with npm for one of them. The exit status tells whether all sessions went well.
+Needs Node.js with npm for one of them, and gcc for another. The exit status tells whether all sessions went well.
 """
 
 import argparse
@@ -32,12 +32,16 @@ class Session:
         packages: what pip installs for it.
         setup: commands that run in its environment before.
         variables: what is added to the variables of the environment.
+        options: of the local Azure.
+        published: application packages that it has: id, version and program.
     """
 
     command: tuple[str, ...]
     packages: tuple[str, ...] = ()
     setup: tuple[tuple[str, ...], ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    published: tuple[tuple[str, str, str], ...] = ()
 
 
 def sessions(home: Path) -> dict[str, Session]:
@@ -50,6 +54,11 @@ def sessions(home: Path) -> dict[str, Session]:
         **{
             version.removesuffix(".0").removesuffix(".0"): Session(("python", f"{HERE}/azure_batch_10_to_14.py"), (f"azure-batch=={version}", blobs))
             for version in ("14.2.0", "14.1.0", "14.0.0", "12.0.0", "10.0.0")},
+        "article": Session(
+            ("python", f"{HERE}/article.py"), ("azure-batch==10.0.0", "azure-storage-blob==12.6.0"),
+            setup=(("mpicc", "-O2", "-o", f"{home}/article/ring", f"{HERE.parent}/mpi/app/ring.c"),),
+            options=("--image", "OpenLogic:CentOS-HPC:7.4:batch.node.centos 7"),
+            published=(("myapp", "1", f"{HERE.parent}/map/app"), ("aout", "1", f"{home}/article/ring"))),
         "az": Session(("bash", f"{HERE}/az.sh"), ("azure-cli==2.91.0",), variables={"AZURE_CONFIG_DIR": f"{home}/az/config"}),
         "npm": Session(
             ("node", f"{npm}/session.js"),
@@ -84,8 +93,10 @@ def prepare(session: Session, directory: Path) -> dict[str, str]:
 def run(session: Session, variables: dict[str, str], directory: Path) -> bool:
     """Runs a session against a local Azure that nobody else uses."""
     file = directory / "azure.json"
-    with LocalAzure(attach=False) as azure:
+    with LocalAzure(attach=False, options=session.options) as azure:
         file.write_text(azure.endpoints.to_line())
+        for package in session.published:
+            subprocess.run([sys.executable, f"{HERE}/publish_package.py", str(file), *package], check=True)
         return subprocess.run([*session.command, str(file)], env=variables, timeout=SECONDS).returncode == 0
 
 

@@ -40,6 +40,11 @@ class Image:
     verified: bool = True
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """Publisher, offer and SKU in small letters, for their case does not count."""
+        return self.publisher.lower(), self.offer.lower(), self.sku.lower()
+
+    @property
     def is_windows(self) -> bool:
         """Whether its nodes are of Windows."""
         return is_windows(self.agent)
@@ -100,11 +105,12 @@ class Images:
     """All images that pools are made from.
 
     Args:
-        added: those besides the known ones.
+        added: those besides the known ones, or in the place of one.
     """
 
     def __init__(self, added: Sequence[Image] = ()) -> None:
-        self._images = (*KNOWN, *added)
+        names = {image.names for image in added}
+        self._images = (*(image for image in KNOWN if image.names not in names), *added)
 
     def views(self) -> list[JsonObject]:
         """Shows them on the wire."""
@@ -122,11 +128,7 @@ class Images:
         check_choice(name, machine.node_agent_sku_id, sorted({image.agent for image in self._images}))
         reference = machine.image_reference
         asked = tuple(str(part).lower() for part in (reference.publisher, reference.offer, reference.sku))
-        agents = {
-            image.agent
-            for image in self._images
-            if (image.publisher.lower(), image.offer.lower(), image.sku.lower()) == asked
-        }
+        agents = {image.agent for image in self._images if image.names == asked}
         if agents and machine.node_agent_sku_id.lower() not in {agent.lower() for agent in agents}:
             reason = f"The image goes with the node agent {' or '.join(sorted(agents))}."
             raise invalid_property(name, machine.node_agent_sku_id, reason)
