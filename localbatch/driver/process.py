@@ -169,6 +169,9 @@ class ProcessDriver:
         except CommandFailed as error:
             execution.close()
             return Outcome(started, datetime.now(UTC), None, error.failure)
+        except BaseException:
+            execution.close()
+            raise
         try:
             outcome = await execution
         finally:

@@ -59,7 +59,10 @@ class NodeLogs:
         directory = f"{node.place.pool_id}/{node.id}/{uuid.uuid4()}"
         link = self._context.lead_home(body.container_url)
         container = OutputContainer(container_url=link, path=None, identity_reference=body.identity_reference)
-        folder = tempfile.TemporaryDirectory(dir=self._context.nodes_root)
+        # Where the next start clears away what a service that was killed has left.
+        parent = self._context.mount.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=parent)
         files = await run_in_threadpool(_gather, Path(folder.name), node, node_events(node, self._tasks(node)), body)
         uploads = [Upload(path, f"{directory}/{name}", container) for name, path in files]
         self._context.background.start(_send(node.id, uploads, folder))

@@ -67,14 +67,14 @@ def test_logs_of_another_time_are_not_uploaded(batch: Account, node: str, blobs:
 
 def test_a_container_that_takes_nothing_is_found_out_later_and_told_in_the_log(tmp_path: Path, blobs: Blobs) -> None:
     blobs.container("closed")
-    link, log, nodes = blobs.link("closed", "r"), tmp_path / "log", tmp_path / "root" / "nodes"
+    link, log, parent = blobs.link("closed", "r"), tmp_path / "log", tmp_path / "root" / "mnt" / "batch"
     with logged_service(log, f"--root={tmp_path / 'root'}") as endpoints, open_account(endpoints) as account:
         account.make_pool()
         (node,) = account.await_nodes()
         answer = account.client.upload_node_logs("pool", str(node.id), options(link))
         assert answer.number_of_files_uploaded == 1
         account.wait_until(lambda: bool(lines_with(log, "could not be uploaded")))
-        account.wait_until(lambda: [path.name for path in nodes.iterdir()] == [account.name])
+        account.wait_until(lambda: [path.name for path in parent.iterdir()] == ["tasks"])
     (told,) = lines_with(log, "could not be uploaded")
     assert "403 AuthorizationPermissionMismatch" in told
     assert "sig=" not in told

@@ -1,33 +1,18 @@
 """File systems that a pool mounts on its nodes: containers of the own storage account for real, other kinds not."""
 
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobServiceClient, ContainerClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from localbatch.launcher import LocalAzure
 from tests.support.account import Account, error_values, open_account
 
 DATA = "$AZ_BATCH_NODE_MOUNTS_DIR/data/in"
 SECRET = "c2VjcmV0"
-
-
-@pytest.fixture
-def linked(local_azure: LocalAzure) -> Iterator[Account]:
-    with open_account(local_azure.endpoints) as account:
-        yield account
-
-
-@pytest.fixture
-def container(local_azure: LocalAzure) -> Iterator[ContainerClient]:
-    connection = local_azure.endpoints.storage_connection_string
-    with BlobServiceClient.from_connection_string(connection) as blobs:
-        yield blobs.create_container(f"m{uuid.uuid4().hex}")
 
 
 def blobs_of(azure: LocalAzure, container: str, path: str = "data/in", **credential: Any) -> models.MountConfiguration:

@@ -1,33 +1,16 @@
 """Tasks that read from and write to a Blob service, by links and by the linked storage account."""
 
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobServiceClient, ContainerClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from localbatch.launcher import LocalAzure
 from tests.support.account import Account, error_code, open_account
 from tests.support.logged import lines_with, logged_service
-
-
-@pytest.fixture
-def linked(local_azure: LocalAzure) -> Iterator[Account]:
-    """An account whose service has a Blob service."""
-    with open_account(local_azure.endpoints) as account:
-        yield account
-
-
-@pytest.fixture
-def container(local_azure: LocalAzure) -> Iterator[ContainerClient]:
-    """A new container of the linked storage account."""
-    connection = local_azure.endpoints.storage_connection_string
-    with BlobServiceClient.from_connection_string(connection) as blobs:
-        yield blobs.create_container(f"c{uuid.uuid4().hex}")
 
 
 def link(azure: LocalAzure, container: ContainerClient, permission: str) -> str:
