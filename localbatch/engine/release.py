@@ -90,7 +90,9 @@ class Releases:
         if former is not None:
             store.releases.remove(former.seq)
         started = self._context.clock.now()
-        return store.releases.add(ReleaseRecord(0, job.seq, node.place.pool_id, node.id, "running", started=started))
+        return store.releases.add(
+            ReleaseRecord(0, job.seq, node.place.pool_id, node.id, state="running", started=started)
+        )
 
     async def _execute(self, node: Node, job: JobRecord, body: JobReleaseTask) -> Outcome | None:
         """Runs the task once; None if its node was taken down meanwhile."""

@@ -32,7 +32,9 @@ class Subtasks:
             store.forget_subtasks(task.seq)
         for number, node in enumerate(nodes, 1):
             pool_id = node.place.pool_id
-            store.subtasks.add(SubtaskRecord(0, task.job, task.seq, number, pool_id, node.id, SUBTASK.initial, now))
+            store.subtasks.add(
+                SubtaskRecord(0, task.job, task.seq, number, pool_id, node.id, now, state=SUBTASK.initial)
+            )
 
     def note(self, task: int, number: int, outcome: Outcome | None) -> None:
         """Takes note that a subtask has started, or with an outcome that it has ended.

@@ -11,6 +11,7 @@ class Execution:
     """How a command ran last.
 
     Attributes:
+        state: ``running``, ``completed`` or another state of the table of its kind.
         started: when.
         ended: when it ended.
         exit_code: of the command; None if it did not get so far.
@@ -19,6 +20,7 @@ class Execution:
         container: ``containerInfo`` in the words of the wire.
     """
 
+    state: str
     started: datetime | None = None
     ended: datetime | None = None
     exit_code: int | None = None

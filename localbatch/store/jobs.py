@@ -59,7 +59,6 @@ class PreparationRecord(RetriedExecution):
     Attributes:
         job: ``seq`` of the job.
         pool_id: pool of the node.
-        state: ``running`` or ``completed``.
         stale: the node was started anew since, and it must run again.
         emptied: the node's disk was emptied since, so that nothing is left to be released.
     """
@@ -68,7 +67,6 @@ class PreparationRecord(RetriedExecution):
     job: int
     pool_id: str
     node_id: str
-    state: str
     stale: bool = False
     emptied: bool = False
 
@@ -80,7 +78,6 @@ class ReleaseRecord(Execution):
     Attributes:
         job: ``seq`` of the job.
         pool_id: pool of the node.
-        state: ``running`` or ``completed``.
         expires: when its directory is removed; None as long as that is not known, and for ever.
     """
 
@@ -88,7 +85,6 @@ class ReleaseRecord(Execution):
     job: int
     pool_id: str
     node_id: str
-    state: str
     expires: datetime | None = None
 
 

@@ -43,7 +43,6 @@ class TaskRecord(RetriedExecution):
     instances: int
     created: datetime
     modified: datetime
-    state: str
     state_changed: datetime
     previous_state: str | None = None
     previous_changed: datetime | None = None
@@ -79,7 +78,6 @@ class SubtaskRecord(Execution):
     number: int
     pool_id: str
     node_id: str
-    state: str
     state_changed: datetime
     previous_state: str | None = None
     previous_changed: datetime | None = None

@@ -20,7 +20,7 @@ WANTED = st.builds(TaskDependencies, task_ids=st.lists(IDS, max_size=3), task_id
 
 def add(store: Store, task_id: str, wanted: TaskDependencies) -> TaskRecord:
     unmet = store.dependencies.unmet(1, wanted)
-    record = TaskRecord(0, 1, task_id, {}, 1, None, 0, NOW, NOW, "active", NOW, blockers=len(unmet))
+    record = TaskRecord(0, 1, task_id, {}, 1, None, 0, NOW, NOW, NOW, blockers=len(unmet), state="active")
     task = store.tasks.add(record)
     store.dependencies.add(1, task.seq, unmet)
     return task

@@ -43,7 +43,7 @@ def make_job(store: Store, job_id: str = "job", **changes: object) -> JobRecord:
 
 
 def make_task(store: Store, job: int, task_id: str, slots: int = 1, instances: int = 0) -> TaskRecord:
-    return store.tasks.add(TaskRecord(0, job, task_id, {}, slots, None, instances, NOW, NOW, "active", NOW))
+    return store.tasks.add(TaskRecord(0, job, task_id, {}, slots, None, instances, NOW, NOW, NOW, state="active"))
 
 
 @pytest.fixture
