@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from localbatch.driver.containers import Containers
@@ -114,7 +115,7 @@ class ProcessDriver:
             run: the command.
             on_started: called once the command's process has been started.
         """
-        return await self._track([run.node], self._mounted([run.node], self._execute(run, on_started)))
+        return await self._track([run.node], self._mounted([run.node], partial(self._execute, run, on_started)))
 
     async def execute_together(
         self, run: MultiInstanceRun, on_subtask: Callable[[int, Outcome | None], None]
@@ -129,7 +130,7 @@ class ProcessDriver:
         """
         work = MultiInstance(self._tools, run, on_subtask)
         places = [each.node for each in run.runs]
-        return await self._track(places, self._mounted(places, work.execute()))
+        return await self._track(places, self._mounted(places, work.execute))
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """Removes a task directory."""
@@ -159,7 +160,7 @@ class ProcessDriver:
     def _packages(self, node: NodePlace) -> NodePackages:
         return self._node(node).packages
 
-    async def _mounted(self, places: Sequence[NodePlace], execution: Coroutine[None, None, Outcome]) -> Outcome:
+    async def _mounted(self, places: Sequence[NodePlace], execute: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Carries out an execution between what others have written into mounted file systems and what it writes."""
         mounts = [mounted for place in places for mounted in self._node(place).mounts]
         started = datetime.now(UTC)
@@ -167,13 +168,9 @@ class ProcessDriver:
             for mounted in mounts:
                 await self._threads.finish(mounted.pull)
         except CommandFailed as error:
-            execution.close()
             return Outcome(started, datetime.now(UTC), None, error.failure)
-        except BaseException:
-            execution.close()
-            raise
         try:
-            outcome = await execution
+            outcome = await execute()
         finally:
             failure = await self._push(mounts)
         return outcome if failure is None or outcome.failure else replace(outcome, failure=failure)

@@ -130,10 +130,12 @@ def test_the_deployed_flows_are_run_by_a_worker_and_finish(server: Prefect, tmp_
     listed = json.loads(server.run("deployment", "inspect", "azure-batch-map/nightly-map", "--output", "json"))
     assert [schedule["schedule"]["cron"] for schedule in listed["schedules"]] == ["15 2 * * *"]
     with server.worker("azure-batch"):
-        for name in ("azure-batch-map/nightly-map", "azure-batch-mpi/mpi"):
+        # Both at once; the second is waited for here, the first below.
+        for name, watch in (("azure-batch-map/nightly-map", ()), ("azure-batch-mpi/mpi", ("--watch",))):
             run = json.dumps({"results": str(tmp_path / name)})
-            server.run("deployment", "run", name, "--param", f"run={run}", "--watch")
-    assert len(list((tmp_path / "azure-batch-map" / "nightly-map").glob("*/stdout.txt"))) == 4
+            server.run("deployment", "run", name, "--param", f"run={run}", *watch)
+        mapped = tmp_path / "azure-batch-map" / "nightly-map"
+        wait_until(lambda: len(list(mapped.glob("*/stdout.txt"))) == 4, 120)
     (stdout,) = (tmp_path / "azure-batch-mpi" / "mpi").glob("mpi-*/stdout.txt")
     assert "Total sum = 36" in stdout.read_text()
 

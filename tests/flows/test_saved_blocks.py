@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.plugins import load_prefect_collections
 
@@ -79,3 +80,12 @@ def test_prefect_finds_the_blocks_by_their_entry_points() -> None:
     found = load_prefect_collections()
     modules = {getattr(module, "__name__", "") for module in found.values()}
     assert {"prefect_azure_batch.blocks.azure_batch", "prefect_azure_batch.blocks.azure_storage"} <= modules
+
+
+async def test_a_block_loads_by_the_type_and_name_under_which_any_version_saved_it() -> None:
+    # Prefect knows a saved block by its type's slug, whatever module its class was in.
+    await batch().save("of-any-version", overwrite=True)
+    loaded = await Block.load("azure-batch-account/of-any-version")
+    assert isinstance(loaded, AzureBatchAccount)
+    await loaded.storage.save("of-any-version", overwrite=True)
+    assert isinstance(await Block.load("azure-storage-credentials/of-any-version"), AzureStorageCredentials)

@@ -232,11 +232,17 @@ def test_an_update_counts_slots_by_the_new_vm_size(batch: Account) -> None:
 
 
 def test_what_is_not_emulated_is_refused_and_never_ignored(batch: Account) -> None:
-    share = models.NfsMountConfiguration(source="server:/", relative_mount_path="files")
-    mount = models.MountConfiguration(nfs_mount_configuration=share)
-    with pytest.raises(HttpResponseError) as caught:
-        batch.make_pool(nodes=0, mount_configuration=[mount])
-    assert error_code(caught.value) == "UnsupportedProperty"
+    pool = {
+        "id": "pool",
+        "vmSize": "standard_d2s_v3",
+        "virtualMachineConfiguration": {
+            "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
+            "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+        },
+        "certificateReferences": [{"thumbprint": "0123456789", "thumbprintAlgorithm": "sha1"}],
+    }
+    answer = batch.send("POST", "/pools", version="2024-02-01.19.0", json=pool)
+    assert (answer.status_code, answer.json()["code"]) == (400, "UnsupportedProperty")
     assert list(batch.client.list_pools()) == []
 
 
