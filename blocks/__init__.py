@@ -11,4 +11,5 @@ What they share, none of which imports Prefect:
     delegation          user delegation keys, kept while they last
     endpoints           service addresses: checked, and the account name in them
     signing             shared access signatures
+    queries             queries of links taken out of texts
 """

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.queries import safe_cause, without_queries
 
 _RETRYABLE_STATUSES = {408, 429, 500, 502, 503, 504}
 
@@ -69,24 +70,25 @@ def translated(doing: str) -> Iterator[None]:
         doing: what was being done, with the id, such as ``create pool 'p1'``.
 
     Raises:
-        ServiceFailure: for every error of azure-core; the cause is kept.
+        ServiceFailure: for every error of azure-core; the cause is kept if it shows no link with a query.
         BadInput: for every error of a credentials block.
     """
     try:
         yield
     except CredentialError as error:
-        raise BadInput(f"Could not {doing}: {error}") from error
+        raise BadInput(f"Could not {doing}: {without_queries(str(error))}") from safe_cause(error)
     except HttpResponseError as error:
         code = _error_code(error)
         retryable = error.status_code in _RETRYABLE_STATUSES
         message = f"Could not {doing}: {_first_line(error)}{_reason(error)}"
         if error.status_code == 403:
             message += " Check the account's credential and this machine's clock."
-        raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from error
+        raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from safe_cause(error)
     except (ServiceRequestError, ServiceResponseError) as error:
-        raise ServiceFailure(f"Could not {doing}: no answer ({_first_line(error)}).", retryable=True) from error
+        message = f"Could not {doing}: no answer ({_first_line(error)})."
+        raise ServiceFailure(message, retryable=True) from safe_cause(error)
     except AzureError as error:
-        raise ServiceFailure(f"Could not {doing}: {_first_line(error)}") from error
+        raise ServiceFailure(f"Could not {doing}: {_first_line(error)}") from safe_cause(error)
 
 
 def _error_code(error: HttpResponseError) -> str:
@@ -104,4 +106,4 @@ def _reason(error: HttpResponseError) -> str:
 
 def _first_line(error: AzureError) -> str:
     lines = str(error.message).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return without_queries(lines[0]) if lines else type(error).__name__

@@ -94,8 +94,8 @@ def mpirun(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("mpi4py is not installed")
     mpi = Mpi(found, tmp_path_factory.mktemp("probe"))
     counted = mpi.python(2, "-c", "from mpi4py.MPI import COMM_WORLD; print(f'size={COMM_WORLD.size}')")
-    # Other libraries of an MPI may write lines of their own.
-    assert counted.stdout.splitlines().count("size=2") == 2, f"{found} and mpi4py do not work together: {counted.stderr}"
+    # Other libraries of an MPI may write lines of their own, and the lines of two ranks may run into one another.
+    assert counted.stdout.count("size=2") == 2, f"{found} and mpi4py do not work together: {counted.stderr}"
     return found
 
 
