@@ -129,6 +129,8 @@ def test_the_deployed_flows_are_run_by_a_worker_and_finish(server: Prefect, tmp_
     server.run("deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
     listed = json.loads(server.run("deployment", "inspect", "azure-batch-map/nightly-map", "--output", "json"))
     assert [schedule["schedule"]["cron"] for schedule in listed["schedules"]] == ["15 2 * * *"]
+    scheduled = ("flow-run", "ls", "--flow-name", "azure-batch-map", "--state-type", "SCHEDULED", "--output", "json")
+    wait_until(lambda: len(json.loads(server.run(*scheduled))) > 1, 60)
     with server.worker("azure-batch"):
         # Both at once; the second is waited for here, the first below.
         for name, watch in (("azure-batch-map/nightly-map", ()), ("azure-batch-mpi/mpi", ("--watch",))):
