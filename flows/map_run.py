@@ -51,6 +51,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         vm_size=asked.vm_size,
         retries=asked.retries,
         time_limit=asked.time_limit,
+        lease=asked.lease,
     ) as run:
         tasks = _run_stages(account, run, asked, inputs)
     return MapResult(

@@ -64,6 +64,7 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         setup_limit=asked.task_limit,
         retries=asked.retries,
         time_limit=asked.time_limit,
+        lease=asked.lease,
     ) as run:
         return _run_stages(account, run, asked, common_files)
 

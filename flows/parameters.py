@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import DEFAULT_VM_SIZE
+from prefect_azure_batch.tasks.records import DEFAULT_LEASE, DEFAULT_VM_SIZE
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
@@ -79,6 +79,13 @@ class RunParameters(BaseModel):
         title="Run limit",
         description="Longest life of the whole run, in hours. Default: 24.",
     )
+    lease_minutes: float = Field(
+        default=DEFAULT_LEASE.total_seconds() / 60,
+        ge=2,  # Batch takes a formula every 30 seconds, and three renewals must fit in
+        le=60 * 24,
+        title="Lease",
+        description="How long the run's VMs and job may outlive a run that is killed, in minutes. Default: 30.",
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
@@ -87,6 +94,11 @@ class RunParameters(BaseModel):
     def time_limit(self) -> timedelta:
         """Longest life of the run."""
         return timedelta(hours=self.hours)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long what the run has made may outlive it."""
+        return timedelta(minutes=self.lease_minutes)
 
     @property
     def task_limit(self) -> timedelta | None:

@@ -4,6 +4,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
 from prefect_azure_batch.tasks.job import create_job_task
+from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
 from prefect_azure_batch.tasks.program import check_program, doubts_about
-from prefect_azure_batch.tasks.records import DEFAULT_VM_SIZE, Created, JobPlan, PoolPlan, Run
+from prefect_azure_batch.tasks.records import DEFAULT_LEASE, DEFAULT_VM_SIZE, Created, JobPlan, PoolPlan, Run
 
 _logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ def open_run(
     setup_limit: timedelta | None = None,
     retries: int = 0,
     time_limit: timedelta = timedelta(hours=24),
+    lease: timedelta = DEFAULT_LEASE,
 ) -> Iterator[Run]:
     """Makes a pool and a job in a flow run, and deletes them with the run's container when the context is left.
 
@@ -53,6 +56,7 @@ def open_run(
         setup_limit: longest life of that on one node.
         retries: how often Batch repeats a task that fails.
         time_limit: longest life of the run; the service ends its job then, whatever became of us.
+        lease: how long the job, and the nodes of the pool that is made, outlive this process at most.
 
     Yields:
         The run, for the stages that follow.
@@ -72,11 +76,16 @@ def open_run(
         check_pool_task(account, pool, instances)
     with _deleted_at_the_end(account, Created(run_id, None if pool else run_id, (run_id,))):
         packages = (package,) if package else ()
-        plan = PoolPlan(run_id, nodes, slots, vm_size, False, packages, run_id, inter_node=instances is not None)
-        pool_id = pool or create_pool_task(account, plan)
-        if program and not package:
-            found = ship_program_task(account.storage, Path(program))
-        yield create_job_task(account, JobPlan(run_id, pool_id, run_id, found, time_limit, retries, setup, setup_limit))
+        plan = PoolPlan(
+            run_id, nodes, slots, vm_size, False, packages, run_id, inter_node=instances is not None, lease=lease
+        )
+        job = JobPlan(run_id, pool or run_id, run_id, None, time_limit, retries, setup, setup_limit, lease=lease)
+        if not pool:
+            create_pool_task(account, plan)
+        with leased(account, job, None if pool else plan):
+            if program and not package:
+                found = ship_program_task(account.storage, Path(program))
+            yield create_job_task(account, replace(job, program=found))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Stages, in the order a run goes through them:
     pool            create a pool, or check one that exists
     nodes           wait until the nodes of a pool are idle
     job             create a job; end it when all its tasks have ended
+    lease           pool and job end by themselves unless the run that lives puts it off
     submit          add tasks in bulk
     multi_instance  add one task that runs on several nodes at once
     wait            one poller per job

@@ -11,11 +11,14 @@ DEAD_NODE_STATES = {"starttaskfailed", "unusable"}
 START_TASK_DIRECTORY = "startup"
 RUN_METADATA = "prefect-azure-batch-run"
 """Metadata of what a run makes: the run's id."""
+LEASE_METADATA = "prefect-azure-batch-lease"
+"""Metadata of a pool whose formula holds a lease and one size: the length of the lease, in seconds."""
 
 _PASSING_RESIZE_ERRORS = {"allocationfailed", "allocationtimedout"}
 _NODE_PROPERTIES = ["id,state,schedulingState,startTaskInfo,errors"]
 POOL_PROPERTIES = [
-    "id,state,allocationState,allocationStateTransitionTime,resizeErrors,metadata,enableAutoScale,enableInterNodeCommunication,taskSlotsPerNode,"
+    "id,state,allocationState,allocationStateTransitionTime,resizeErrors,metadata,enableAutoScale,autoScaleRun,"
+    "enableInterNodeCommunication,taskSlotsPerNode,"
     "currentDedicatedNodes,currentLowPriorityNodes,targetDedicatedNodes,targetLowPriorityNodes"
 ]
 
@@ -41,8 +44,18 @@ def read_nodes(client: BatchClient, pool_id: str) -> list[models.BatchNode]:
 
 
 def is_steady(pool: models.BatchPool) -> bool:
-    """Whether the pool is neither getting nor losing nodes."""
-    return str.lower(pool.allocation_state or "") == "steady"
+    """Whether the pool is neither getting nor losing nodes, nor about to evaluate its formula for the first time."""
+    return str.lower(pool.allocation_state or "") == "steady" and not awaits_formula(pool)
+
+
+def awaits_formula(pool: models.BatchPool) -> bool:
+    """Whether the pool has a formula that has not been evaluated yet: then its size is not known."""
+    return bool(pool.enable_auto_scale) and pool.auto_scale_run is None
+
+
+def follows_load(pool: models.BatchPool) -> bool:
+    """Whether the pool chooses its size by a formula of somebody's own; those of ours hold a lease and one size."""
+    return bool(pool.enable_auto_scale) and _value(pool.metadata, LEASE_METADATA) is None
 
 
 def current_nodes(pool: models.BatchPool) -> int:
@@ -79,7 +92,7 @@ def diagnose_pool(client: BatchClient, pool_id: str, job: models.BatchJob | None
 
 def _gave_up(pool: models.BatchPool, job: models.BatchJob | None) -> bool:
     """Whether the last resize of a pool failed for a job, and nobody will try again."""
-    if pool.enable_auto_scale:
+    if follows_load(pool):
         return False  # its next evaluation does
     if job is None or _run_of(pool.metadata) == _run_of(job.metadata) is not None:
         return True
@@ -89,7 +102,11 @@ def _gave_up(pool: models.BatchPool, job: models.BatchJob | None) -> bool:
 
 def _run_of(metadata: list[models.BatchMetadataItem] | None) -> str | None:
     """The run that a pool or job was made for."""
-    return next((item.value for item in metadata or [] if item.name == RUN_METADATA), None)
+    return _value(metadata, RUN_METADATA)
+
+
+def _value(metadata: list[models.BatchMetadataItem] | None, name: str) -> str | None:
+    return next((item.value for item in metadata or [] if item.name == name), None)
 
 
 def diagnose_instances(client: BatchClient, pool_id: str, instances: int) -> None:
@@ -101,7 +118,7 @@ def diagnose_instances(client: BatchClient, pool_id: str, instances: int) -> Non
     pool = read_pool(client, pool_id)
     if complaint := complaint_about_shape(pool):
         raise PoolUnusable(f"The task would wait for ever: {complaint}")
-    if is_steady(pool) and not pool.enable_auto_scale and current_nodes(pool) < instances:
+    if is_steady(pool) and not follows_load(pool) and current_nodes(pool) < instances:
         raise PoolUnusable(
             f"The task would wait for ever: it needs {instances} nodes at a time, and pool {pool_id!r} has "
             f"{current_nodes(pool)}. Resize the pool."

@@ -10,6 +10,7 @@ from prefect_azure_batch.tasks.application import ARCHIVE_NAME
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, describe_failure
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
+from prefect_azure_batch.tasks.lease import job_limit
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
@@ -50,7 +51,7 @@ def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCr
         id=plan.job_id,
         pool_info=models.BatchPoolInfo(pool_id=plan.pool_id),
         constraints=models.BatchJobConstraints(
-            max_wall_clock_time=plan.time_limit, max_task_retry_count=plan.task_retries
+            max_wall_clock_time=job_limit(plan), max_task_retry_count=plan.task_retries
         ),
         job_preparation_task=_preparation(account, plan),
         metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],

@@ -8,8 +8,10 @@ from azure.batch import BatchClient, models
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.diagnosis import (
     DEAD_NODE_STATES,
+    awaits_formula,
     describe_node,
     describe_resize,
+    follows_load,
     is_steady,
     read_nodes,
     read_pool,
@@ -58,9 +60,9 @@ def wait_for_nodes(
             idle = [node.id or "" for node in nodes if _is_idle(node)]
             if tell:
                 tell(len(idle))
-            if pool.enable_auto_scale or (is_steady(pool) and len(idle) >= wanted):
+            if follows_load(pool) or (is_steady(pool) and len(idle) >= wanted):
                 return idle
-            if attainable(pool, nodes) < wanted:
+            if not awaits_formula(pool) and attainable(pool, nodes) < wanted:
                 raise PoolUnusable(_reason(client, pool, nodes, wanted))
     raise DeadlineExceeded(
         f"The pool {pool_id!r} had {len(idle)} of {wanted} nodes idle after {deadline}: "

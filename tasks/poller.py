@@ -24,6 +24,10 @@ _LONGEST_CHECK = 10.0
 _FAILURES_IN_A_ROW = 5
 _OVERLAP = timedelta(seconds=2)
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
+_REASONS = {
+    "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
+    "userterminate": "somebody terminated it",
+}
 _ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
 
 _logger = logging.getLogger(__name__)
@@ -176,7 +180,8 @@ class JobPoller:
         self._seen_until = None
         self._read_ends()
         reason = job.execution_info.termination_reason if job.execution_info else None
-        self._fail(JobEnded(f"The job {self._job_id!r} ended ({reason or job.state}) before its tasks had."))
+        why = _REASONS.get(str.lower(reason or ""), reason or job.state)
+        self._fail(JobEnded(f"The job {self._job_id!r} ended ({why}) before its tasks had."))
         return job
 
 

@@ -1,12 +1,14 @@
 """Stage: a pool of VMs, made for the run or already there."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.diagnosis import (
+    LEASE_METADATA,
     POOL_PROPERTIES,
     RUN_METADATA,
     complaint_about_shape,
@@ -15,6 +17,7 @@ from prefect_azure_batch.tasks.diagnosis import (
 )
 from prefect_azure_batch.tasks.errors import BadInput, translated
 from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.lease import EVALUATION_INTERVAL, lease_formula
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
 
@@ -72,17 +75,34 @@ def _pool_options(plan: PoolPlan, image: models.BatchSupportedImage) -> models.B
         virtual_machine_configuration=models.VirtualMachineConfiguration(
             image_reference=image.image_reference, node_agent_sku_id=image.node_agent_sku_id
         ),
-        resize_timeout=_RESIZE_TIMEOUT,
-        target_dedicated_nodes=0 if plan.spot else plan.nodes,
-        target_low_priority_nodes=plan.nodes if plan.spot else 0,
+        **_size_options(plan),
         task_slots_per_node=plan.slots,
         enable_inter_node_communication=plan.inter_node,
         application_package_references=[
             models.BatchApplicationPackageReference(application_id=application_id, version=version)
             for application_id, version in plan.packages
         ],
-        metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
+        metadata=[models.BatchMetadataItem(name=name, value=value) for name, value in _metadata(plan).items()],
     )
+
+
+def _metadata(plan: PoolPlan) -> dict[str, str]:
+    lease = {} if plan.lease is None else {LEASE_METADATA: f"{plan.lease.total_seconds():.0f}"}
+    return {RUN_METADATA: plan.run_id} | lease
+
+
+def _size_options(plan: PoolPlan) -> dict[str, Any]:
+    if plan.lease is not None:
+        return {
+            "enable_auto_scale": True,
+            "auto_scale_formula": lease_formula(plan.nodes, datetime.now(UTC) + plan.lease, spot=plan.spot),
+            "auto_scale_evaluation_interval": EVALUATION_INTERVAL,
+        }
+    return {
+        "resize_timeout": _RESIZE_TIMEOUT,
+        "target_dedicated_nodes": 0 if plan.spot else plan.nodes,
+        "target_low_priority_nodes": plan.nodes if plan.spot else 0,
+    }
 
 
 def _is_own(client: BatchClient, plan: PoolPlan) -> bool:

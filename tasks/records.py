@@ -11,6 +11,8 @@ from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
 
 DEFAULT_VM_SIZE = "standard_d2s_v3"
+DEFAULT_LEASE = timedelta(minutes=30)
+"""How long what a run has made may outlive it."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class PoolPlan:
     Attributes:
         slots: how many tasks a node runs at a time.
         inter_node: nodes can talk to each other, as multi-instance tasks need; then ``slots`` must be 1.
+        lease: how long the pool keeps its nodes unless that is put off, as ``tasks.lease`` does; None for a pool that
+            keeps them until somebody deletes it.
     """
 
     pool_id: str
@@ -114,6 +118,7 @@ class PoolPlan:
     packages: tuple[tuple[str, str], ...] = ()
     run_id: str = ""
     inter_node: bool = False
+    lease: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ class JobPlan:
         setup: command for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
             that is shipped, which it may call ``{app}``; it ends at its first command that fails. None for no setup.
         setup_limit: longest life of that on one node, or None.
+        lease: how long the job may take unless that is put off, as ``tasks.lease`` does; None for its time limit alone.
     """
 
     job_id: str
@@ -138,6 +144,7 @@ class JobPlan:
     setup: str | None = None
     setup_limit: timedelta | None = None
     container: str = ""
+    lease: timedelta | None = None
 
 
 @dataclass(frozen=True)

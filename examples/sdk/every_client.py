@@ -106,6 +106,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(sessions(Path()))}")
     parser.add_argument("--keep", type=Path, help="directory of the environments")
     given = parser.parse_args()
+    if unknown := set(given.names) - sessions(Path()).keys():
+        parser.error(f"there is no session {', '.join(sorted(unknown))}: some of {', '.join(sessions(Path()))}")
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         home = (given.keep or Path(temporary)).resolve()

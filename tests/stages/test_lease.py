@@ -1,0 +1,111 @@
+"""Leases: what a run made ends by itself when nobody renews it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from localbatch.launcher import LocalAzure
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.account import local_account
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.errors import PoolUnusable
+from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.lease import Lease, job_limit, lease_formula, leased
+from prefect_azure_batch.tasks.nodes import wait_for_nodes
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
+from tests.support.processes import wait_until
+
+LENGTH = timedelta(seconds=4)
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AzureBatchAccount]:
+    """A local Azure that evaluates formulas every second, in place of every five minutes."""
+    with LocalAzure(attach=False, options=("--autoscale-seconds=1", "--dedicated-core-quota=20")) as azure:
+        yield local_account(azure)
+
+
+@pytest.fixture
+def pool(account: AzureBatchAccount) -> Iterator[PoolPlan]:
+    name = f"leased-{uuid.uuid4()}"
+    yield PoolPlan(name, nodes=2, slots=1, vm_size="standard_d2s_v3", run_id=name, lease=LENGTH)
+    delete_created(account, Created(name, name))
+
+
+def job_of(pool: PoolPlan) -> JobPlan:
+    return JobPlan(pool.pool_id, pool.pool_id, pool.run_id, lease=LENGTH)
+
+
+def nodes(account: AzureBatchAccount, pool: PoolPlan) -> int:
+    return len(list(account.get_client().list_nodes(pool.pool_id)))
+
+
+def test_pool_and_job_end_when_nobody_renews_them(account: AzureBatchAccount, pool: PoolPlan) -> None:
+    create_pool(account, pool)
+    create_job(account, job_of(pool))
+    assert len(wait_for_nodes(account, pool.pool_id, 2)) == 2
+    wait_until(lambda: nodes(account, pool) == 0, 30)
+    wait_until(lambda: account.get_client().get_job(pool.pool_id).state == "completed", 30)
+    info = account.get_client().get_job(pool.pool_id).execution_info
+    assert info is not None
+    assert info.termination_reason == "MaxWallClockTimeExpiry"
+
+
+def test_both_go_on_while_they_are_renewed_and_end_after_that(account: AzureBatchAccount, pool: PoolPlan) -> None:
+    create_pool(account, pool)
+    job, client, begun = job_of(pool), account.get_client(), datetime.now(UTC)
+    with leased(account, job, pool):
+        create_job(account, job)
+        # Twice the length, so that neither would be left without a renewal.
+        wait_until(lambda: datetime.now(UTC) > begun + 2 * LENGTH, 30)
+        assert client.get_job(pool.pool_id).state == "active"
+        formula = client.get_pool(pool.pool_id).auto_scale_formula or ""
+        assert formula != lease_formula(2, begun + LENGTH)
+    wait_until(lambda: nodes(account, pool) == 0, 60)
+    wait_until(lambda: client.get_job(pool.pool_id).state == "completed", 30)
+
+
+def test_a_pool_of_somebody_else_is_not_touched(account: AzureBatchAccount, pool: PoolPlan) -> None:
+    client = account.get_client()
+    create_pool(account, pool)
+    before = client.get_pool(pool.pool_id)
+    create_job(account, job_of(pool))
+    clock = iter([0.0, 0.0, 0.0, *[3.0] * 9])
+    Lease(client, job_of(pool), None, clock=lambda: next(clock)).renew()
+    assert client.get_pool(pool.pool_id).etag == before.etag
+
+
+def test_a_leased_pool_that_gets_no_nodes_is_given_up(account: AzureBatchAccount) -> None:
+    name = f"leased-{uuid.uuid4()}"
+    plan = PoolPlan(name, nodes=200, slots=1, vm_size="standard_d2s_v3", run_id=name, lease=timedelta(minutes=5))
+    try:
+        create_pool(account, plan)
+        with pytest.raises(PoolUnusable, match="AccountCoreQuotaReached"):
+            wait_for_nodes(account, name, 200, timedelta(seconds=30))
+    finally:
+        delete_created(account, Created(pool_id=name))
+
+
+def test_a_job_never_lives_longer_than_its_run_may() -> None:
+    plan = JobPlan("j", "p", "r", time_limit=timedelta(hours=1), lease=timedelta(minutes=30))
+    assert [job_limit(plan, timedelta(minutes=age)) for age in (0, 10, 45)] == [
+        timedelta(minutes=30),
+        timedelta(minutes=40),
+        timedelta(hours=1),
+    ]
+
+
+def test_a_renewal_that_fails_is_told_once_and_tried_again(
+    account: AzureBatchAccount, pool: PoolPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    lease = Lease(account.get_client(), job_of(pool), pool, clock=lambda: now[0])  # there is neither pool nor job
+    for moment in (2.0, 4.0, 6.0):
+        now[0] = moment
+        lease.renew()
+    told = [record.getMessage() for record in caplog.records if record.name.endswith("lease")]
+    assert len(told) == 2
+    assert all("tried again" in text for text in told)
