@@ -54,7 +54,7 @@ def _parser(entry: Entry) -> argparse.ArgumentParser:
     parser = _Parser(prog=_program(entry), description=entry.description)
     for name, field in entry.parameters.model_fields.items():
         help_text = (field.description or "").replace("%", "%%")
-        parser.add_argument(_option(name), help=help_text, metavar=_METAVARS.get(name), **_reading(field))
+        parser.add_argument(_option(name), help=help_text, **_reading(name, field))
     parser.add_argument("--json", action="store_true", help="Print the result as one JSON document on standard output.")
     return parser
 
@@ -72,11 +72,13 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _reading(field: FieldInfo) -> dict[str, Any]:
+def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
+    if field.annotation is bool:
+        return {"action": argparse.BooleanOptionalAction, "default": None}
     if get_origin(field.annotation) is list:
-        return {"nargs": "+"}
+        return {"nargs": "+", "metavar": _METAVARS.get(name)}
     numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])
-    return {"type": numbers.pop()} if numbers else {}
+    return {"metavar": _METAVARS.get(name)} | ({"type": numbers.pop()} if numbers else {})
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,33 +1,27 @@
 """The stages of a map run, in order, and the cleanup that follows whatever happens."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from prefect import unmapped
-from prefect.futures import PrefectFuture
+from contextlib import ExitStack
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
-from prefect_azure_batch.flows.outcomes import task_result
+from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
-from prefect_azure_batch.flows.progress import show_progress
-from prefect_azure_batch.flows.results import MapResult, TaskResult, count_results
-from prefect_azure_batch.flows.runs import open_run
-from prefect_azure_batch.tasks.collect import collect_outputs_task
+from prefect_azure_batch.flows.results import MapResult, count_results
+from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
+from prefect_azure_batch.flows.runs import find_program, new_run_id, open_run
+from prefect_azure_batch.tasks.earlier import Earlier, find_earlier_task
+from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
-from prefect_azure_batch.tasks.job import close_job_task
-from prefect_azure_batch.tasks.records import InputItem, Run, TaskPlan
-from prefect_azure_batch.tasks.submit import add_tasks_task
-from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
-from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks_task
-
-MOST_BATCHES = 50
-"""Up to this many inputs go through the stages one by one; more go in this many batches."""
+from prefect_azure_batch.tasks.pool import check_pool_task
+from prefect_azure_batch.tasks.records import TaskPlan
+from prefect_azure_batch.tasks.submit import task_namer, work_of
+from prefect_azure_batch.tasks.upload import blob_lister
 
 
 def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     """Runs the stages inside a Prefect flow run.
+
+    What earlier runs have done to the same inputs is restored, and what other runs are doing is waited for.
 
     Args:
         account: the Batch account and its storage.
@@ -40,82 +34,45 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
-    inputs = find_inputs(asked.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
-    with open_run(
-        account,
-        "map",
-        program=asked.app or (example("map") / "app" if asked.is_example else None),
-        pool=asked.pool,
-        nodes=asked.nodes,
-        slots=asked.slots,
-        vm_size=asked.vm_size,
-        retries=asked.retries,
-        time_limit=asked.time_limit,
-        lease=asked.lease,
-    ) as run:
-        tasks = _run_stages(account, run, asked, inputs)
-    return MapResult(
-        run_id=run.run_id, job_id=run.job_id, pool_id=run.pool_id, counts=count_results(tasks), tasks=tasks
-    )
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """A group of inputs that goes through the stages together, and the future of each stage, in order."""
-
-    inputs: Sequence[InputItem]
-    stages: tuple[PrefectFuture[Any], ...]
-
-
-def _run_stages(
-    account: AzureBatchAccount, run: Run, asked: MapParameters, inputs: list[InputItem]
-) -> list[TaskResult]:
-    groups = list(split(inputs, MOST_BATCHES))
-    labels = [_label(group) for group in groups]
+    found = find_inputs(asked.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
+    if asked.pool:
+        check_pool_task(account, asked.pool)
+    program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
     plan = TaskPlan(asked.command or EXAMPLE_COMMAND, tuple(asked.outputs), asked.task_limit)
-    results = asked.results_directory(run.run_id)
-    fixed = unmapped(account), unmapped(run)
-    stored = upload_inputs_task.map(unmapped(account.storage), groups, label=labels)
-    with job_poller(account, run) as poller, show_progress(poller, len(inputs)):
-        try:
-            added = add_tasks_task.map(*fixed, stored, unmapped(plan), label=labels)
-            closed = close_job_task.submit(account, run, wait_for=added, return_state=False)
-            ended = wait_for_tasks_task.map(*fixed, added, label=labels)
-            collected = collect_outputs_task.map(
-                unmapped(account.storage), unmapped(run), ended, unmapped(results), label=labels
+    work, name, inputs = work_of(program, plan), task_namer(program, plan), identify(found)
+    named = {name(item): item for item in inputs}
+    earlier = Earlier()
+    if asked.resume and not asked.is_example:
+        earlier = find_earlier_task(account, work, {task_id: item.label for task_id, item in named.items()})
+    run_id, run = new_run_id("map"), None
+    with taken_up(account, earlier.found) as others, ExitStack() as kept:
+        rest = [item for task_id, item in named.items() if not earlier.covers(task_id)]
+        if rest:
+            run = kept.enter_context(
+                open_run(
+                    account,
+                    "map",
+                    program=program,
+                    pool=asked.pool or pool_to_go_on_with(account, others),
+                    nodes=asked.nodes,
+                    slots=asked.slots,
+                    vm_size=asked.vm_size,
+                    retries=asked.retries,
+                    time_limit=asked.time_limit,
+                    lease=asked.lease,
+                    work=work,
+                    keep=asked.keep_time,
+                )
             )
-            batches = [
-                _Batch(*batch) for batch in zip(groups, zip(stored, added, ended, collected, strict=True), strict=True)
-            ]
-            tasks = [task for batch in batches for task in _batch_results(batch)]
-            closed.wait()
-        finally:
-            abandon_job(account, run)
-    return tasks
-
-
-def split(inputs: Sequence[InputItem], most: int) -> Iterator[Sequence[InputItem]]:
-    """Splits inputs into at most so many groups of nearly the same size."""
-    groups = min(most, len(inputs))
-    for number in range(groups):
-        yield inputs[len(inputs) * number // groups : len(inputs) * (number + 1) // groups]
-
-
-def _label(group: Sequence[InputItem]) -> str:
-    return group[0].name if len(group) == 1 else f"{group[0].index + 1} to {group[-1].index + 1}"
-
-
-def _batch_results(batch: _Batch) -> Iterator[TaskResult]:
-    """Results of one batch, once it has gone through its stages or failed in one."""
-    values = []
-    for future in batch.stages:
-        future.wait()
-        value = future.state.result(raise_on_failure=False)
-        if isinstance(value, BaseException):
-            yield from (
-                TaskResult(input=item.label, task_id="", state="failed", error=str(value)) for item in batch.inputs
-            )
-            return
-        values.append(value)
-    for ended, collected in zip(values[-2], values[-1], strict=True):
-        yield task_result(ended, collected)
+        stages = MapStages(account, asked, asked.results_directory(run_id))
+        fates = stages.run(run, rest, plan, others, earlier.done)
+    tasks = [fates[name(item)].model_copy(update={"input": item.label}) for item in inputs]
+    where = run or (others[0].run if others else None)
+    return MapResult(
+        run_id=run_id,
+        job_id=where.job_id if where else None,
+        pool_id=where.pool_id if where else None,
+        results=str(stages.results),
+        counts=count_results(tasks),
+        tasks=tasks,
+    )

@@ -65,6 +65,7 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         retries=asked.retries,
         time_limit=asked.time_limit,
         lease=asked.lease,
+        keep=asked.keep_time,
     ) as run:
         return _run_stages(account, run, asked, common_files)
 
@@ -79,7 +80,7 @@ def _run_stages(account: AzureBatchAccount, run: Run, asked: MpiParameters, comm
         ended = wait_for_multi_instance_task(account, run, added, instances)
     (collected,) = collect_outputs_task(account.storage, run, [ended], results)
     further = collect_subtasks_task(account, run, ended, asked.outputs, results)
-    return _result(run, ended, collected, further)
+    return _result(run, asked, ended, collected, further)
 
 
 def _await_nodes(account: AzureBatchAccount, run: Run, wanted: int) -> None:
@@ -100,13 +101,18 @@ def _plan(asked: MpiParameters) -> MultiInstancePlan:
 
 
 def _result(
-    run: Run, ended: EndedMultiInstanceTask, collected: Collected, further: list[CollectedSubtask]
+    run: Run,
+    asked: MpiParameters,
+    ended: EndedMultiInstanceTask,
+    collected: Collected,
+    further: list[CollectedSubtask],
 ) -> MpiResult:
-    tasks = [task_result(ended, collected)]
+    tasks = [task_result(ended, collected, (), run.run_id)]
     return MpiResult(
         run_id=run.run_id,
         job_id=run.job_id,
         pool_id=run.pool_id,
+        results=str(asked.results_directory(run.run_id)),
         counts=count_results(tasks),
         tasks=tasks,
         exit_code=ended.end.exit_code,

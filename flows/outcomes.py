@@ -5,12 +5,15 @@ import re
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.results import RunResult, SubtaskResult, TaskResult
+from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
+from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
 
 _SIGNAL_BASE = 128
 # Below a task's directory of results: files of another node, or beside a log of the same name.
@@ -44,21 +47,94 @@ def unmatched(patterns: Sequence[str], results: Path, outputs: Iterable[str]) ->
     return [pattern for pattern in patterns if not any(map(parse_pattern(pattern).matches, names))]
 
 
-def task_result(task: EndedTask, collected: Collected) -> TaskResult:
-    """The result of a task that has ended, and whose files have been collected."""
+def task_result(task: EndedTask, collected: Collected, patterns: Sequence[str], run_id: str) -> TaskResult:
+    """The result of a task that has ended, and whose files have been collected.
+
+    A task whose logs or outputs have not arrived in storage has failed, whatever its exit code.
+
+    Args:
+        task: the task.
+        collected: its files.
+        patterns: of the files that it was to leave.
+        run_id: the run that did the work.
+    """
     end = task.end
+    error = _missing(collected, patterns) if end.succeeded else _failure(task, collected)
     return TaskResult(
         input=task.label,
         task_id=task.task_id,
-        state="succeeded" if end.succeeded else "failed",
+        state="failed" if error else "succeeded",
         exit_code=end.exit_code,
         node_id=end.node_id or None,
         started=end.started,
         ended=end.ended,
-        stdout=str(collected.stdout) if collected.stdout else None,
-        outputs=[str(path) for path in collected.outputs],
-        error=None if end.succeeded else _failure(task, collected),
+        error=error,
+        run_id=run_id,
+        **_paths(collected),
     )
+
+
+def skipped_result(outcome: Outcome, collected: Collected) -> TaskResult:
+    """The result of a task that an earlier run has done, and whose files have been restored."""
+    return TaskResult(
+        input=outcome.label,
+        task_id=outcome.task_id,
+        state="skipped",
+        exit_code=outcome.exit_code,
+        node_id=outcome.node_id or None,
+        started=outcome.started,
+        ended=outcome.ended,
+        run_id=outcome.run_id,
+        **_paths(collected),
+    )
+
+
+def failed_result(label: str, task_id: str, error: BaseException) -> TaskResult:
+    """The result of a task that did not come through its stages."""
+    return TaskResult(input=label, task_id=task_id, state="failed", error=str(error))
+
+
+def task_outcome(task: EndedTask, collected: Collected, result: TaskResult) -> Outcome:
+    """The line of the ledger for a task that has ended, and whose files have been collected."""
+    end = task.end
+    return Outcome(
+        task_id=task.task_id,
+        label=task.label,
+        succeeded=result.state == "succeeded",
+        exit_code=end.exit_code,
+        failure=result.error or "",
+        node_id=end.node_id,
+        started=end.started,
+        ended=end.ended,
+        run_id=result.run_id or "",
+        folder=task.folder,
+        retries=end.retries,
+        files=collected.kept,
+    )
+
+
+def _paths(collected: Collected) -> dict[str, Any]:
+    return {
+        "stdout": str(collected.stdout) if collected.stdout else None,
+        "stderr": str(collected.stderr) if collected.stderr else None,
+        "outputs": [str(path) for path in collected.outputs],
+    }
+
+
+def _missing(collected: Collected, patterns: Sequence[str]) -> str | None:
+    """What has not arrived of a task that ended well; None if all has."""
+    logs = [name for name, path in ((STDOUT, collected.stdout), (STDERR, collected.stderr)) if path is None]
+    if logs:
+        return f"it ended well, but {' and '.join(logs)} did not arrive in storage: somebody has deleted its blobs"
+    names = [file.name.partition("/")[2] for file in collected.kept]
+    parsed = [(text, parse_pattern(text)) for text in patterns]
+    left = [text for text, pattern in parsed if not pattern.is_optional and not any(map(pattern.matches, names))]
+    if left:
+        shown = ", ".join(map(repr, left))
+        return (
+            f"it ended well, but left no file that matches {shown} of --outputs (one that may be missing: '?{left[0]}')"
+        )
+    return None
 
 
 def subtask_result(subtask: Subtask, collected: CollectedSubtask) -> SubtaskResult:

@@ -41,7 +41,10 @@ class RunParameters(BaseModel):
     outputs: list[str] = Field(
         default_factory=list,
         title="Outputs",
-        description="Patterns of files to keep, relative to the working directory. Logs are always kept.",
+        description=(
+            "Patterns of files to keep, relative to the working directory; a task that leaves none has failed, unless "
+            "the pattern begins with '?'. Logs are always kept."
+        ),
     )
     results: str | None = Field(
         default=None,
@@ -86,6 +89,12 @@ class RunParameters(BaseModel):
         title="Lease",
         description="How long the run's VMs and job may outlive a run that is killed, in minutes. Default: 30.",
     )
+    keep: float = Field(
+        default=7,
+        ge=0,
+        title="Keep",
+        description="Days for which logs and outputs stay in storage, for later runs to take up. 0: not at all.",
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
@@ -99,6 +108,11 @@ class RunParameters(BaseModel):
     def lease(self) -> timedelta:
         """How long what the run has made may outlive it."""
         return timedelta(minutes=self.lease_minutes)
+
+    @property
+    def keep_time(self) -> timedelta:
+        """How long logs and outputs stay in storage."""
+        return timedelta(days=self.keep)
 
     @property
     def task_limit(self) -> timedelta | None:
@@ -135,6 +149,12 @@ class MapParameters(RunParameters):
             "What runs for one input, through /bin/bash, in the task's working directory. "
             "Placeholders: {input}, {stem}, {index}, {app}; write {{ and }} for braces."
         ),
+    )
+
+    resume: bool = Field(
+        default=True,
+        title="Resume",
+        description="What an earlier run has done to the same inputs is not done again. The example always runs.",
     )
 
     @model_validator(mode="after")

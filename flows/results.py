@@ -1,7 +1,9 @@
 """What a run gives back: one JSON document, and text for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel
@@ -9,6 +11,8 @@ from pydantic import BaseModel
 from prefect_azure_batch.tasks.errors import BatchFlowError
 
 State = Literal["succeeded", "failed", "skipped"]
+
+INDEX_NAME = "index.jsonl"
 
 _SHOWN_FAILURES = 5
 _SHOWN_OUTPUTS = 20
@@ -21,8 +25,10 @@ class TaskResult(BaseModel):
     Attributes:
         exit_code: of the task's process; None if none ran to its end.
         stdout: local path of the collected standard output, or None.
+        stderr: the same of the standard error.
         outputs: local paths of the collected files.
         error: why the task failed, with the end of its standard error; None if it succeeded.
+        run_id: the run that did the work: an earlier one, if this one has skipped it.
     """
 
     input: str
@@ -33,8 +39,10 @@ class TaskResult(BaseModel):
     started: datetime | None = None
     ended: datetime | None = None
     stdout: str | None = None
+    stderr: str | None = None
     outputs: list[str] = []
     error: str | None = None
+    run_id: str | None = None
 
 
 class ResultCounts(BaseModel):
@@ -49,11 +57,18 @@ class ResultCounts(BaseModel):
 
 
 class RunResult(BaseModel):
-    """The result of a run; tasks stand in the order of what they were made for."""
+    """The result of a run; tasks stand in the order of what they were made for.
+
+    Attributes:
+        job_id: the job; None if there was nothing left to do.
+        pool_id: the pool that it ran on, likewise.
+        results: local directory of the logs and outputs.
+    """
 
     run_id: str
-    job_id: str
-    pool_id: str
+    job_id: str | None
+    pool_id: str | None
+    results: str
     counts: ResultCounts
     tasks: list[TaskResult]
 
@@ -72,7 +87,8 @@ class RunResult(BaseModel):
         if len(self.tasks) > _SHOWN_OUTPUTS:
             yield f"\n... and {len(self.tasks) - _SHOWN_OUTPUTS} more tasks"
         yield from self._details()
-        yield f"\n{self.counts}"
+        yield f"\nResults: {self.results}"
+        yield f"{self.counts}"
 
     def all_outputs(self) -> Iterator[str]:
         """Local paths of all files that were collected besides the logs."""
@@ -153,10 +169,30 @@ def count_results(tasks: Iterable[TaskResult]) -> ResultCounts:
     return counts
 
 
+@contextmanager
+def result_index(directory: Path) -> Iterator[Callable[[TaskResult], None]]:
+    """Writes the index of a directory of results, a line for each task as its result becomes known.
+
+    Args:
+        directory: of the results, which takes ``index.jsonl``.
+
+    Yields:
+        A function that adds a task.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / INDEX_NAME).open("w", encoding="utf-8") as file:
+
+        def write(result: TaskResult) -> None:
+            file.write(f"{result.model_dump_json()}\n")
+            file.flush()
+
+        yield write
+
+
 def failure_message(result: RunResult) -> str:
     """Names the failed tasks of a run, the first few with their reasons."""
     failed = [task for task in result.tasks if task.state == "failed"]
-    lines = [f"{len(failed)} of {len(result.tasks)} tasks of job {result.job_id!r} failed:"]
+    lines = [f"{len(failed)} of {len(result.tasks)} tasks of run {result.run_id!r} failed:"]
     lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed[:_SHOWN_FAILURES]]
     if len(failed) > _SHOWN_FAILURES:
         lines.append(f"  and {len(failed) - _SHOWN_FAILURES} more")

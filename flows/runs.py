@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect.runtime import flow_run
@@ -14,13 +14,48 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
-from prefect_azure_batch.tasks.job import create_job_task
+from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
 from prefect_azure_batch.tasks.program import check_program, doubts_about
-from prefect_azure_batch.tasks.records import DEFAULT_LEASE, DEFAULT_VM_SIZE, Created, JobPlan, PoolPlan, Run
+from prefect_azure_batch.tasks.records import (
+    DEFAULT_LEASE,
+    DEFAULT_VM_SIZE,
+    Created,
+    JobPlan,
+    PoolPlan,
+    Program,
+    Run,
+)
+from prefect_azure_batch.tasks.run_record import Hold, RunRecord, hold_run
 
 _logger = logging.getLogger(__name__)
+
+
+def new_run_id(name: str) -> str:
+    """Id of a run that begins: the flow run's, so that it can be found from there."""
+    return f"{name}-{flow_run.id or uuid.uuid4()}"
+
+
+def find_program(account: AzureBatchAccount, program: str | Path | None) -> Program | None:
+    """A program as the tasks of a job find it: shipped, or an application package that exists.
+
+    Args:
+        account: the Batch account and its storage.
+        program: a file or directory, or ``id:version`` of an application package; None for no program.
+
+    Raises:
+        BadInput: there is no such program, or it is empty.
+        ServiceFailure: Azure refused or failed a request.
+    """
+    if not program:
+        return None
+    if package := package_of(str(program)):
+        return use_package_task(account, *package)
+    check_program(Path(program))
+    for doubt in doubts_about(Path(program)):
+        _logger.warning("%s", doubt)
+    return ship_program_task(account.storage, Path(program))
 
 
 @contextmanager
@@ -28,7 +63,7 @@ def open_run(
     account: AzureBatchAccount,
     name: str = "run",
     *,
-    program: str | Path | None = None,
+    program: str | Path | Program | None = None,
     pool: str | None = None,
     nodes: int = 2,
     slots: int = 1,
@@ -39,8 +74,10 @@ def open_run(
     retries: int = 0,
     time_limit: timedelta = timedelta(hours=24),
     lease: timedelta = DEFAULT_LEASE,
+    work: str = "",
+    keep: timedelta = timedelta(),
 ) -> Iterator[Run]:
-    """Makes a pool and a job in a flow run, and deletes them with the run's container when the context is left.
+    """Makes a pool and a job in a flow run, and deletes them when the context is left.
 
     Args:
         account: the Batch account and its storage.
@@ -57,6 +94,9 @@ def open_run(
         retries: how often Batch repeats a task that fails.
         time_limit: longest life of the run; the service ends its job then, whatever became of us.
         lease: how long the job, and the nodes of the pool that is made, outlive this process at most.
+        work: id of what is done to each input, by which later runs find what this one has done.
+        keep: how long logs and outputs stay in storage; for nothing they are deleted at the end, if that is reached
+            without an error.
 
     Yields:
         The run, for the stages that follow.
@@ -65,34 +105,57 @@ def open_run(
         BadInput: something asked for does not exist or fit; nothing has been created.
         ServiceFailure: Azure refused or failed a request.
     """
-    run_id = f"{name}-{flow_run.id or uuid.uuid4()}"
-    package = package_of(str(program)) if program else None
-    if program and not package:
-        check_program(Path(program))
-        for doubt in doubts_about(Path(program)):
-            _logger.warning("%s", doubt)
-    found = use_package_task(account, *package) if package else None
+    run_id = new_run_id(name)
+    package = package_of(program) if isinstance(program, str) else None
+    found = program if isinstance(program, Program) else find_program(account, program) if package else None
     if pool:
         check_pool_task(account, pool, instances)
-    with _deleted_at_the_end(account, Created(run_id, None if pool else run_id, (run_id,))):
-        packages = (package,) if package else ()
-        plan = PoolPlan(
-            run_id, nodes, slots, vm_size, False, packages, run_id, inter_node=instances is not None, lease=lease
-        )
-        job = JobPlan(run_id, pool or run_id, run_id, None, time_limit, retries, setup, setup_limit, lease=lease)
+    packages = (found.package,) if found and found.package else ()
+    plan = PoolPlan(
+        run_id, nodes, slots, vm_size, False, packages, run_id, inter_node=instances is not None, lease=lease
+    )
+    folder = f"{work}/{run_id}" if work else ""
+    job = JobPlan(
+        run_id, pool or run_id, run_id, found, time_limit, retries, setup, setup_limit, folder=folder, lease=lease
+    )
+    record = RunRecord(job, None if pool else plan, datetime.now(UTC))
+    with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(keep)):
         if not pool:
             create_pool_task(account, plan)
-        with leased(account, job, None if pool else plan):
-            if program and not package:
-                found = ship_program_task(account.storage, Path(program))
-            yield create_job_task(account, replace(job, program=found))
+        if program and not found:
+            assert not isinstance(program, Program)
+            job = replace(job, program=find_program(account, program))
+        yield create_job_task(account, job)
 
 
 @contextmanager
-def _deleted_at_the_end(account: AzureBatchAccount, created: Created) -> Iterator[None]:
+def keep_run(
+    account: AzureBatchAccount,
+    record: RunRecord,
+    hold: Hold,
+    *,
+    keeps_files: bool,
+    at_once: bool = False,
+) -> Iterator[None]:
+    """Keeps what a run has made while the context lasts, and deletes it then.
+
+    Args:
+        account: the Batch account and its storage.
+        record: what the run has made, or is about to make.
+        hold: of the record.
+        keeps_files: logs and outputs stay in storage, also if nothing goes wrong.
+        at_once: renew the leases at the beginning, as for a run that nobody has kept for a while.
+    """
+    pool_id = record.pool.pool_id if record.pool else None
+    created, run = Created(record.job.job_id, pool_id), run_of(record.job)
     try:
-        yield
+        with leased(account, record, hold, at_once=at_once):
+            yield
     except BaseException:
         delete_created(account, created)  # not as a task: the flow run may be in no state to start one
+        hold.end()
         raise
     delete_created_task(account, created)
+    hold.end()
+    if not keeps_files:
+        delete_created_task(account, Created(folders=((run.container, run.folder),)))

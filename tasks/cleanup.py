@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 
 
 def delete_created(account: AzureBatchAccount, created: Created) -> None:
-    """Deletes a run's job, pool and containers. What is gone already is fine; one failure does not stop the rest.
+    """Deletes a run's job, pool and folders of blobs. What is gone already is fine; one failure does not stop the rest.
 
     It returns when the service has accepted each deletion, not when the last VM is gone.
 
@@ -36,7 +36,10 @@ def delete_created(account: AzureBatchAccount, created: Created) -> None:
     if created.pool_id is not None:
         steps.append((f"pool {created.pool_id!r}", partial(client.begin_delete_pool, created.pool_id)))
     service = account.storage.get_client()
-    steps += [(f"container {name!r}", partial(transfer.delete_container, service, name)) for name in created.containers]
+    steps += [
+        (f"what lies below {folder!r} in container {name!r}", partial(transfer.delete_folder, service, name, folder))
+        for name, folder in created.folders
+    ]
     failures = [error for what, delete in steps if (error := _delete(what, delete)) is not None]
     for error in failures:
         _logger.error("%s Delete it by hand: it may cost money.", error)

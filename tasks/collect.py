@@ -1,6 +1,6 @@
-"""Stage: logs and outputs of tasks to local files."""
+"""Stages: logs and outputs of tasks to local files, once they have ended or from an earlier run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -10,8 +10,9 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
-from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
-from prefect_azure_batch.tasks.records import AddedTask, Collected, Run
+from prefect_azure_batch.tasks.ledger import Outcome
+from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER, covering_prefixes
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, AddedTask, Collected, KeptFile, Run
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
@@ -24,7 +25,7 @@ def collect_outputs(
     Args:
         storage: the storage account.
         run: the run; its container is what the tasks uploaded to.
-        tasks: the tasks; those added together are listed together.
+        tasks: the tasks; those that stand together are listed together.
         results: each task's files go to ``<results>/<task id>/``.
 
     Returns:
@@ -32,20 +33,58 @@ def collect_outputs(
 
     Raises:
         ServiceFailure: Storage refused or failed a request, or a blob's name leaves the task's directory.
+        ResultsUnwritable: a file cannot be written here.
     """
     client = storage.get_client().get_container_client(run.container)
     with translated(f"collect the outputs in container {run.container!r}"):
-        folders = sorted({task.folder.partition("/")[0] for task in tasks})
-        blobs = [blob for folder in folders for blob in _list(client, f"{folder}/")]
-        wanted = {task.folder: results / task.task_id for task in tasks}
-        plans = [(blob, target) for blob in blobs if (target := _target(blob.name, wanted)) is not None]
-        transfer.each(
-            lambda plan: transfer.fetch_blob(client.get_blob_client(plan[0].name), plan[0].size, plan[1]), plans
-        )
-    by_task: dict[str, list[Path]] = {task.task_id: [] for task in tasks}
-    for _, target in plans:
-        by_task[target.relative_to(results).parts[0]].append(target)
-    return [_collected(results / task.task_id, sorted(by_task[task.task_id])) for task in tasks]
+        kept: dict[str, list[KeptFile]] = {task.folder: [] for task in tasks}
+        for prefix in covering_prefixes(sorted(kept)):
+            for blob in _list(client, prefix):
+                folder, name = _split(blob.name)
+                if folder in kept:
+                    kept[folder].append(KeptFile(name, blob.size, _md5(blob)))
+        return _fetch_all(client, [(task.folder, results / task.task_id, kept[task.folder]) for task in tasks])
+
+
+def restore_outputs(
+    storage: AzureStorageCredentials, outcomes: Sequence[Outcome], results: Path, container: str = WORK_CONTAINER
+) -> list[Collected]:
+    """Downloads what tasks of earlier runs have left; what is here with the same content is left alone.
+
+    Args:
+        storage: the storage account.
+        outcomes: what the ledger says of the tasks.
+        results: each task's files go to ``<results>/<task id>/``.
+        container: of works.
+
+    Returns:
+        One record for each outcome, in the same order.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request, or has not what the ledger says.
+        ResultsUnwritable: a file cannot be written here.
+    """
+    client = storage.get_client().get_container_client(container)
+    with translated(f"restore what earlier runs have left in container {container!r}"):
+        return _fetch_all(client, [(item.folder, results / item.task_id, item.files) for item in outcomes])
+
+
+def _fetch_all(client: ContainerClient, tasks: Sequence[tuple[str, Path, Iterable[KeptFile]]]) -> list[Collected]:
+    plans = [
+        (number, folder, file, target)
+        for number, (folder, directory, files) in enumerate(tasks)
+        for file in files
+        if (target := _target(file.name, directory)) is not None
+    ]
+
+    def fetch(plan: tuple[int, str, KeptFile, Path]) -> KeptFile:
+        _, folder, file, target = plan
+        return transfer.fetch_kept(client.get_blob_client(f"{folder}/{file.name}"), file, target)
+
+    found: list[list[tuple[Path, KeptFile]]] = [[] for _ in tasks]
+    for (number, _, _, target), file in zip(plans, transfer.each(fetch, plans), strict=True):
+        found[number].append((target, file))
+    return [_collected(directory, files) for (_, directory, _), files in zip(tasks, found, strict=True)]
 
 
 def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
@@ -57,26 +96,42 @@ def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
         return []
 
 
-def _target(blob: str, wanted: dict[str, Path]) -> Path | None:
-    """Where a blob goes: ``<batch>/<task>/logs/stdout.txt`` to ``<results>/<task>/stdout.txt``, files likewise."""
-    batch, task, kind, *rest = PurePosixPath(blob).parts
-    directory = wanted.get(f"{batch}/{task}")
-    if directory is None or not rest:
+def _split(blob: str) -> tuple[str, str]:
+    """The folder of a blob's task, and the blob's name below it."""
+    parts = blob.split("/")
+    place = next((number for number, part in enumerate(parts) if part in _KINDS), len(parts))
+    return "/".join(parts[:place]), "/".join(parts[place:])
+
+
+_KINDS = {FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER}
+
+
+def _md5(blob: BlobProperties) -> str:
+    content = blob.content_settings.content_md5
+    return bytes(content).hex() if content else ""
+
+
+def _target(name: str, directory: Path) -> Path | None:
+    """Where a blob goes: ``logs/stdout.txt`` of a task to ``stdout.txt`` in its directory, files likewise."""
+    kind, *rest = PurePosixPath(name).parts
+    if not rest:
         return None
     if ".." in rest:
-        raise ServiceFailure(f"The blob {blob!r} would be written outside {str(directory)!r}: it is refused.")
-    name = Path(*rest)
-    if kind == FILE_FOLDER and str(name) in (STDOUT, STDERR):
-        return directory / WORKING_DIRECTORY / name  # the program's own file of that name
-    if kind == SHARED_FOLDER and str(name) in BATCH_FILES:
+        raise ServiceFailure(f"The blob {name!r} would be written outside {str(directory)!r}: it is refused.")
+    path = Path(*rest)
+    if kind == FILE_FOLDER and str(path) in (STDOUT, STDERR):
+        return directory / WORKING_DIRECTORY / path  # the program's own file of that name
+    if kind == SHARED_FOLDER and str(path) in BATCH_FILES:
         return None  # a pattern of outputs matches them, for ranks work beside the logs
-    return directory / name if kind in (FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER) else None
+    return directory / path
 
 
-def _collected(directory: Path, paths: list[Path]) -> Collected:
+def _collected(directory: Path, found: Sequence[tuple[Path, KeptFile]]) -> Collected:
+    paths = sorted(path for path, _ in found)
     logs = {name: directory / name if directory / name in paths else None for name in (STDOUT, STDERR)}
     outputs = tuple(path for path in paths if path not in logs.values())
-    return Collected(logs[STDOUT], logs[STDERR], outputs)
+    return Collected(logs[STDOUT], logs[STDERR], outputs, tuple(file for _, file in found))
 
 
 collect_outputs_task = stage(collect_outputs, name="Collect outputs")
+restore_outputs_task = stage(restore_outputs, name="Restore outputs")

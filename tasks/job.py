@@ -10,7 +10,7 @@ from prefect_azure_batch.tasks.application import ARCHIVE_NAME
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, describe_failure
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
-from prefect_azure_batch.tasks.lease import job_limit
+from prefect_azure_batch.tasks.formulas import job_limit
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
@@ -43,7 +43,13 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
         except ResourceExistsError as error:
             if getattr(error.error, "code", "") != "JobExists" or not _is_own(client, plan):
                 raise
-    return Run(plan.run_id, plan.job_id, plan.pool_id, plan.container or plan.job_id, plan.program, plan.time_limit)
+    return run_of(plan)
+
+
+def run_of(plan: JobPlan) -> Run:
+    """The run that a job belongs to."""
+    folder = plan.folder or plan.run_id
+    return Run(plan.run_id, plan.job_id, plan.pool_id, plan.container, plan.program, plan.time_limit, folder)
 
 
 def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from azure.batch import BatchClient, models
@@ -17,10 +18,8 @@ from azure.core.exceptions import ResourceExistsError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
-from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
-
-EVALUATION_INTERVAL = timedelta(minutes=5)
-"""How often Batch evaluates a pool's formula: the shortest interval that it takes."""
+from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
+from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, Hold, RunRecord
 
 _RENEWALS = 3
 _LONGEST_PAUSE = 30.0
@@ -30,87 +29,75 @@ _LATER = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
 _logger = logging.getLogger(__name__)
 
 
-def lease_formula(nodes: int, end: datetime, *, spot: bool = False) -> str:
-    """A formula that gives a pool so many nodes until a moment, and none from then on.
+@dataclass
+class _Due:
+    """Something to renew: what it is, how, how often, and when next."""
 
-    Args:
-        nodes: the pool's size until then.
-        end: the moment, with its time zone.
-        spot: whether they are spot nodes.
-    """
-    kind = "LowPriority" if spot else "Dedicated"
-    other = "Dedicated" if spot else "LowPriority"
-    return (
-        f'end = time("{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}");\n'
-        f"$Target{kind}Nodes = time() < end ? {nodes} : 0;\n"
-        f"$Target{other}Nodes = 0;\n"
-        "$NodeDeallocationOption = requeue;\n"
-    )
-
-
-def job_limit(plan: JobPlan, age: timedelta = timedelta()) -> timedelta:
-    """Longest life of a job from its creation: to the end of a lease that begins now, but no longer than the run's.
-
-    Args:
-        plan: the job.
-        age: how long ago the job was created.
-    """
-    return plan.time_limit if plan.lease is None else min(plan.time_limit, age + plan.lease)
+    what: str
+    renew: Callable[[], None]
+    period: float
+    moment: float
+    told: bool = False
 
 
 class Lease:
-    """Puts off the end of a run's job, and of its pool if that is its own."""
+    """Puts off the end of a run's job, and of its pool if that is its own; and says that the run lives."""
 
     def __init__(
         self,
         client: BatchClient,
-        job: JobPlan,
-        pool: PoolPlan | None,
+        record: RunRecord,
+        hold: Hold | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Makes a lease that begins now.
+        """Makes a lease.
 
         Args:
             client: the Batch client.
-            job: the job as it is being made; it has a lease.
-            pool: the pool as it is being made; None for a pool of somebody else's, which is not touched.
+            record: what the run has made, or is about to make. Of a pool of somebody else's nothing is touched.
+            hold: the record in storage; None for none.
             clock: seconds on a clock that only goes forward.
         """
-        assert job.lease is not None
-        self._client, self._job, self._pool, self._clock = client, job, pool, clock
-        self._length = job.lease
-        self._begun = clock()
-        self._due = dict.fromkeys(("pool", "job"), self._begun + self._step)
-        self._told: set[str] = set()
+        self._client, self._job, self._pool, self._clock = client, record.job, record.pool, clock
+        now, length = clock(), record.job.lease
+        self._begun = now - (datetime.now(UTC) - record.begun).total_seconds()
+        self._all: list[_Due] = []
+        if hold is not None:
+            self._add(f"record of run {record.job.run_id!r}", hold.renew, HOLD_SECONDS, now)
+        if length is not None:
+            self._add(f"lease of job {self._job.job_id!r}", self._renew_job, length.total_seconds(), now)
+        if self._pool is not None and self._pool.lease is not None:
+            seconds = self._pool.lease.total_seconds()
+            self._add(f"lease of pool {self._pool.pool_id!r}", self._renew_pool, seconds, now)
 
-    @property
-    def _step(self) -> float:
-        return self._length.total_seconds() / _RENEWALS
+    def _add(self, what: str, renew: Callable[[], None], length: float, now: float) -> None:
+        self._all.append(_Due(what, renew, length / _RENEWALS, now + length / _RENEWALS))
+
+    def hurry(self) -> None:
+        """Makes all due at once, as for a run that nobody has kept for a while."""
+        for due in self._all:
+            due.moment = self._clock()
 
     def renew(self) -> None:
         """Renews what is due; what could not be renewed is due again soon."""
         now = self._clock()
-        for what, renew in (("pool", self._renew_pool), ("job", self._renew_job)):
-            if now < self._due[what]:
+        for due in self._all:
+            if now < due.moment:
                 continue
+            due.moment = self._clock() + min(_LONGEST_PAUSE, due.period)
             try:
-                with translated(f"renew the lease of {what} {self._id(what)!r}"):
-                    renew()
-                self._due[what] = self._clock() + self._step
-                self._told.discard(what)
+                with translated(f"renew the {due.what}"):
+                    due.renew()
+                due.moment, due.told = self._clock() + due.period, False
             except ServiceFailure as error:
-                self._due[what] = self._clock() + min(_LONGEST_PAUSE, self._step)
-                if error.code not in _LATER and what not in self._told:
-                    self._told.add(what)
+                if error.code not in _LATER and not due.told:
+                    due.told = True
                     _logger.warning("%s It is tried again.", error)
 
-    def _id(self, what: str) -> str:
-        return self._job.pool_id if what == "pool" else self._job.job_id
-
     def _renew_pool(self) -> None:
-        if self._pool is None:
-            return
-        formula = lease_formula(self._pool.nodes, datetime.now(UTC) + self._length, spot=self._pool.spot)
+        assert self._pool is not None
+        assert self._pool.lease is not None
+        formula = lease_formula(self._pool.nodes, datetime.now(UTC) + self._pool.lease, spot=self._pool.spot)
         # Without an interval the times of the evaluations stay as they are.
         options = models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=formula)
         self._client.enable_pool_auto_scale(self._pool.pool_id, options)
@@ -125,28 +112,30 @@ class Lease:
 
     def pause(self) -> float:
         """Seconds until something is due."""
-        return max(0.0, min(self._due.values()) - self._clock())
+        return max(0.0, min((due.moment for due in self._all), default=_LONGEST_PAUSE) - self._clock())
 
 
 @contextmanager
-def leased(account: AzureBatchAccount, job: JobPlan, pool: PoolPlan | None) -> Iterator[None]:
+def leased(
+    account: AzureBatchAccount, record: RunRecord, hold: Hold | None = None, *, at_once: bool = False
+) -> Iterator[None]:
     """Keeps a run's job, and its pool if that is its own, from ending while the context lasts.
 
     Args:
         account: the Batch account.
-        job: the job, which exists or is about to be made; without a lease nothing is done.
-        pool: the pool; None for a pool of somebody else's, which is not touched.
+        record: what the run has made, or is about to make.
+        hold: the record in storage; None for none.
+        at_once: renew all at the beginning, as for a run that nobody has kept for a while.
     """
-    if job.lease is None:
-        yield
-        return
-    lease, ended = Lease(account.get_client(), job, pool), threading.Event()
+    lease, ended = Lease(account.get_client(), record, hold), threading.Event()
+    if at_once:
+        lease.hurry()
 
     def keep() -> None:
         while not ended.wait(lease.pause()):
             lease.renew()
 
-    thread = threading.Thread(target=keep, name=f"lease-{job.job_id}", daemon=True)
+    thread = threading.Thread(target=keep, name=f"lease-{record.job.job_id}", daemon=True)
     thread.start()
     try:
         yield

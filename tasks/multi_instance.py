@@ -14,12 +14,10 @@ from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
 from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.names import multi_instance_id
-from prefect_azure_batch.tasks.output_files import shared_output_files
+from prefect_azure_batch.tasks.output_files import added_task, shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, MultiInstancePlan, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
-
-_FOLDER = "0000000"
 
 
 def submit_multi_instance(
@@ -45,7 +43,7 @@ def submit_multi_instance(
         parse_pattern(pattern)
     scripts = make_scripts(run, plan)
     name = _task_id(run, common_files, plan, scripts)
-    added = AddedTask(0, plan.command, name, f"{_FOLDER}/{name}")
+    added = added_task(run, 0, plan.command, name)
     with translated(f"add task {name!r} to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.container)
         add_all(account.get_client(), run.job_id, [_options(account, run, added, common_files, plan, scripts)])

@@ -6,10 +6,12 @@ Azure Batch ids are 1 to 64 letters, digits, hyphens and underscores, unique wha
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 ID_LENGTH = 64
 _DIGEST_LENGTH = 12
+_WORK_LENGTH = 24
 _CHUNK = 1 << 20
 
 
@@ -36,20 +38,30 @@ def slug(text: str, length: int) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:length].strip("-")
 
 
-def task_id(program: str, command: str, outputs: tuple[str, ...], label: str, version: str) -> str:
-    """Id of the task that runs one command on one input.
+def work_id(program: str, command: str, outputs: Iterable[str]) -> str:
+    """Id of what is done to each input, whatever the input: 24 hexadecimal digits.
 
     Args:
         program: the program's digest; empty for none.
-        command: the command as the user wrote it.
+        command: the script that runs on the nodes.
         outputs: patterns of the files to keep.
-        label: the input's label.
+    """
+    return digest(program, command, *outputs)[:_WORK_LENGTH]
+
+
+def task_id(work: str, name: str, version: str, *further: str) -> str:
+    """Id of the task that does a work to one input. Neither directory nor machine is in it.
+
+    Args:
+        work: the work's id.
+        name: the input's file name, which the command may use.
         version: what names the input's content.
+        further: whatever else makes it another task.
 
     Returns:
         ``<name>-<12 hexadecimal digits>``, at most 64 characters.
     """
-    return _named(Path(label).stem or "task", program, command, *outputs, label, version)
+    return _named(Path(name).stem or "task", work, name, version, *further)
 
 
 def multi_instance_id(program: str, *parts: str) -> str:

@@ -1,21 +1,54 @@
-"""What a task uploads when it ends, and where in the output container it goes.
+"""What a task uploads when it ends, and where in the container of works it goes.
 
-<batch>/<task id>
+<work>/<run>/<index>-<task id>
 ├── logs      stdout.txt, stderr.txt
 ├── files     outputs of a task, named relative to its working directory
 └── shared    outputs of a multi-instance task, named relative to the directory its ranks share
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from azure.batch import models
 
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
+from prefect_azure_batch.tasks.records import AddedTask, Run
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT, WORKING_DIRECTORY
 
 LOG_FOLDER = "logs"
 FILE_FOLDER = "files"
 SHARED_FOLDER = "shared"
+
+_INDEX_DIGITS = 7
+_MOST_WASTE = 10
+
+
+def added_task(run: Run, index: int, label: str, task_id: str) -> AddedTask:
+    """A task of a run, and where its files go.
+
+    Tasks lie in the order of their inputs, so that the files of neighbours can be listed together.
+    """
+    return AddedTask(index, label, task_id, f"{run.folder}/{index:0{_INDEX_DIGITS}d}-{task_id}")
+
+
+def covering_prefixes(folders: Sequence[str]) -> list[str]:
+    """Beginnings of names that together list all of these folders, and not many others.
+
+    Args:
+        folders: of tasks, as ``added_task`` makes them.
+    """
+    if len(folders) == 1:
+        return [f"{folders[0]}/"]
+    first, last = min(folders), max(folders)
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = "".join(letter for letter, _ in alike)
+    number = common.rpartition("/")[2]
+    if len(number) >= _INDEX_DIGITS or 10 ** (_INDEX_DIGITS - len(number)) <= _MOST_WASTE * len(folders):
+        return [common]
+    parts: dict[str, list[str]] = {}
+    for folder in folders:
+        parts.setdefault(folder[: len(common) + 1], []).append(folder)
+    return [prefix for part in parts.values() for prefix in covering_prefixes(part)]
 
 
 def output_files(folder: str, patterns: Sequence[str], link: str) -> list[models.OutputFile]:

@@ -14,15 +14,17 @@ from itertools import takewhile
 from prefect_azure_batch.tasks.errors import BadInput
 
 _ANY_DIRECTORIES = "**"
+_OPTIONAL = "?"
 _ESCAPED = re.compile(r"\[([*?\[])\]")
 _WILDCARD = re.compile(r"[*?]|\[!?[^\]].*\]|\[!?\].*\]")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern, split into names."""
+    """A pattern, split into names; no file needs to match an optional one."""
 
     parts: tuple[str, ...]
+    is_optional: bool = False
 
     @property
     def only(self) -> str | None:
@@ -58,15 +60,16 @@ class Pattern:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Reads a pattern.
+    """Reads a pattern; ``?`` in front of all makes it optional.
 
     Raises:
         BadInput: it is empty, absolute, or climbs above where it starts.
     """
-    parts = tuple(part for part in text.split("/") if part not in ("", "."))
-    if not parts or text.startswith("/") or ".." in parts:
+    plain = text.removeprefix(_OPTIONAL)
+    parts = tuple(part for part in plain.split("/") if part not in ("", "."))
+    if not parts or plain.startswith("/") or ".." in parts:
         raise BadInput(f"The pattern {text!r} must be relative to the working directory and stay below it.")
-    return Pattern(parts)
+    return Pattern(parts, is_optional=plain != text)
 
 
 def _literal(part: str) -> str | None:

@@ -195,4 +195,5 @@ def _task_end(batch_task: models.BatchTask) -> TaskEnd:
         node_id=(batch_task.node_info.node_id or "") if batch_task.node_info else "",
         started=info.start_time,
         ended=info.end_time,
+        retries=info.retry_count or 0,
     )

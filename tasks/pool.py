@@ -16,8 +16,8 @@ from prefect_azure_batch.tasks.diagnosis import (
     target_nodes,
 )
 from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.formulas import EVALUATION_INTERVAL, lease_formula
 from prefect_azure_batch.tasks.images import choose_image
-from prefect_azure_batch.tasks.lease import EVALUATION_INTERVAL, lease_formula
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
 
@@ -136,6 +136,19 @@ def check_pool(account: AzureBatchAccount, pool_id: str, instances: int | None =
     if complaint := _complaint_of_map(pool) if instances is None else _complaint_of_instances(pool, instances):
         raise BadInput(f"The pool {pool_id!r} cannot be used: {complaint}")
     return pool_id
+
+
+def is_usable(account: AzureBatchAccount, pool_id: str) -> bool:
+    """Whether a pool of ours can go on with further tasks.
+
+    Raises:
+        ServiceFailure: Batch refused or failed the request.
+    """
+    try:
+        check_pool(account, pool_id)
+    except BadInput:
+        return False
+    return True
 
 
 def _complaint_of_map(pool: models.BatchPool) -> str | None:

@@ -11,6 +11,8 @@ from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
 
 DEFAULT_VM_SIZE = "standard_d2s_v3"
+WORK_CONTAINER = "batch-work"
+"""Takes what runs leave: logs, outputs, ledgers."""
 DEFAULT_LEASE = timedelta(minutes=30)
 """How long what a run has made may outlive it."""
 
@@ -27,6 +29,9 @@ class InputItem:
         container: container of a blob, or None for a local file.
         blob: name of a blob, or None for a local file.
         etag: version of a blob; empty for a local file.
+        version: what names its content, as ``tasks.identity`` finds it; empty before.
+        stamp: time of change and size of a local file when that was found.
+        twin: how many inputs before it have the same name and content.
     """
 
     index: int
@@ -36,11 +41,17 @@ class InputItem:
     container: str | None = None
     blob: str | None = None
     etag: str = ""
+    version: str = ""
+    stamp: tuple[int, int] | None = None
+    twin: int = 0
 
 
 @dataclass(frozen=True)
 class StoredInput:
-    """An input that lies in a blob. ``version`` names its content: a digest, or a blob's ETag."""
+    """An input that lies in a blob. ``version`` names its content: a digest, or a blob's ETag.
+
+    ``twin`` counts the inputs before it that have the same name and content.
+    """
 
     index: int
     label: str
@@ -49,6 +60,7 @@ class StoredInput:
     blob: str
     version: str
     sent_bytes: int = 0
+    twin: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class Run:
         container: takes the logs and outputs of its tasks.
         program: what its commands mean by ``{app}``; None for no program.
         time_limit: how long it may take, and how long its links live.
+        folder: where in the container all lies that the run leaves.
     """
 
     run_id: str
@@ -89,6 +102,7 @@ class Run:
     container: str
     program: Program | None = None
     time_limit: timedelta = timedelta(hours=24)
+    folder: str = ""
 
     def script(self, template: Template) -> str:
         """The shell script that a command is on the nodes of this run.
@@ -126,7 +140,8 @@ class JobPlan:
     """A job to be created.
 
     Attributes:
-        container: takes the logs and outputs of its tasks; not given: one named after the job.
+        container: takes the logs and outputs of its tasks.
+        folder: of the run in that container; not given: one named after the run.
         time_limit: longest life of the job; the service ends it then, whatever became of us.
         task_retries: how often the service repeats a task that exits with another code than 0.
         setup: command for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
@@ -143,7 +158,8 @@ class JobPlan:
     task_retries: int = 0
     setup: str | None = None
     setup_limit: timedelta | None = None
-    container: str = ""
+    container: str = WORK_CONTAINER
+    folder: str = ""
     lease: timedelta | None = None
 
 
@@ -202,6 +218,7 @@ class TaskEnd:
         exit_code: of its process; None if none ran to its end.
         failure: what the service says of the failure; empty for none.
         node_id: where it ran; empty if it never did.
+        retries: how often Batch has repeated it.
     """
 
     succeeded: bool
@@ -210,6 +227,7 @@ class TaskEnd:
     node_id: str
     started: datetime | None
     ended: datetime | None
+    retries: int = 0
 
 
 @dataclass(frozen=True)
@@ -247,12 +265,31 @@ class EndedMultiInstanceTask(EndedTask):
 
 
 @dataclass(frozen=True)
+class KeptFile:
+    """A file of a task in storage.
+
+    Attributes:
+        name: of its blob, below the task's folder.
+        size: bytes.
+        md5: MD5 of its content in hexadecimal digits; empty if nobody knows it yet.
+    """
+
+    name: str
+    size: int
+    md5: str = ""
+
+
+@dataclass(frozen=True)
 class Collected:
-    """The files of one task on this machine: paths of stdout, stderr (None if there are none) and outputs."""
+    """The files of one task on this machine: paths of stdout, stderr (None if there are none) and outputs.
+
+    ``kept`` names all of them as they lie in storage.
+    """
 
     stdout: Path | None
     stderr: Path | None
     outputs: tuple[Path, ...] = ()
+    kept: tuple[KeptFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,8 +318,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Created:
-    """What a run has made in Azure and so has to end. None for what it has not made."""
+    """What a run has made in Azure and so has to end. None for what it has not made.
+
+    ``folders`` are pairs of a container and the beginning of names of blobs in it.
+    """
 
     job_id: str | None = None
     pool_id: str | None = None
-    containers: tuple[str, ...] = field(default=())
+    folders: tuple[tuple[str, str], ...] = field(default=())

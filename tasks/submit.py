@@ -1,6 +1,6 @@
 """Stage: tasks to a job, in bulk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from azure.batch import models
@@ -18,9 +18,9 @@ from prefect_azure_batch.tasks.command import (
 )
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.links import read_link, write_link
-from prefect_azure_batch.tasks.names import task_id
-from prefect_azure_batch.tasks.output_files import output_files
-from prefect_azure_batch.tasks.records import AddedTask, Run, StoredInput, TaskPlan
+from prefect_azure_batch.tasks.names import task_id, work_id
+from prefect_azure_batch.tasks.output_files import added_task, output_files
+from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
 from prefect_azure_batch.tasks.stage import stage
 
 
@@ -46,19 +46,40 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     if not inputs:
         return []
     script = run.script(parse_template(plan.command))
-    digest = run.program.digest if run.program else ""
-    folder = f"{inputs[0].index:07d}"
-    added = [
-        AddedTask(item.index, item.label, name, f"{folder}/{name}")
-        for item in inputs
-        for name in [task_id(digest, script, plan.outputs, item.label, item.version)]
-    ]
+    name = task_namer(run.program, plan)
+    added = [added_task(run, item.index, item.label, name(item)) for item in inputs]
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.container)
         shared = _Shared(shell_command(script), plan, write_link(account.storage, run.container, run.time_limit))
         options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
         add_all(account.get_client(), run.job_id, options)
     return added
+
+
+def work_of(program: Program | None, plan: TaskPlan) -> str:
+    """Id of the work that a plan describes, the same on every machine and in every run.
+
+    Raises:
+        BadInput: the command cannot be read, or uses ``{app}`` with no program.
+    """
+    script = parse_template(plan.command).script(program.variable if program else None)
+    return work_id(program.digest if program else "", script, plan.outputs)
+
+
+def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem | StoredInput], str]:
+    """What names the tasks of a work, by their inputs.
+
+    Raises:
+        BadInput: the command cannot be read, or uses ``{app}`` with no program.
+    """
+    work = work_of(program, plan)
+    by_index = "index" in parse_template(plan.command).placeholders
+
+    def name(item: InputItem | StoredInput) -> str:
+        further = [f"index {item.index}"] if by_index else [f"twin {item.twin}"] if item.twin else []
+        return task_id(work, item.name, item.version, *further)
+
+    return name
 
 
 @dataclass(frozen=True)

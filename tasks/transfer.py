@@ -1,20 +1,26 @@
 """Blobs to and from files: streamed, several at a time, all on one bounded set of threads."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
-from prefect_azure_batch.tasks.errors import ServiceFailure
+from prefect_azure_batch.tasks.errors import ResultsUnwritable, ServiceFailure
 from prefect_azure_batch.tasks.names import digest
+from prefect_azure_batch.tasks.records import KeptFile
 
 _THREADS = 16
 _SINGLE_PUT = 8 << 20
 _PARALLEL_BLOCKS = 4
+# The most that one request takes. Source: "Blob Batch", Azure Storage REST reference.
+_DELETED_AT_ONCE = 256
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -71,33 +77,79 @@ def send_file(blob: BlobClient, path: Path) -> int:
     after = path.stat()
     if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         blob.delete_blob()
-        raise ServiceFailure(f"The file {str(path)!r} changed while it was being uploaded: run again.", retryable=True)
+        raise changed(path)
     return before.st_size
 
 
-def fetch_blob(blob: BlobClient, size: int, path: Path) -> Path:
-    """Downloads a blob to a file, which appears under its name only when it is whole."""
+def changed(path: Path) -> ServiceFailure:
+    """The error of a file that is not what it was when the run began."""
+    return ServiceFailure(f"The file {str(path)!r} changed while it was being uploaded: run again.")
 
-    def download(file: IO[bytes]) -> None:
-        if size:
-            blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(file)
 
-    return write_whole(path, download)
+def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
+    """Downloads a file of a task, which appears under its name only when it is whole, unless it is here already.
+
+    Returns:
+        The same with the MD5 of its content.
+
+    Raises:
+        ServiceFailure: what was downloaded has another size or MD5 than what was kept.
+        ResultsUnwritable: it cannot be written.
+    """
+    if file.md5 and path.is_file() and path.stat().st_size == file.size and _file_md5(path) == file.md5:
+        return file
+    found = ""
+
+    def download(target: IO[bytes]) -> None:
+        nonlocal found
+        if file.size:
+            blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(target)
+        target.flush()
+        size, found = target.tell(), _file_md5(Path(target.name))
+        if size != file.size or file.md5 not in ("", found):
+            raise ServiceFailure(
+                f"The blob {blob.blob_name!r} did not arrive as it was kept: run again.", retryable=True
+            )
+
+    write_whole(path, download)
+    return replace(file, md5=found)
+
+
+def _file_md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    """Writes a file, which appears under its name only when it is whole; its directory is made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a file, which appears under its name only when it is whole; its directory is made if it is missing.
+
+    Raises:
+        ResultsUnwritable: it cannot be written.
+    """
     partial = path.with_name(f".{digest(path.name)[:16]}.part")
-    with partial.open("wb") as file:
-        write(file)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            write(file)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ResultsUnwritable(f"Could not write {str(path)!r}: {error.strerror or error}.") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     return path
 
 
-def delete_container(service: BlobServiceClient, name: str) -> None:
-    """Deletes a container; one that is gone already is fine."""
+def delete_folder(service: BlobServiceClient, container: str, folder: str) -> None:
+    """Deletes the blobs below a folder, many in a request; a container that is gone already is fine."""
+    client = service.get_container_client(container)
     try:
-        service.delete_container(name)
+        names = (blob.name for blob in client.list_blobs(name_starts_with=f"{folder}/"))
+        while some := list(islice(names, _DELETED_AT_ONCE)):
+            # What is gone in the meantime is answered by a failure of its own, which is none here.
+            for answer in client.delete_blobs(*some, raise_on_any_failure=False):
+                if answer.status_code not in (202, 404):
+                    raise ServiceFailure(f"Could not delete blobs below {folder!r}: status {answer.status_code}.")
     except ResourceNotFoundError:
         return

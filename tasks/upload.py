@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
+from prefect_azure_batch.tasks.identity import identify, stamp
 from prefect_azure_batch.tasks.inputs import BlobLister, is_folder
-from prefect_azure_batch.tasks.names import blob_name, file_digest
+from prefect_azure_batch.tasks.names import blob_name
 from prefect_azure_batch.tasks.records import InputItem, StoredInput
 from prefect_azure_batch.tasks.stage import stage
 
@@ -48,7 +49,7 @@ def upload_inputs(
         One record for each input, in the same order.
 
     Raises:
-        ServiceFailure: Storage refused or failed a request, or a file changed while it was being sent.
+        ServiceFailure: Storage refused or failed a request, or a file has changed since it was looked at.
     """
     service = storage.get_client()
     with translated(f"upload inputs to container {container!r}"):
@@ -57,15 +58,15 @@ def upload_inputs(
 
         def store(item: InputItem) -> StoredInput:
             if item.path is None:
-                return StoredInput(
-                    item.index, item.label, item.name, item.container or "", item.blob or "", item.etag.strip('"')
-                )
-            content = file_digest(item.path)
-            blob = blob_name(_FOLDER, content, item.name)
-            sent = transfer.send_file(service.get_blob_client(container, blob), item.path)
-            return StoredInput(item.index, item.label, item.name, container, blob, content, sent)
+                place, blob, sent = item.container or "", item.blob or "", 0
+            else:
+                if stamp(item.path) != item.stamp:
+                    raise transfer.changed(item.path)
+                place, blob = container, blob_name(_FOLDER, item.version, item.name)
+                sent = transfer.send_file(service.get_blob_client(container, blob), item.path)
+            return StoredInput(item.index, item.label, item.name, place, blob, item.version, sent, item.twin)
 
-        return transfer.each(store, inputs)
+        return transfer.each(store, identify(inputs))
 
 
 upload_inputs_task = stage(upload_inputs, name="Upload inputs")

@@ -13,6 +13,7 @@ from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import (
+    WORK_CONTAINER,
     AddedTask,
     Collected,
     Created,
@@ -41,7 +42,7 @@ class Bench:
     def __init__(self, account: AzureBatchAccount, pool_id: str) -> None:
         self.account, self.pool_id = account, pool_id
         self.job_id = f"job-{uuid.uuid4()}"
-        self.run = Run(self.job_id, self.job_id, pool_id, self.job_id)
+        self.run = Run(self.job_id, self.job_id, pool_id, WORK_CONTAINER, folder=self.job_id)
 
     def create_job(self, program: Program | None = None, setup: str | None = None) -> None:
         self.run = create_job(self.account, JobPlan(self.job_id, self.pool_id, self.job_id, program, setup=setup))
@@ -71,4 +72,4 @@ def pool_id(account: AzureBatchAccount) -> Iterator[str]:
 def bench(account: AzureBatchAccount, pool_id: str) -> Iterator[Bench]:
     bench = Bench(account, pool_id)
     yield bench
-    delete_created(account, Created(job_id=bench.job_id, containers=(bench.job_id,)))
+    delete_created(account, Created(job_id=bench.job_id, folders=((WORK_CONTAINER, bench.job_id),)))

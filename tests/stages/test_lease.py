@@ -11,11 +11,13 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import PoolUnusable
+from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
 from prefect_azure_batch.tasks.job import create_job
-from prefect_azure_batch.tasks.lease import Lease, job_limit, lease_formula, leased
+from prefect_azure_batch.tasks.lease import Lease, leased
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
+from prefect_azure_batch.tasks.run_record import RunRecord
 from tests.support.processes import wait_until
 
 LENGTH = timedelta(seconds=4)
@@ -57,7 +59,7 @@ def test_pool_and_job_end_when_nobody_renews_them(account: AzureBatchAccount, po
 def test_both_go_on_while_they_are_renewed_and_end_after_that(account: AzureBatchAccount, pool: PoolPlan) -> None:
     create_pool(account, pool)
     job, client, begun = job_of(pool), account.get_client(), datetime.now(UTC)
-    with leased(account, job, pool):
+    with leased(account, RunRecord(job, pool, begun)):
         create_job(account, job)
         # Twice the length, so that neither would be left without a renewal.
         wait_until(lambda: datetime.now(UTC) > begun + 2 * LENGTH, 30)
@@ -73,8 +75,9 @@ def test_a_pool_of_somebody_else_is_not_touched(account: AzureBatchAccount, pool
     create_pool(account, pool)
     before = client.get_pool(pool.pool_id)
     create_job(account, job_of(pool))
-    clock = iter([0.0, 0.0, 0.0, *[3.0] * 9])
-    Lease(client, job_of(pool), None, clock=lambda: next(clock)).renew()
+    lease = Lease(client, RunRecord(job_of(pool), None, datetime.now(UTC)))
+    lease.hurry()
+    lease.renew()
     assert client.get_pool(pool.pool_id).etag == before.etag
 
 
@@ -102,7 +105,9 @@ def test_a_renewal_that_fails_is_told_once_and_tried_again(
     account: AzureBatchAccount, pool: PoolPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
-    lease = Lease(account.get_client(), job_of(pool), pool, clock=lambda: now[0])  # there is neither pool nor job
+    lease = Lease(
+        account.get_client(), RunRecord(job_of(pool), pool, datetime.now(UTC)), clock=lambda: now[0]
+    )  # there is neither pool nor job
     for moment in (2.0, 4.0, 6.0):
         now[0] = moment
         lease.renew()

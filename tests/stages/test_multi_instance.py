@@ -17,6 +17,7 @@ from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.outputs import list_outputs
 from prefect_azure_batch.tasks.pool import check_pool, create_pool
 from prefect_azure_batch.tasks.records import (
+    WORK_CONTAINER,
     AddedTask,
     Created,
     EndedMultiInstanceTask,
@@ -61,7 +62,7 @@ class Several(Bench):
 def several(account: AzureBatchAccount, mpi_pool_id: str) -> Iterator[Several]:
     several = Several(account, mpi_pool_id)
     yield several
-    delete_created(account, Created(job_id=several.job_id, containers=(several.job_id,)))
+    delete_created(account, Created(job_id=several.job_id, folders=((WORK_CONTAINER, several.job_id),)))
 
 
 def test_the_primary_and_each_subtask_run_on_nodes_of_their_own(

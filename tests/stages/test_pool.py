@@ -64,7 +64,7 @@ def test_an_impossible_pool_id_is_refused(account: AzureBatchAccount) -> None:
 
 
 def test_deleting_what_is_gone_is_fine(account: AzureBatchAccount) -> None:
-    delete_created(account, Created("no-job", "no-pool", ("no-container",)))
+    delete_created(account, Created("no-job", "no-pool", (("no-container", "no-folder"),)))
 
 
 def test_a_pool_whose_nodes_fail_to_start_is_told_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:

@@ -5,32 +5,34 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_azure_batch.tasks.names import blob_name, digest, multi_instance_id, package_variable, task_id
+from prefect_azure_batch.tasks.names import blob_name, digest, multi_instance_id, package_variable, task_id, work_id
 
 
 @given(st.text(), st.text())
-def test_every_task_id_is_one_that_batch_accepts(label: str, version: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", task_id("p", "cat", (), label, version))
+def test_every_task_id_is_one_that_batch_accepts(name: str, version: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", task_id("work", name, version))
 
 
 def test_the_same_work_has_the_same_id() -> None:
-    assert task_id("p", "cat", ("*.txt",), "a.txt", "v") == task_id("p", "cat", ("*.txt",), "a.txt", "v")
+    assert work_id("p", "cat", ("*.txt",)) == work_id("p", "cat", ["*.txt"])
+    assert task_id("work", "a.txt", "v") == task_id("work", "a.txt", "v")
 
 
 def test_other_work_has_another_id() -> None:
-    ids = {
-        task_id("p", "cat", (), "a/x.txt", "v"),
-        task_id("p", "cat", (), "b/x.txt", "v"),
-        task_id("p", "cat", (), "a/x.txt", "w"),
-        task_id("p", "wc", (), "a/x.txt", "v"),
-        task_id("q", "cat", (), "a/x.txt", "v"),
-        task_id("p", "cat", ("*",), "a/x.txt", "v"),
+    works = {work_id("p", "cat", ()), work_id("p", "wc", ()), work_id("q", "cat", ()), work_id("p", "cat", ("*",))}
+    assert len(works) == 4
+    tasks = {
+        task_id("work", "x.txt", "v"),
+        task_id("work", "y.txt", "v"),
+        task_id("work", "x.txt", "w"),
+        task_id("other", "x.txt", "v"),
+        task_id("work", "x.txt", "v", "twin 1"),
     }
-    assert len(ids) == 6
+    assert len(tasks) == 5
 
 
 def test_an_id_begins_with_the_name_of_the_input() -> None:
-    assert task_id("", "cat", (), "data/sample 7.txt", "v").startswith("sample-7-")
+    assert task_id("work", "sample 7.txt", "v").startswith("sample-7-")
 
 
 def test_an_mpi_task_has_an_id_of_its_work() -> None:

@@ -1,0 +1,69 @@
+"""What a run takes up of others: runs of the same work that died without an end, or that go on."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.runs import keep_run
+from prefect_azure_batch.tasks.earlier import FoundRun
+from prefect_azure_batch.tasks.pool import is_usable
+from prefect_azure_batch.tasks.records import Run
+from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, take_over
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """Another run whose tasks are waited for.
+
+    Attributes:
+        found: the run and its tasks.
+        is_ours: it had died, and is kept by this run now.
+    """
+
+    found: FoundRun
+    is_ours: bool
+
+    @property
+    def run(self) -> Run:
+        """For the stages that wait for the tasks and collect their outputs."""
+        return self.found.run
+
+
+@contextmanager
+def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...]) -> Iterator[list[TakenUp]]:
+    """Takes over the runs that have died, and deletes at the end what they have made; the others are left alone.
+
+    Args:
+        account: the Batch account and its storage.
+        others: runs of the same work that have not ended.
+
+    Yields:
+        All that are waited for, or have a pool to go on with.
+    """
+    with ExitStack() as kept:
+        taken = []
+        for found in others:
+            # One that has nothing of what is wanted is worth no waiting for a sign of its death.
+            hold = take_over(account.storage, found.record, HOLD_SECONDS + 2 if found.tasks else 0)
+            if hold is not None:
+                kept.enter_context(keep_run(account, found.record, hold, keeps_files=True, at_once=True))
+            if hold is not None or found.tasks:
+                taken.append(TakenUp(found, is_ours=hold is not None))
+                _tell(taken[-1])
+        yield taken
+
+
+def _tell(taken: TakenUp) -> None:
+    state = "has died: it is taken up" if taken.is_ours else "goes on: it is waited for"
+    number = len(taken.found.tasks)
+    _logger.warning("Run %s of the same work %s, with %d of the inputs.", taken.run.run_id, state, number)
+
+
+def pool_to_go_on_with(account: AzureBatchAccount, taken: list[TakenUp]) -> str | None:
+    """The pool of a run that was taken over, for what is left to do; None if there is none."""
+    pools = (other.found.record.pool for other in taken if other.is_ours)
+    return next((pool.pool_id for pool in pools if pool and is_usable(account, pool.pool_id)), None)

@@ -1,0 +1,45 @@
+"""What names an input's content, so that the same input is known again, on whatever machine."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.names import file_digest
+from prefect_azure_batch.tasks.records import InputItem
+
+
+def identify(inputs: Sequence[InputItem]) -> list[InputItem]:
+    """Finds the version of each input: a digest of a local file's content, or a blob's ETag.
+
+    Files are read several at a time. Inputs with the same name and content are counted, for each is work of its own.
+
+    Args:
+        inputs: what to look at; what has a version already keeps it.
+
+    Returns:
+        The same inputs, in the same order.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    found = []
+    for item in transfer.each(_with_version, inputs):
+        twins = seen[item.name, item.version]
+        seen[item.name, item.version] += 1
+        found.append(item if item.twin else replace(item, twin=twins))
+    return found
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Time of change, in nanoseconds, and size of a file: if they are the same, so is its content."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _with_version(item: InputItem) -> InputItem:
+    if item.version:
+        return item
+    if item.path is None:
+        return replace(item, version=item.etag.strip('"'))
+    before = stamp(item.path)
+    return replace(item, version=file_digest(item.path), stamp=before)
