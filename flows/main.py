@@ -1,36 +1,41 @@
 """``python -m flows.<name>``: command line in, report and exit status out."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
+from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
-from prefect_azure_batch.flows.results import RunResult, TasksFailed
+from prefect_azure_batch.flows.results import RunFailed, RunResult
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
-INTERRUPTED = 130
 
 
 def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
     """Runs a flow from the command line.
 
     Returns:
-        0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input, 130 after Ctrl-C.
+        0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input, 128 + the number of the
+        signal after Ctrl-C, SIGTERM or SIGHUP.
     """
     try:
         asked = parse_arguments(entry, arguments)
         entry.check(asked.run)
-        return _run(entry, asked)
+        with ended_by_signals():
+            return _run(entry, asked)
     except BadInput as error:
         return _complain(entry, error, BAD_INPUT)
     except (BatchFlowError, LocalAzureError) as error:
         return _complain(entry, error, FAILED)
-    except KeyboardInterrupt:
-        return _complain(entry, "interrupted; what the run had made has been deleted.", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        left = " ".join(notes_of(error)) or "what the run had made has been deleted."
+        return _complain(entry, f"interrupted; {left}", 128 + number)
 
 
 def _run(entry: Entry, asked: Arguments) -> int:
@@ -45,7 +50,7 @@ def _run(entry: Entry, asked: Arguments) -> int:
         with prefect_server():
             result = flow(asked.run)
         _report(result, asked.as_json)
-    except TasksFailed as error:
+    except RunFailed as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
     return SUCCEEDED

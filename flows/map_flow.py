@@ -15,14 +15,21 @@ from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results
+from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
-from prefect_azure_batch.flows.results import MapResult, TasksFailed
+from prefect_azure_batch.flows.results import MapResult, require_well
 
 
-@flow(name="azure-batch-map", flow_run_name="map", persist_result=False)
+@flow(
+    name="azure-batch-map",
+    flow_run_name="map",
+    persist_result=False,
+    on_crashed=[clean_up_after],
+    on_cancellation=[clean_up_after],
+)
 def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one program over many inputs on Azure Batch: a Batch task for each input.
 
@@ -41,6 +48,5 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
         result = run_map(account, run)
     publish_results(result, "batch-map-results")
     tell_unmatched(run, result)
-    if result.counts.failed:
-        raise TasksFailed(result)
+    require_well(result)
     return result

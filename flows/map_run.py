@@ -8,7 +8,7 @@ from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.results import MapResult, count_results
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import find_program, new_run_id, open_run
+from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.earlier import Earlier, find_earlier_task
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -44,8 +44,8 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     earlier = Earlier()
     if asked.resume and not asked.is_example:
         earlier = find_earlier_task(account, work, {task_id: item.label for task_id, item in named.items()})
-    run_id, run = new_run_id("map"), None
-    with taken_up(account, earlier.found) as others, ExitStack() as kept:
+    run_id, run, left = new_run_id("map"), None, list[str]()
+    with noting_leftovers(left), taken_up(account, earlier.found) as others, ExitStack() as kept:
         rest = [item for task_id, item in named.items() if not earlier.covers(task_id)]
         if rest:
             run = kept.enter_context(
@@ -75,4 +75,5 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         results=str(stages.results),
         counts=count_results(tasks),
         tasks=tasks,
+        leftovers=left,
     )

@@ -11,7 +11,7 @@ from prefect import unmapped
 from prefect.futures import PrefectFuture, as_completed
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.flows.outcomes import failed_result, skipped_result, task_outcome, task_result
+from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.results import TaskResult, result_index
@@ -20,7 +20,8 @@ from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outp
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
-from prefect_azure_batch.tasks.records import InputItem, Run, TaskPlan
+from prefect_azure_batch.tasks.others import wait_for_other_run_task
+from prefect_azure_batch.tasks.records import Collected, InputItem, Run, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks_task, task_namer
 from prefect_azure_batch.tasks.upload import upload_inputs_task
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks_task
@@ -41,15 +42,13 @@ class _Batch:
         names: their ids, and what the user calls their inputs.
         stages: the future of each stage, in order.
         done: what the ledger says of them, if that is all there is to do.
-        run: the run that does them; None for those that are done.
-        writes: whether their ends are to be written into its ledger.
+        run: the run that does them, into whose ledger their ends are to be written; None for a run of somebody else's.
     """
 
     names: Sequence[tuple[str, str]]
     stages: tuple[PrefectFuture[Any], ...]
     done: Sequence[Outcome] = ()
     run: Run | None = None
-    writes: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class MapStages:
     ) -> dict[str, TaskResult]:
         """Has all tasks go through their stages; returns how each fared, by its id."""
         waited = [other for other in others if other.found.tasks]
-        runs = [*([run] if run else []), *(other.run for other in waited)]
+        runs = [*([run] if run else []), *(other.run for other in waited if other.is_ours)]
         with ExitStack() as kept:
             for watched in runs:
                 kept.callback(abandon_job, self.account, watched)
@@ -98,14 +97,23 @@ class MapStages:
             yield _Batch(names, (future,), done=some)
 
     def _waited(self, others: Sequence[TakenUp]) -> Iterator[_Batch]:
+        storage = self.account.storage
         for other in others:
-            tasks, run = list(other.found.tasks), other.run
-            ended = wait_for_tasks_task.submit(self.account, run, tasks, label=run.run_id, return_state=False)
-            collected = collect_outputs_task.submit(
-                self.account.storage, run, ended, self.results, label=run.run_id, return_state=False
-            )
+            tasks, run, limit = list(other.found.tasks), other.run, self.asked.time_limit
             names = [(task.task_id, task.label) for task in tasks]
-            yield _Batch(names, (ended, collected), run=run, writes=other.is_ours)
+            label = f"{run.run_id}, {len(tasks)} inputs"
+            if other.is_ours:
+                ended = wait_for_tasks_task.submit(self.account, run, tasks, label=label, return_state=False)
+                collected = collect_outputs_task.submit(
+                    storage, run, ended, self.results, label=label, return_state=False
+                )
+                yield _Batch(names, (ended, collected), run=run)
+            else:
+                told = wait_for_other_run_task.submit(
+                    storage, other.found.record, tasks, limit, label=label, return_state=False
+                )
+                restored = restore_outputs_task.submit(storage, told, self.results, label=label, return_state=False)
+                yield _Batch(names, (told, restored))
 
     def _started(self, run: Run, rest: Sequence[InputItem], plan: TaskPlan) -> tuple[list[_Batch], PrefectFuture[None]]:
         groups = list(split(rest, MOST_BATCHES))
@@ -141,16 +149,17 @@ class MapStages:
             future.wait()
             value = future.state.result(raise_on_failure=False)
             if isinstance(value, BaseException):
-                yield from ((failed_result(label, task_id, value), None) for task_id, label in batch.names)
+                yield from ((failed_result(label, task_id, str(value)), None) for task_id, label in batch.names)
                 return
             values.append(value)
         if batch.run is None:
-            done = zip(batch.done, values[-1], strict=True)
-            yield from ((skipped_result(outcome, files), None) for outcome, files in done)
+            yield from (
+                (result, None) for result in _results_of_others(batch.names, batch.done or values[0], values[-1])
+            )
             return
         for ended, files in zip(values[-2], values[-1], strict=True):
             result = task_result(ended, files, self.asked.outputs, batch.run.run_id)
-            yield result, task_outcome(ended, files, result) if batch.writes else None
+            yield result, task_outcome(ended, files, result)
 
     def _record(self, run: Run | None, outcomes: Sequence[Outcome]) -> None:
         if run is None or not outcomes:
@@ -159,6 +168,17 @@ class MapStages:
             record_outcomes(self.account.storage, run, outcomes, self.asked.keep_time)
         except BatchFlowError as error:
             _logger.warning("%s A later run will do these inputs again.", error)
+
+
+def _results_of_others(
+    names: Sequence[tuple[str, str]], outcomes: Sequence[Outcome], collected: Sequence[Collected]
+) -> Iterator[TaskResult]:
+    known = {outcome.task_id: (outcome, files) for outcome, files in zip(outcomes, collected, strict=True)}
+    for task_id, label in names:
+        if task_id in known:
+            yield result_of_other(*known[task_id])
+        else:
+            yield failed_result(label, task_id, "the run that had it ended without having done it: run again")
 
 
 def split(items: Sequence[_Item], most: int) -> Iterator[Sequence[_Item]]:

@@ -15,14 +15,21 @@ from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks
+from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
 from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.preflight import check_mpi_locally
-from prefect_azure_batch.flows.results import MpiResult, TasksFailed
+from prefect_azure_batch.flows.results import MpiResult, require_well
 
 
-@flow(name="azure-batch-mpi", flow_run_name="mpi", persist_result=False)
+@flow(
+    name="azure-batch-mpi",
+    flow_run_name="mpi",
+    persist_result=False,
+    on_crashed=[clean_up_after],
+    on_cancellation=[clean_up_after],
+)
 def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one MPI program over several nodes of Azure Batch at once.
 
@@ -42,6 +49,5 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     publish_results(result, "batch-mpi-results")
     publish_subtasks(result, "batch-mpi-subtasks")
     tell_unmatched(run, result)
-    if result.counts.failed:
-        raise TasksFailed(result)
+    require_well(result)
     return result

@@ -8,7 +8,7 @@ from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.outcomes import subtask_result, task_result
 from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.results import MpiResult, count_results
-from prefect_azure_batch.flows.runs import open_run
+from prefect_azure_batch.flows.runs import noting_leftovers, open_run
 from prefect_azure_batch.tasks.collect import collect_outputs_task
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -52,22 +52,27 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     for item in common_files:
         if item.path and (doubt := doubt_about(item.path, item.label)):
             _logger.warning("%s", doubt)
-    with open_run(
-        account,
-        "mpi",
-        program=asked.app or (example("mpi") / "app" if asked.is_example else None),
-        pool=asked.pool,
-        nodes=asked.nodes,
-        vm_size=asked.vm_size,
-        instances=asked.task_instances,
-        setup=asked.setup,
-        setup_limit=asked.task_limit,
-        retries=asked.retries,
-        time_limit=asked.time_limit,
-        lease=asked.lease,
-        keep=asked.keep_time,
-    ) as run:
-        return _run_stages(account, run, asked, common_files)
+    left = list[str]()
+    with (
+        noting_leftovers(left),
+        open_run(
+            account,
+            "mpi",
+            program=asked.app or (example("mpi") / "app" if asked.is_example else None),
+            pool=asked.pool,
+            nodes=asked.nodes,
+            vm_size=asked.vm_size,
+            instances=asked.task_instances,
+            setup=asked.setup,
+            setup_limit=asked.task_limit,
+            retries=asked.retries,
+            time_limit=asked.time_limit,
+            lease=asked.lease,
+            keep=asked.keep_time,
+        ) as run,
+    ):
+        result = _run_stages(account, run, asked, common_files)
+    return result.model_copy(update={"leftovers": left})
 
 
 def _run_stages(account: AzureBatchAccount, run: Run, asked: MpiParameters, common_files: list[InputItem]) -> MpiResult:

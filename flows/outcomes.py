@@ -74,12 +74,13 @@ def task_result(task: EndedTask, collected: Collected, patterns: Sequence[str], 
     )
 
 
-def skipped_result(outcome: Outcome, collected: Collected) -> TaskResult:
-    """The result of a task that an earlier run has done, and whose files have been restored."""
+def result_of_other(outcome: Outcome, collected: Collected) -> TaskResult:
+    """The result of a task that another run has done, and whose files have been restored."""
     return TaskResult(
         input=outcome.label,
         task_id=outcome.task_id,
-        state="skipped",
+        state="skipped" if outcome.succeeded else "failed",
+        error=None if outcome.succeeded else outcome.failure,
         exit_code=outcome.exit_code,
         node_id=outcome.node_id or None,
         started=outcome.started,
@@ -89,9 +90,9 @@ def skipped_result(outcome: Outcome, collected: Collected) -> TaskResult:
     )
 
 
-def failed_result(label: str, task_id: str, error: BaseException) -> TaskResult:
+def failed_result(label: str, task_id: str, error: str) -> TaskResult:
     """The result of a task that did not come through its stages."""
-    return TaskResult(input=label, task_id=task_id, state="failed", error=str(error))
+    return TaskResult(input=label, task_id=task_id, state="failed", error=error)
 
 
 def task_outcome(task: EndedTask, collected: Collected, result: TaskResult) -> Outcome:

@@ -63,6 +63,7 @@ class RunResult(BaseModel):
         job_id: the job; None if there was nothing left to do.
         pool_id: the pool that it ran on, likewise.
         results: local directory of the logs and outputs.
+        leftovers: what the run has made and could not delete.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class RunResult(BaseModel):
     results: str
     counts: ResultCounts
     tasks: list[TaskResult]
+    leftovers: list[str] = []
 
     made_for: ClassVar[str] = "Input"
 
@@ -153,12 +155,40 @@ class MpiResult(RunResult):
                 yield f"Subtask {subtask.id}: {_printable(subtask.error)}"
 
 
-class TasksFailed(BatchFlowError):
-    """Some tasks failed. ``result`` is the whole result of the run, as the flow would have returned it."""
+class RunFailed(BatchFlowError):
+    """A run that has a result has not gone well. ``result`` is what the flow would have returned otherwise."""
+
+    def __init__(self, message: str, result: RunResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class TasksFailed(RunFailed):
+    """Some tasks failed."""
 
     def __init__(self, result: RunResult) -> None:
-        super().__init__(failure_message(result))
-        self.result = result
+        super().__init__(failure_message(result), result)
+
+
+class LeftBehind(RunFailed):
+    """No task failed, but something that the run has made could not be deleted."""
+
+    def __init__(self, result: RunResult) -> None:
+        left = ", ".join(result.leftovers)
+        super().__init__(f"left behind: {left}. Run `python -m flows.upkeep_flow`, or delete it by hand.", result)
+
+
+def require_well(result: RunResult) -> None:
+    """Ends a flow whose run has not gone well.
+
+    Raises:
+        TasksFailed: some tasks failed.
+        LeftBehind: something that the run has made could not be deleted.
+    """
+    if result.counts.failed:
+        raise TasksFailed(result)
+    if result.leftovers:
+        raise LeftBehind(result)
 
 
 def count_results(tasks: Iterable[TaskResult]) -> ResultCounts:

@@ -11,9 +11,11 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.endings import undisturbed
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
+from prefect_azure_batch.tasks.errors import BatchFlowError, CleanupFailed
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
@@ -129,6 +131,20 @@ def open_run(
 
 
 @contextmanager
+def noting_leftovers(left: list[str]) -> Iterator[None]:
+    """Notes what could not be deleted at the end of a run that has a result, which is not lost by that.
+
+    Args:
+        left: takes what is left.
+    """
+    try:
+        yield
+    except CleanupFailed as failure:
+        _logger.error("%s", failure)
+        left += failure.left
+
+
+@contextmanager
 def keep_run(
     account: AzureBatchAccount,
     record: RunRecord,
@@ -145,17 +161,31 @@ def keep_run(
         hold: of the record.
         keeps_files: logs and outputs stay in storage, also if nothing goes wrong.
         at_once: renew the leases at the beginning, as for a run that nobody has kept for a while.
+
+    Raises:
+        CleanupFailed: something could not be deleted. It is a note on the error with which the context ends, if there
+            is one.
     """
-    pool_id = record.pool.pool_id if record.pool else None
-    created, run = Created(record.job.job_id, pool_id), run_of(record.job)
+    created = Created(record.job.job_id, record.pool.pool_id if record.pool else None)
     try:
         with leased(account, record, hold, at_once=at_once):
             yield
-    except BaseException:
-        delete_created(account, created)  # not as a task: the flow run may be in no state to start one
-        hold.end()
+    except BaseException as error:
+        with undisturbed():
+            try:
+                delete_created(account, created)  # not as a task: the flow run may be in no state to start one
+                hold.end()
+            except BatchFlowError as failure:
+                error.add_note(str(failure))
+                _logger.error("%s Run `python -m flows.upkeep_flow`, or delete it by hand.", failure)
+                hold.release()
         raise
-    delete_created_task(account, created)
-    hold.end()
-    if not keeps_files:
-        delete_created_task(account, Created(folders=((run.container, run.folder),)))
+    run = run_of(record.job)
+    folders = () if keeps_files else ((run.container, run.folder),)
+    with undisturbed():
+        try:
+            delete_created_task(account, replace(created, folders=folders))
+            hold.end()
+        except BatchFlowError:
+            hold.release()
+            raise

@@ -1,6 +1,5 @@
 """Stage: delete what a run has made."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -8,13 +7,11 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
-from prefect_azure_batch.tasks.errors import BatchFlowError, translated
+from prefect_azure_batch.tasks.errors import BatchFlowError, CleanupFailed, translated
 from prefect_azure_batch.tasks.records import Created
 from prefect_azure_batch.tasks.stage import stage
 
 _GOING = {"JobBeingDeleted", "PoolBeingDeleted", "ContainerBeingDeleted"}
-
-_logger = logging.getLogger(__name__)
 
 
 def delete_created(account: AzureBatchAccount, created: Created) -> None:
@@ -27,7 +24,7 @@ def delete_created(account: AzureBatchAccount, created: Created) -> None:
         created: what the run has made.
 
     Raises:
-        ServiceFailure: something could not be deleted; the message names all that is left.
+        CleanupFailed: something could not be deleted; the message names all that is left.
     """
     client = account.get_client()
     steps: list[tuple[str, Callable[[], object]]] = []
@@ -40,11 +37,12 @@ def delete_created(account: AzureBatchAccount, created: Created) -> None:
         (f"what lies below {folder!r} in container {name!r}", partial(transfer.delete_folder, service, name, folder))
         for name, folder in created.folders
     ]
-    failures = [error for what, delete in steps if (error := _delete(what, delete)) is not None]
-    for error in failures:
-        _logger.error("%s Delete it by hand: it may cost money.", error)
+    failures = [(what, error) for what, delete in steps if (error := _delete(what, delete)) is not None]
     if failures:
-        raise failures[0]
+        left = [what for what, _ in failures]
+        reasons = " ".join(str(error) for _, error in failures)
+        message = f"Left behind: {', '.join(left)}. {reasons}"
+        raise CleanupFailed(message, left, retryable=any(error.retryable for _, error in failures))
 
 
 def _delete(what: str, delete: Callable[[], object]) -> BatchFlowError | None:

@@ -3,15 +3,17 @@
 BatchFlowError
 ├── BadInput              what was asked for cannot be run; nothing has been created
 ├── ServiceFailure        Azure Batch or Storage refused or failed a request
+│   └── CleanupFailed     something that a run has made could not be deleted
 ├── PoolUnusable          the pool has no node that can run a task
 ├── JobEnded              the job ended before its tasks did
 ├── DeadlineExceeded      the tasks did not end in the time allowed
 ├── ResultsUnwritable     a file of the results cannot be written on this machine
 ├── StepFailed            tasks failed on whose outputs the next step of a flow relies
-└── TasksFailed           some tasks of the run failed
+├── TasksFailed           some tasks of the run failed
+└── LeftBehind            the run is done, and something that it has made could not be deleted
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
@@ -45,6 +47,18 @@ class ServiceFailure(BatchFlowError):
         self.code = code
         self.status = status
         self.retryable = retryable
+
+
+class CleanupFailed(ServiceFailure):
+    """Something that a run has made could not be deleted.
+
+    Attributes:
+        left: what is left, in words.
+    """
+
+    def __init__(self, message: str, left: Sequence[str], *, retryable: bool = False) -> None:
+        super().__init__(message, retryable=retryable)
+        self.left = tuple(left)
 
 
 class PoolUnusable(BatchFlowError):

@@ -18,6 +18,7 @@ from prefect_azure_batch.tasks.records import JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
+_ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
 
@@ -104,12 +105,18 @@ def _is_own(client: BatchClient, plan: JobPlan) -> bool:
 def close_job(account: AzureBatchAccount, run: Run) -> None:
     """Tells the service to end a run's job once all its tasks have ended. Call it after the last task was added.
 
+    A job that has ended already is closed.
+
     Raises:
         ServiceFailure: Batch refused or failed the request.
     """
     options = models.BatchJobUpdateOptions(all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB)
     with translated(f"close job {run.job_id!r}"):
-        account.get_client().update_job(run.job_id, options)
+        try:
+            account.get_client().update_job(run.job_id, options)
+        except ResourceExistsError as error:
+            if getattr(error.error, "code", "") not in _ENDED:
+                raise
 
 
 def diagnose_preparation(client: BatchClient, job_id: str) -> None:

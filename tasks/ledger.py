@@ -132,6 +132,18 @@ def read_outcomes(
     return found
 
 
+def read_run(storage: AzureStorageCredentials, run: Run) -> dict[str, Outcome]:
+    """Reads how the tasks of one run have ended, by their ids; those that failed, too.
+
+    Raises:
+        BadInput: the ledger has a format that this version does not know.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    with translated(f"read the ledger of run {run.run_id!r}"):
+        blob = storage.get_client().get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
+        return {outcome.task_id: outcome for outcome in map(_LINES.validate_json, _lines(blob))}
+
+
 def run_folders(client: ContainerClient, work: str) -> list[str]:
     """Folders of all runs of a work."""
     try:

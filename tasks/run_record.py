@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobLeaseClient, BlobServiceClient
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +26,7 @@ HOLD_SECONDS = 15
 """How long a dead run looks alive: the shortest lease that a blob can have."""
 
 _LOOK_AGAIN_SECONDS = 1.0
+_LOST = (409, 412)  # the lease: the record is somebody else's now
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,24 @@ class Hold:
         self._lease.renew()
 
     def end(self) -> None:
-        """Deletes the record: nothing is left of what it names."""
-        try:
-            self._blob.delete_blob(lease=self._lease)
-        except ResourceNotFoundError:
-            return
-        except HttpResponseError as error:
-            if error.status_code != 412:
-                raise
+        """Deletes the record: nothing is left of what it names.
+
+        Raises:
+            ServiceFailure: Storage refused or failed the request.
+        """
+        with translated(f"delete the record {self._blob.blob_name!r}"):
+            try:
+                self._blob.delete_blob(lease=self._lease)
+            except ResourceNotFoundError:
+                return
+            except HttpResponseError as error:
+                if error.status_code not in _LOST:
+                    raise
 
     def release(self) -> None:
         """Lets others have the record at once: the run is not kept any more, and something of it is left."""
-        self._lease.release()
+        with suppress(AzureError):  # then they have it some seconds later
+            self._lease.release()
 
 
 def hold_run(storage: AzureStorageCredentials, record: RunRecord) -> Hold:
@@ -119,6 +126,13 @@ def take_over(
                 if clock() >= end:
                     return None
             sleep(_LOOK_AGAIN_SECONDS)
+
+
+def is_there(storage: AzureStorageCredentials, record: RunRecord) -> bool:
+    """Whether a run has not ended: it lives, or has died."""
+    run = run_of(record.job)
+    with translated(f"look at run {run.run_id!r}"):
+        return storage.get_client().get_blob_client(run.container, f"{run.folder}/{RECORD_NAME}").exists()
 
 
 def list_runs(storage: AzureStorageCredentials, container: str, work: str) -> list[RunRecord]:

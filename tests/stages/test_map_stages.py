@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.outcomes import task_result
 from prefect_azure_batch.tasks.application import ship_program
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
 from prefect_azure_batch.tasks.job import close_job
 from prefect_azure_batch.tasks.records import Program, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.transfer import delete_folder
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
+from tests.support.processes import wait_until
 
 
 def test_logs_and_outputs_of_every_task_are_collected(bench: Bench, two_files: Path, tmp_path: Path) -> None:
@@ -132,3 +135,22 @@ def test_a_program_that_cannot_be_unpacked_is_told_instead_of_waited_for(bench: 
     bench.create_job(Program("digest", "AZ_BATCH_JOB_PREP_WORKING_DIR", "broken", "program.tar.gz"))
     with pytest.raises(PoolUnusable, match=r"could not be prepared: .*exit code 2.*stderr ends: .*not in gzip format"):
         bench.wait(bench.add(two_files, "true"))
+
+
+def test_a_task_whose_logs_are_gone_has_failed(bench: Bench, two_files: Path, tmp_path: Path) -> None:
+    bench.create_job()
+    (ended, _) = tasks = bench.wait(bench.add(two_files, "cat {input}"))
+    assert ended.end.succeeded
+    delete_folder(bench.account.storage.get_client(), bench.run.container, bench.run.folder)
+    result = task_result(ended, bench.collect(tasks, tmp_path / "out")[0], (), "run")
+    assert (result.state, result.exit_code) == ("failed", 0)
+    assert "stdout.txt and stderr.txt did not arrive" in (result.error or "")
+
+
+def test_a_closed_job_is_closed_once_more(bench: Bench, two_files: Path) -> None:
+    bench.create_job()
+    bench.wait(bench.add(two_files, "true"))
+    client = bench.account.get_client()
+    close_job(bench.account, bench.run)
+    wait_until(lambda: client.get_job(bench.job_id).state == "completed", 30)
+    close_job(bench.account, bench.run)

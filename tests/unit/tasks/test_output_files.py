@@ -1,9 +1,14 @@
 """What a task uploads, and under which names."""
 
+from collections.abc import Iterable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.output_files import output_files, shared_output_files
+from prefect_azure_batch.tasks.output_files import added_task, covering_prefixes, output_files, shared_output_files
+from prefect_azure_batch.tasks.records import Run
 
 
 def uploads(files: object) -> list[tuple[str, str | None]]:
@@ -44,3 +49,34 @@ def test_shared_files_lie_one_above_the_working_directory_and_keep_their_places(
 def test_a_pattern_that_climbs_out_is_refused(pattern: str) -> None:
     with pytest.raises(BadInput, match="stay below it"):
         shared_output_files("0/t", [pattern], "link")
+
+
+def _folders(*indices: int) -> list[str]:
+    run = Run("r", "j", "p", "c", folder="work/run")
+    return [added_task(run, index, "", f"task-{index}").folder for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("indices", "prefixes"),
+    [
+        ((7,), ["work/run/0000007-task-7/"]),
+        (range(20, 40), ["work/run/00000"]),
+        (range(1020, 1025), ["work/run/000102"]),
+        (range(100), ["work/run/00000"]),
+        (range(95, 105), ["work/run/000009", "work/run/000010"]),
+        ((3, 999_999), ["work/run/0000003-task-3/", "work/run/0999999-task-999999/"]),
+    ],
+)
+def test_few_listings_cover_neighbours_and_not_many_others(indices: Iterable[int], prefixes: list[str]) -> None:
+    assert covering_prefixes(_folders(*indices)) == prefixes
+
+
+@given(st.sets(st.integers(0, 3000), min_size=1, max_size=60))
+def test_listings_cover_all_and_at_most_ten_times_as_many(indices: set[int]) -> None:
+    prefixes = covering_prefixes(_folders(*sorted(indices)))
+    covered = [
+        sum(folder.startswith(prefix.rstrip("/")) for prefix in prefixes) for folder in _folders(*sorted(indices))
+    ]
+    assert covered == [1] * len(indices)
+    others = [folder for folder in _folders(*range(3000)) if any(folder.startswith(p.rstrip("/")) for p in prefixes)]
+    assert len(others) <= 10 * len(indices)

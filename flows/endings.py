@@ -1,0 +1,67 @@
+"""How a run ends that is told to by a signal: once, whatever signals follow, and never amid its clean-up."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has come that ends the program."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Has SIGINT, SIGTERM and SIGHUP end what runs inside in the same way, by ``Interrupted``.
+
+    Those that the program was started to ignore, as ``nohup`` does, stay ignored. Outside the main thread, where no
+    signal arrives, nothing is changed.
+    """
+    with _handled(_raise, lambda handler: handler not in (signal.SIG_IGN, None)):
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets what runs inside come to its end whatever signals come: a clean-up is what all of them ask for."""
+    with _handled(_forget, lambda handler: handler is not None):
+        yield
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+def _forget(number: int, frame: FrameType | None) -> None:
+    return
+
+
+@contextmanager
+def _handled(handle: Any, is_replaced: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    replaced = [number for number, handler in before.items() if is_replaced(handler)]
+    for number in replaced:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, before[number])
+
+
+def notes_of(error: BaseException | None) -> list[str]:
+    """What was noted on an error and on those in whose course it came up, the first one first."""
+    if error is None:
+        return []
+    return [*notes_of(error.__context__), *getattr(error, "__notes__", [])]

@@ -1,0 +1,80 @@
+"""What is left of runs that end in other ways than well."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from azure.batch import models
+from azure.storage.blob import BlobLeaseClient
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.hooks import clean_up_after
+from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.results import LeftBehind, MapResult, TasksFailed
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, PoolPlan
+from tests.flows.conftest import left_behind
+from tests.support.processes import wait_until
+
+Run = Callable[..., MapResult]
+
+
+@pytest.fixture
+def run(account_name: str | None, two_files: Path, tmp_path: Path) -> Run:
+    def run(**parameters: object) -> MapResult:
+        given = {"account": account_name, "inputs": [str(two_files)], "resume": False, "results": str(tmp_path / "out")}
+        return map_flow(MapParameters.model_validate(given | parameters))
+
+    return run
+
+
+def test_a_task_without_its_declared_output_has_failed(run: Run) -> None:
+    with pytest.raises(TasksFailed) as failed:
+        run(command="test {stem} = b || echo 1 > {stem}.json", outputs=["*.json", "?*.log"])
+    good, bad = failed.value.result.tasks
+    assert (good.state, bad.state, bad.exit_code) == ("succeeded", "failed", 0)
+    assert "no file that matches '*.json'" in (bad.error or "")
+
+
+def test_a_clean_up_that_fails_loses_no_result(account: AzureBatchAccount, run: Run, tmp_path: Path) -> None:
+    marker, leased = tmp_path / "leased", list[BlobLeaseClient]()
+    container = account.storage.get_client().get_container_client(WORK_CONTAINER)
+    before = {blob.name for blob in container.list_blobs()} if container.exists() else set()
+
+    def lease_a_log() -> bool:
+        names = [blob.name for blob in container.list_blobs() if blob.name not in before and "/logs/" in blob.name]
+        leased.extend(container.get_blob_client(name).acquire_lease() for name in names[:1])
+        return bool(leased)
+
+    def work() -> None:
+        wait_until(lambda: container.exists() and lease_a_log(), 60)
+        marker.touch()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    command = f"test {{stem}} = a || while ! test -e {marker}; do sleep 0.1; done"
+    with pytest.raises(LeftBehind, match="what lies below") as left:
+        run(command=command, keep=0)
+    thread.join()
+    assert left.value.result.counts.succeeded == 2
+    assert len(left.value.result.leftovers) == 1
+    assert left_behind(account) == []
+    leased[0].break_lease(0)
+
+
+def test_a_flow_run_that_crashed_is_cleaned_up_by_its_hook(
+    account: AzureBatchAccount, account_name: str | None
+) -> None:
+    run_id = uuid4()
+    name = f"map-{run_id}"
+    create_pool(account, PoolPlan(name, 1, 1, "standard_d2s_v3", run_id=name))
+    account.get_client().create_job(models.BatchJobCreateOptions(id=name, pool_info=models.BatchPoolInfo(pool_id=name)))
+    assert name in left_behind(account)
+    flow_run = SimpleNamespace(id=run_id, parameters={"run": {"account": account_name}})
+    clean_up_after(map_flow, cast(Any, flow_run), cast(Any, None))
+    wait_until(lambda: name not in left_behind(account), 30)

@@ -1,0 +1,72 @@
+"""What signals do to a run."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of, undisturbed
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_ends_what_runs(number: signal.Signals) -> None:
+    with pytest.raises(Interrupted) as ended, ended_by_signals():
+        os.kill(os.getpid(), number)
+    assert ended.value.number == number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_no_signal_disturbs_a_clean_up(number: signal.Signals) -> None:
+    done = []
+
+    def run() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            with undisturbed():
+                os.kill(os.getpid(), number)
+                done.append(number)
+
+    with pytest.raises(Interrupted), ended_by_signals():
+        run()
+    assert done == [number]
+
+
+def test_all_is_as_before_in_the_end() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with ended_by_signals(), undisturbed():
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_was_to_be_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_changes_nothing() -> None:
+    found = []
+
+    def look() -> None:
+        with ended_by_signals():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [before]
+
+
+def test_notes_are_found_on_the_error_and_on_what_it_followed() -> None:
+    first, second = ValueError("first"), Interrupted(15)
+    first.add_note("pool left")
+    second.__context__ = first
+    assert notes_of(second) == ["pool left"]
