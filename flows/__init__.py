@@ -1,15 +1,21 @@
 """Flows, each runnable by ``python -m flows.<name>``.
 
 map_flow        one program over many inputs
-map_run         the stages of a map run, in order
+map_run         a map run, from its inputs to its result
+map_stages      the stages that the inputs of a map go through
 mpi_flow        one MPI program over several nodes at once
 mpi_run         the stages of an MPI run, in order
+upkeep_flow     finds what runs have left
+resume          what a run takes up of others
+endings         how a run ends that is told to by a signal
+hooks           what is done when a flow run has ended without having cleaned up
 commands        what `python -m flows.<name>` and the console scripts run
 main            command line in, report and exit status out
 entries         the flows that the command line knows
 arguments       the command line of a flow, made from its parameters
 parameters      what a run, and a map run, can be asked for: the form in the Prefect UI
 mpi_parameters  what an MPI run can be asked for
+upkeep_parameters  what upkeep can be asked for
 preflight       what can be seen to be wrong before anything starts
 results         what a run gives back: JSON and text
 outcomes        how ended tasks read in a result

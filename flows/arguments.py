@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from prefect_azure_batch.flows.entries import Entry
-from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.tasks.errors import BadInput
 
 # An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
@@ -23,7 +22,7 @@ _METAVARS = {"inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
 class Arguments:
     """What the command line asks for: the run, and whether its result is printed as JSON."""
 
-    run: RunParameters
+    run: BaseModel
     as_json: bool
 
 

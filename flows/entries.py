@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.parameters import MapParameters, RunParameters
-from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally, check_upkeep
+from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Entry:
 
     name: str
     description: str
-    parameters: type[RunParameters]
+    parameters: type[BaseModel]
     check: Callable[[Any], None]
 
 
@@ -37,4 +40,10 @@ MPI = Entry(
     "Runs one MPI program over several nodes of Azure Batch or a local Azure. Default: the bundled example.",
     MpiParameters,
     check_mpi_locally,
+)
+UPKEEP = Entry(
+    "upkeep_flow",
+    "Finds what runs on Azure Batch have made and not deleted: pools, jobs, stored work.",
+    UpkeepParameters,
+    check_upkeep,
 )

@@ -3,15 +3,29 @@
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
 from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
-from prefect_azure_batch.flows.results import RunFailed, RunResult
+from prefect_azure_batch.flows.results import RunFailed
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
+
+
+class Report(Protocol):
+    """What a flow gives back."""
+
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """The result as one JSON document."""
+        ...
+
+    def text(self) -> Iterator[str]:
+        """What a person reads."""
+        ...
+
 
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -56,7 +70,7 @@ def _run(entry: Entry, asked: Arguments) -> int:
     return SUCCEEDED
 
 
-def _report(result: RunResult, as_json: bool) -> None:
+def _report(result: Report, as_json: bool) -> None:
     lines = [result.model_dump_json(indent=2)] if as_json else result.text()
     for line in lines:
         sys.stdout.write(f"{line}\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, find_inputs
@@ -49,6 +50,19 @@ def check_mpi_locally(run: MpiParameters) -> None:
         raise BadInput("The local Azure has no mvapich: try the program with --mpi mpich, whose line is the same.")
     if run.account is None and run.fabric == "infiniband":
         raise BadInput("The local Azure has no InfiniBand: leave --fabric out, or name an account with --account.")
+
+
+def check_upkeep(run: UpkeepParameters) -> None:
+    """Refuses upkeep where there is nothing that could have been left.
+
+    Raises:
+        BadInput: neither an account is named nor a local Azure.
+    """
+    if run.account is None and CONNECTION_VARIABLE not in os.environ:
+        raise BadInput(
+            f"Name an account block with --account, or a local Azure that runs in {CONNECTION_VARIABLE}: a local Azure "
+            "of a run has ended with it."
+        )
 
 
 def _local_inputs(run: RunParameters) -> list[InputItem]:

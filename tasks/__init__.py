@@ -14,10 +14,17 @@ Stages, in the order a run goes through them:
     outputs         outputs of tasks as inputs of further tasks
     collect         stdout, stderr and outputs, streamed to disk
     cleanup         delete what a run has made
+    earlier         what earlier runs have done, and what runs that have not ended are doing
+    others          wait for what another run does
+    ledger          how the tasks of a work have ended, in storage
+    upkeep          find what runs have left, and delete what is over
 
 What they share, none of which imports Prefect:
     errors          the error tree
     records         what passes between stages: ids, names and counts
+    run_record      what a run has made, and whether it lives
+    formulas        the ends of a lease: a pool's formula, a job's limit
+    identity        what names an input's content
     inputs          finding inputs: files, globs, directories, blobs
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed

@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.formulas import job_limit
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
-from prefect_azure_batch.tasks.records import JobPlan, Program, Run
+from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
@@ -49,7 +49,7 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
 
 def run_of(plan: JobPlan) -> Run:
     """The run that a job belongs to."""
-    folder = plan.folder or plan.run_id
+    folder = plan.folder or f"{NO_WORK}/{plan.run_id}"
     return Run(plan.run_id, plan.job_id, plan.pool_id, plan.container, plan.program, plan.time_limit, folder)
 
 

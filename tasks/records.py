@@ -13,6 +13,8 @@ from prefect_azure_batch.tasks.launcher import Launch
 DEFAULT_VM_SIZE = "standard_d2s_v3"
 WORK_CONTAINER = "batch-work"
 """Takes what runs leave: logs, outputs, ledgers."""
+NO_WORK = "runs"
+"""Folder in it of the runs that belong to no work, such as those of flows of one's own."""
 DEFAULT_LEASE = timedelta(minutes=30)
 """How long what a run has made may outlive it."""
 
@@ -141,7 +143,7 @@ class JobPlan:
 
     Attributes:
         container: takes the logs and outputs of its tasks.
-        folder: of the run in that container; not given: one named after the run.
+        folder: ``<work>/<run id>`` in that container; not given: one that belongs to no work.
         time_limit: longest life of the job; the service ends it then, whatever became of us.
         task_retries: how often the service repeats a task that exits with another code than 0.
         setup: command for ``/bin/bash`` that prepares each node before its first task, in the directory of the program

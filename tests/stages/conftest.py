@@ -72,4 +72,4 @@ def pool_id(account: AzureBatchAccount) -> Iterator[str]:
 def bench(account: AzureBatchAccount, pool_id: str) -> Iterator[Bench]:
     bench = Bench(account, pool_id)
     yield bench
-    delete_created(account, Created(job_id=bench.job_id, folders=((WORK_CONTAINER, bench.job_id),)))
+    delete_created(account, Created(job_id=bench.job_id, folders=((WORK_CONTAINER, bench.run.folder),)))

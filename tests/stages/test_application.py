@@ -53,7 +53,7 @@ def test_a_published_program_runs_on_a_pool_that_refers_to_it(
         ended = wait_for_tasks(account, run, added)
         assert [task.end.exit_code for task in ended] == [0, 0]
     finally:
-        delete_created(account, Created(name, name, ((WORK_CONTAINER, name),)))
+        delete_created(account, Created(name, name, ((WORK_CONTAINER, f"runs/{name}"),)))
 
 
 def test_a_version_that_does_not_exist_is_told_with_those_that_do(

@@ -62,7 +62,7 @@ class Several(Bench):
 def several(account: AzureBatchAccount, mpi_pool_id: str) -> Iterator[Several]:
     several = Several(account, mpi_pool_id)
     yield several
-    delete_created(account, Created(job_id=several.job_id, folders=((WORK_CONTAINER, several.job_id),)))
+    delete_created(account, Created(job_id=several.job_id, folders=((WORK_CONTAINER, several.run.folder),)))
 
 
 def test_the_primary_and_each_subtask_run_on_nodes_of_their_own(

@@ -1,0 +1,86 @@
+"""Upkeep: what runs have left is found and, if that is asked for, deleted; nothing else is touched."""
+
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.upkeep_flow import UpkeepResult, upkeep_flow
+from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, Created, PoolPlan
+from tests.flows.conftest import left_behind
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def local(account_name: str | None) -> None:
+    if account_name:
+        pytest.skip("on a real account others may have left something")
+
+
+@pytest.fixture
+def other(local: None, two_files: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A run in a process of its own whose tasks do not end."""
+    command = [
+        "--inputs",
+        str(two_files),
+        "--command",
+        f"touch {tmp_path}/began; sleep 600",
+        "--results",
+        f"{tmp_path}",
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "flows.map_flow", *command])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def states(result: UpkeepResult, run_id: str) -> dict[str, str]:
+    return {item.kind: item.state for item in result.leftovers if item.run_id == run_id}
+
+
+def test_a_run_that_lives_is_left_alone_and_one_that_died_is_deleted(
+    account: AzureBatchAccount, other: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    foreign = f"mine-{uuid.uuid4()}"
+    create_pool(account, PoolPlan(foreign, 1, 1, "standard_d2s_v3"))
+    mark = {item.name: item.value for item in account.get_client().get_pool(foreign).metadata or []}
+    assert mark == {"prefect-azure-batch-run": ""}
+    wait_until((tmp_path / "began").exists, 60)
+    (run_id,) = {name for name in left_behind(account) if name.startswith("map-")}
+    lives = upkeep_flow(UpkeepParameters(delete=True))
+    assert states(lives, run_id) == {"pool": "needed", "job": "needed", "work": "needed"}
+    assert set(left_behind(account)) == {run_id}
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    wait_until(lambda: states(upkeep_flow(), run_id)["pool"] == "over", 40)
+    assert states(upkeep_flow(), run_id)["job"] == "over"
+    assert left_behind(account) != []  # nothing is deleted unless that is asked for
+    assert states(upkeep_flow(UpkeepParameters(delete=True)), run_id)["pool"] == "deleted"
+    assert left_behind(account) == []
+    assert states(upkeep_flow(), run_id) == {}
+    assert account.get_client().get_pool(foreign).state == "active"
+    delete_created(account, Created(pool_id=foreign))
+
+
+@pytest.mark.usefixtures("local")
+def test_stored_work_goes_when_it_has_been_kept_for_long_enough(
+    account: AzureBatchAccount, two_files: Path, tmp_path: Path
+) -> None:
+    ids = []
+    for keep in (1e-6, 7):
+        asked = {"inputs": [str(two_files)], "command": f"true {keep}", "keep": keep, "results": str(tmp_path / "out")}
+        ids.append(map_flow(MapParameters.model_validate(asked)).run_id)
+    result = upkeep_flow(UpkeepParameters(delete=True))
+    assert [states(result, run_id) for run_id in ids] == [{"work": "deleted"}, {"work": "needed"}]
+    blobs = [blob.name for blob in account.storage.get_client().get_container_client(WORK_CONTAINER).list_blobs()]
+    assert [any(run_id in name for name in blobs) for run_id in ids] == [False, True]
