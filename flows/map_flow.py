@@ -17,7 +17,6 @@ from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_run import run_map
-from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.flows.results import MapResult, require_well
@@ -47,6 +46,5 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     with open_account(run.account) as account:
         result = run_map(account, run)
     publish_results(result, "batch-map-results")
-    tell_unmatched(run, result)
     require_well(result)
     return result

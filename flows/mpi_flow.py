@@ -18,7 +18,6 @@ from prefect_azure_batch.flows.artifacts import publish_results, publish_subtask
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
-from prefect_azure_batch.flows.outcomes import tell_unmatched
 from prefect_azure_batch.flows.preflight import check_mpi_locally
 from prefect_azure_batch.flows.results import MpiResult, require_well
 
@@ -48,6 +47,5 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         result = run_mpi(account, run)
     publish_results(result, "batch-mpi-results")
     publish_subtasks(result, "batch-mpi-subtasks")
-    tell_unmatched(run, result)
     require_well(result)
     return result

@@ -64,6 +64,11 @@ class MpiParameters(RunParameters):
     instances: int | None = Field(
         default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: --nodes."
     )
+    resume: bool = Field(
+        default=False,
+        title="Resume",
+        description="A program that has succeeded with the same files is not run again; its results are restored.",
+    )
     fabric: Fabric = Field(
         default="tcp", title="Fabric", description="The network between the nodes: tcp or infiniband."
     )

@@ -1,29 +1,37 @@
 """The stages of an MPI run, in order, and the cleanup that follows whatever happens."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.outcomes import subtask_result, task_result
+from prefect_azure_batch.flows.outcomes import result_of_other, subtask_result, task_outcome, task_result
 from prefect_azure_batch.flows.progress import show_progress, show_status
-from prefect_azure_batch.flows.results import MpiResult, count_results
-from prefect_azure_batch.flows.runs import noting_leftovers, open_run
-from prefect_azure_batch.tasks.collect import collect_outputs_task
+from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult, count_results, result_index
+from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
+from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
 from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.earlier import Earlier, find_earlier_task
+from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
+from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import close_job_task
-from prefect_azure_batch.tasks.multi_instance import submit_multi_instance_task
-from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
-from prefect_azure_batch.tasks.program import doubt_about
-from prefect_azure_batch.tasks.records import (
-    Collected,
-    CollectedSubtask,
-    EndedMultiInstanceTask,
-    InputItem,
-    MultiInstancePlan,
-    Run,
+from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
+from prefect_azure_batch.tasks.multi_instance import (
+    multi_instance_name,
+    multi_instance_work,
+    submit_multi_instance_task,
 )
+from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
+from prefect_azure_batch.tasks.others import wait_for_other_run_task
+from prefect_azure_batch.tasks.pool import check_pool_task
+from prefect_azure_batch.tasks.program import doubt_about
+from prefect_azure_batch.tasks.records import AddedTask, CollectedSubtask, InputItem, MultiInstancePlan, Run
 from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
 from prefect_azure_batch.tasks.wait import job_poller
@@ -52,40 +60,116 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     for item in common_files:
         if item.path and (doubt := doubt_about(item.path, item.label)):
             _logger.warning("%s", doubt)
-    left = list[str]()
-    with (
-        noting_leftovers(left),
-        open_run(
-            account,
-            "mpi",
-            program=asked.app or (example("mpi") / "app" if asked.is_example else None),
-            pool=asked.pool,
-            nodes=asked.nodes,
-            vm_size=asked.vm_size,
-            instances=asked.task_instances,
-            setup=asked.setup,
-            setup_limit=asked.task_limit,
-            retries=asked.retries,
-            time_limit=asked.time_limit,
-            lease=asked.lease,
-            keep=asked.keep_time,
-        ) as run,
-    ):
-        result = _run_stages(account, run, asked, common_files)
+    if asked.pool:
+        check_pool_task(account, asked.pool, asked.task_instances)
+    program = find_program(account, asked.app or (example("mpi") / "app" if asked.is_example else None))
+    plan, items, left = _plan(asked), identify(common_files), list[str]()
+    work, name = multi_instance_work(program, plan, asked.setup), multi_instance_name(program, items, plan)
+    earlier = Earlier() if asked.is_example else find_earlier_task(account, work, {name: asked.label})
+    stages = _Stages(account, asked, plan, asked.results_directory(new_run_id("mpi")))
+    if asked.resume and name in earlier.done:
+        return stages.restore(earlier.done[name])
+    with noting_leftovers(left), taken_up(account, earlier.found) as others:
+        other = next((other for other in others if other.found.tasks), None)
+        if other is None:
+            with open_run(
+                account,
+                "mpi",
+                program=program,
+                pool=asked.pool or pool_to_go_on_with(account, others, asked.task_instances),
+                nodes=asked.nodes,
+                vm_size=asked.vm_size,
+                instances=asked.task_instances,
+                setup=asked.setup,
+                setup_limit=asked.task_limit,
+                retries=asked.retries,
+                time_limit=asked.time_limit,
+                lease=asked.lease,
+                work=work,
+                keep=asked.keep_time,
+            ) as run:
+                result = stages.start(run, items)
+        elif other.is_ours:
+            result = stages.follow(other.run, other.found.tasks[0])
+        else:
+            result = stages.wait_for(other)
     return result.model_copy(update={"leftovers": left})
 
 
-def _run_stages(account: AzureBatchAccount, run: Run, asked: MpiParameters, common_files: list[InputItem]) -> MpiResult:
-    instances, results = asked.task_instances, asked.results_directory(run.run_id)
-    stored = upload_inputs_task(account.storage, common_files)
-    _await_nodes(account, run, instances if asked.pool else asked.nodes)
-    with job_poller(account, run, instances=instances) as poller, show_progress(poller, 1):
-        added = submit_multi_instance_task(account, run, stored, _plan(asked))
-        close_job_task(account, run)
-        ended = wait_for_multi_instance_task(account, run, added, instances)
-    (collected,) = collect_outputs_task(account.storage, run, [ended], results)
-    further = collect_subtasks_task(account, run, ended, asked.outputs, results)
-    return _result(run, asked, ended, collected, further)
+@dataclass(frozen=True)
+class _Stages:
+    """The stages of an MPI run, and where its results go."""
+
+    account: AzureBatchAccount
+    asked: MpiParameters
+    plan: MultiInstancePlan
+    results: Path
+
+    def start(self, run: Run, common_files: list[InputItem]) -> MpiResult:
+        """Has the program run, once there are nodes for it."""
+        stored = upload_inputs_task(self.account.storage, common_files)
+        _await_nodes(self.account, run, self.asked.task_instances if self.asked.pool else self.asked.nodes)
+        with self._watched(run):
+            added = submit_multi_instance_task(self.account, run, stored, self.plan)
+            close_job_task(self.account, run)
+            return self._end(run, added)
+
+    def follow(self, run: Run, added: AddedTask) -> MpiResult:
+        """Waits for a program that a run which has died had started."""
+        with self._watched(run):
+            return self._end(run, added)
+
+    @contextmanager
+    def _watched(self, run: Run) -> Iterator[None]:
+        with job_poller(self.account, run, instances=self.asked.task_instances) as poller, show_progress(poller, 1):
+            yield
+
+    def _end(self, run: Run, added: AddedTask) -> MpiResult:
+        storage = self.account.storage
+        ended = wait_for_multi_instance_task(self.account, run, added, self.asked.task_instances)
+        (collected,) = collect_outputs_task(storage, run, [ended], self.results)
+        further = collect_subtasks_task(self.account, run, ended, self.asked.outputs, self.results)
+        of_others = [name for files in further for name in _names(files, self.results / added.task_id)]
+        task = task_result(ended, collected, self.asked.outputs, run.run_id, of_others)
+        try:
+            record_outcomes(storage, run, [task_outcome(ended, collected, task)], self.asked.keep_time)
+        except BatchFlowError as error:
+            _logger.warning("%s A later run will not know of this one.", error)
+        subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
+        return self._result(run.run_id, run, task, subtasks)
+
+    def wait_for(self, other: TakenUp) -> MpiResult:
+        """Waits for the same program in a run that goes on; the files of its subtasks are that one's alone."""
+        tasks, limit = list(other.found.tasks), self.asked.time_limit
+        outcomes = wait_for_other_run_task(self.account.storage, other.found.record, tasks, limit)
+        if not outcomes:
+            raise StepFailed(f"Run {other.run.run_id} had the same program and ended without a result: run again.")
+        return self.restore(outcomes[0], other.run)
+
+    def restore(self, outcome: Outcome, run: Run | None = None) -> MpiResult:
+        """The result of a program that another run has run."""
+        (collected,) = restore_outputs_task(self.account.storage, [outcome], self.results)
+        return self._result(outcome.run_id, run, result_of_other(outcome, collected), [])
+
+    def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
+        with result_index(self.results) as write:
+            write(task)
+        return MpiResult(
+            run_id=run_id,
+            job_id=run.job_id if run else None,
+            pool_id=run.pool_id if run else None,
+            results=str(self.results),
+            counts=count_results([task]),
+            tasks=[task],
+            exit_code=task.exit_code,
+            subtasks=subtasks,
+        )
+
+
+def _names(subtask: CollectedSubtask, directory: Path) -> list[str]:
+    """Outputs of a subtask as a pattern names them."""
+    own = directory / f"subtask-{subtask.id}"
+    return [path.relative_to(own).as_posix() for path in subtask.files.outputs]
 
 
 def _await_nodes(account: AzureBatchAccount, run: Run, wanted: int) -> None:
@@ -102,24 +186,4 @@ def _plan(asked: MpiParameters) -> MultiInstancePlan:
         coordination=asked.coordination_command,
         outputs=tuple(asked.outputs),
         time_limit=asked.task_limit,
-    )
-
-
-def _result(
-    run: Run,
-    asked: MpiParameters,
-    ended: EndedMultiInstanceTask,
-    collected: Collected,
-    further: list[CollectedSubtask],
-) -> MpiResult:
-    tasks = [task_result(ended, collected, (), run.run_id)]
-    return MpiResult(
-        run_id=run.run_id,
-        job_id=run.job_id,
-        pool_id=run.pool_id,
-        results=str(asked.results_directory(run.run_id)),
-        counts=count_results(tasks),
-        tasks=tasks,
-        exit_code=ended.end.exit_code,
-        subtasks=[subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)],
     )

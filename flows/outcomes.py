@@ -1,14 +1,10 @@
 """How ended tasks read in a run's result."""
 
-import logging
-import re
 import signal
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from prefect_azure_batch.flows.parameters import RunParameters
-from prefect_azure_batch.flows.results import RunResult, SubtaskResult, TaskResult
+from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
 from prefect_azure_batch.tasks.patterns import parse_pattern
@@ -16,38 +12,11 @@ from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, Ended
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
 
 _SIGNAL_BASE = 128
-# Below a task's directory of results: files of another node, or beside a log of the same name.
-_FOLDER = re.compile(r"subtask-\d+|wd")
-
-_logger = logging.getLogger(__name__)
 
 
-def tell_unmatched(run: RunParameters, result: RunResult) -> None:
-    """Warns of patterns of outputs that have matched no file: the nodes, and what was meant, are gone by then."""
-    for pattern in unmatched(run.outputs, run.results_directory(result.run_id), result.all_outputs()):
-        _logger.warning(
-            "The pattern %r of --outputs has matched no file. All files below a directory are %r.", pattern, "name/**/*"
-        )
-
-
-def unmatched(patterns: Sequence[str], results: Path, outputs: Iterable[str]) -> list[str]:
-    """Returns those patterns that no output fits.
-
-    Args:
-        patterns: relative to the directory that a program worked in.
-        results: the run's directory of results.
-        outputs: paths of collected files, below ``<results>/<task id>``.
-    """
-    names: set[str] = set()
-    for path in outputs:
-        parts = Path(path).relative_to(results).parts[1:]
-        names.add("/".join(parts))
-        if _FOLDER.fullmatch(parts[0]):
-            names.add("/".join(parts[1:]))
-    return [pattern for pattern in patterns if not any(map(parse_pattern(pattern).matches, names))]
-
-
-def task_result(task: EndedTask, collected: Collected, patterns: Sequence[str], run_id: str) -> TaskResult:
+def task_result(
+    task: EndedTask, collected: Collected, patterns: Sequence[str], run_id: str, of_others: Sequence[str] = ()
+) -> TaskResult:
     """The result of a task that has ended, and whose files have been collected.
 
     A task whose logs or outputs have not arrived in storage has failed, whatever its exit code.
@@ -57,9 +26,10 @@ def task_result(task: EndedTask, collected: Collected, patterns: Sequence[str], 
         collected: its files.
         patterns: of the files that it was to leave.
         run_id: the run that did the work.
+        of_others: names of the files that its subtasks have left.
     """
     end = task.end
-    error = _missing(collected, patterns) if end.succeeded else _failure(task, collected)
+    error = _missing(collected, patterns, of_others) if end.succeeded else _failure(task, collected)
     return TaskResult(
         input=task.label,
         task_id=task.task_id,
@@ -122,12 +92,12 @@ def _paths(collected: Collected) -> dict[str, Any]:
     }
 
 
-def _missing(collected: Collected, patterns: Sequence[str]) -> str | None:
+def _missing(collected: Collected, patterns: Sequence[str], of_others: Sequence[str]) -> str | None:
     """What has not arrived of a task that ended well; None if all has."""
     logs = [name for name, path in ((STDOUT, collected.stdout), (STDERR, collected.stderr)) if path is None]
     if logs:
         return f"it ended well, but {' and '.join(logs)} did not arrive in storage: somebody has deleted its blobs"
-    names = [file.name.partition("/")[2] for file in collected.kept]
+    names = [*(file.name.partition("/")[2] for file in collected.kept), *of_others]
     parsed = [(text, parse_pattern(text)) for text in patterns]
     left = [text for text, pattern in parsed if not pattern.is_optional and not any(map(pattern.matches, names))]
     if left:

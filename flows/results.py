@@ -92,11 +92,6 @@ class RunResult(BaseModel):
         yield f"\nResults: {self.results}"
         yield f"{self.counts}"
 
-    def all_outputs(self) -> Iterator[str]:
-        """Local paths of all files that were collected besides the logs."""
-        for task in self.tasks:
-            yield from task.outputs
-
     def _details(self) -> Iterator[str]:
         return iter(())
 
@@ -137,12 +132,6 @@ class MpiResult(RunResult):
     subtasks: list[SubtaskResult]
 
     made_for: ClassVar[str] = "Command"
-
-    def all_outputs(self) -> Iterator[str]:
-        """Local paths of all files that were collected besides the logs, from all nodes."""
-        yield from super().all_outputs()
-        for subtask in self.subtasks:
-            yield from subtask.outputs
 
     def _details(self) -> Iterator[str]:
         if self.subtasks:

@@ -63,7 +63,13 @@ def _tell(taken: TakenUp) -> None:
     _logger.warning("Run %s of the same work %s, with %d of the inputs.", taken.run.run_id, state, number)
 
 
-def pool_to_go_on_with(account: AzureBatchAccount, taken: list[TakenUp]) -> str | None:
-    """The pool of a run that was taken over, for what is left to do; None if there is none."""
+def pool_to_go_on_with(account: AzureBatchAccount, taken: list[TakenUp], instances: int | None = None) -> str | None:
+    """The pool of a run that was taken over, for what is left to do; None if there is none.
+
+    Args:
+        account: the Batch account.
+        taken: what was taken up.
+        instances: nodes that a multi-instance task takes at once; None for a map.
+    """
     pools = (other.found.record.pool for other in taken if other.is_ours)
-    return next((pool.pool_id for pool in pools if pool and is_usable(account, pool.pool_id)), None)
+    return next((pool.pool_id for pool in pools if pool and is_usable(account, pool.pool_id, instances)), None)

@@ -180,12 +180,13 @@ def keep_run(
                 _logger.error("%s Run `python -m flows.upkeep_flow`, or delete it by hand.", failure)
                 hold.release()
         raise
-    run = run_of(record.job)
-    folders = () if keeps_files else ((run.container, run.folder),)
     with undisturbed():
         try:
-            delete_created_task(account, replace(created, folders=folders))
+            delete_created_task(account, created)
             hold.end()
         except BatchFlowError:
             hold.release()
             raise
+        if not keeps_files:
+            run = run_of(record.job)
+            delete_created_task(account, Created(folders=((run.container, run.folder),)))

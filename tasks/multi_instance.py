@@ -13,10 +13,10 @@ from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
 from prefect_azure_batch.tasks.links import read_link, write_link
-from prefect_azure_batch.tasks.names import multi_instance_id
+from prefect_azure_batch.tasks.names import digest, multi_instance_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import AddedTask, MultiInstancePlan, Run, StoredInput
+from prefect_azure_batch.tasks.records import AddedTask, InputItem, MultiInstancePlan, Program, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
 
 
@@ -41,8 +41,8 @@ def submit_multi_instance(
     check_common_names(item.name for item in common_files)
     for pattern in plan.outputs:
         parse_pattern(pattern)
-    scripts = make_scripts(run, plan)
-    name = _task_id(run, common_files, plan, scripts)
+    scripts = make_scripts(run.program, plan)
+    name = multi_instance_name(run.program, common_files, plan)
     added = added_task(run, 0, plan.command, name)
     with translated(f"add task {name!r} to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.container)
@@ -58,21 +58,44 @@ class Scripts:
     application: str
 
 
-def make_scripts(run: Run, plan: MultiInstancePlan) -> Scripts:
+def make_scripts(program: Program | None, plan: MultiInstancePlan) -> Scripts:
     """The scripts of a multi-instance task, its placeholders turned into variables.
 
     Raises:
         BadInput: a command cannot be read.
     """
-    command = run.script(parse_template(plan.command, MPI_VARIABLES))
+    variable = program.variable if program else None
+    command = parse_template(plan.command, MPI_VARIABLES).script(variable)
     application = command if plan.whole_line else application_script(plan.launch, command)
-    return Scripts(run.script(parse_template(plan.coordination, MPI_VARIABLES)), application)
+    return Scripts(parse_template(plan.coordination, MPI_VARIABLES).script(variable), application)
 
 
-def _task_id(run: Run, common_files: Sequence[StoredInput], plan: MultiInstancePlan, scripts: Scripts) -> str:
+def multi_instance_work(program: Program | None, plan: MultiInstancePlan, setup: str | None = None) -> str:
+    """Id of the work that a plan describes, the same on every machine and in every run.
+
+    Args:
+        program: what the commands mean by ``{app}``; None for no program.
+        plan: the task.
+        setup: what prepares each node for it.
+
+    Raises:
+        BadInput: a command cannot be read.
+    """
+    scripts = make_scripts(program, plan)
+    script = digest(str(plan.launch.instances), scripts.coordination, scripts.application, setup or "")
+    return work_id(program.digest if program else "", script, plan.outputs)
+
+
+def multi_instance_name(
+    program: Program | None, common_files: Sequence[InputItem | StoredInput], plan: MultiInstancePlan
+) -> str:
+    """Id of the task that does that work over common files.
+
+    Raises:
+        BadInput: a command cannot be read.
+    """
     files = [text for item in common_files for text in (item.name, item.version)]
-    work = (str(plan.launch.instances), scripts.coordination, scripts.application, *plan.outputs)
-    return multi_instance_id(run.program.digest if run.program else "", *work, "files", *files)
+    return multi_instance_id(multi_instance_work(program, plan), *files)
 
 
 def _options(

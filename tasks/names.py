@@ -64,14 +64,14 @@ def task_id(work: str, name: str, version: str, *further: str) -> str:
     return _named(Path(name).stem or "task", work, name, version, *further)
 
 
-def multi_instance_id(program: str, *parts: str) -> str:
-    """Id of the task that runs one command on several nodes: ``mpi-<12 hexadecimal digits>``.
+def multi_instance_id(work: str, *parts: str) -> str:
+    """Id of the task that does a work on several nodes: ``mpi-<12 hexadecimal digits>``.
 
     Args:
-        program: the program's digest; empty for none.
+        work: the work's id.
         parts: whatever else makes it another task.
     """
-    return _named("mpi", program, *parts)
+    return _named("mpi", work, *parts)
 
 
 def _named(name: str, *parts: str) -> str:

@@ -138,14 +138,14 @@ def check_pool(account: AzureBatchAccount, pool_id: str, instances: int | None =
     return pool_id
 
 
-def is_usable(account: AzureBatchAccount, pool_id: str) -> bool:
+def is_usable(account: AzureBatchAccount, pool_id: str, instances: int | None = None) -> bool:
     """Whether a pool of ours can go on with further tasks.
 
     Raises:
         ServiceFailure: Batch refused or failed the request.
     """
     try:
-        check_pool(account, pool_id)
+        check_pool(account, pool_id, instances)
     except BadInput:
         return False
     return True

@@ -15,8 +15,10 @@ import pytest
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.mpi_flow import mpi_flow
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import MapParameters
-from prefect_azure_batch.flows.results import INDEX_NAME, MapResult, TasksFailed
+from prefect_azure_batch.flows.results import INDEX_NAME, MapResult, MpiResult, TasksFailed
 from prefect_azure_batch.tasks.records import WORK_CONTAINER
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
@@ -204,4 +206,23 @@ def test_what_a_living_run_does_is_waited_for_and_not_done_twice(
     assert time.monotonic() - begun > 15
     assert json.loads(other.communicate(timeout=60)[0])["counts"]["succeeded"] == 5
     assert ran(log) == ALL | {"mine": 1}
+    assert left_behind(account) == []
+
+
+def test_an_mpi_program_that_has_succeeded_is_restored_where_that_is_asked_for(
+    account: AzureBatchAccount, tmp_path: Path
+) -> None:
+    log = tmp_path / "ran"
+    asked = {"command": f"/bin/sh -c 'echo rank >> {log}; echo here; hostname > host.txt'", "outputs": ["host.txt"]}
+
+    def run(**parameters: object) -> MpiResult:
+        given = {"nodes": 2, "results": str(tmp_path / "out")}
+        return mpi_flow(MpiParameters.model_validate(given | asked | parameters))
+
+    first, second = run(), run(resume=True)
+    assert (second.counts.skipped, second.exit_code, second.pool_id) == (1, 0, None)
+    assert Path(second.tasks[0].stdout or "").read_text() == Path(first.tasks[0].stdout or "").read_text()
+    assert ran(log)["rank"] == 2
+    assert run().counts.succeeded == 1
+    assert ran(log)["rank"] == 4
     assert left_behind(account) == []

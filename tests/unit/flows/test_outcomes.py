@@ -1,0 +1,37 @@
+"""When a task that ended well has failed all the same."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prefect_azure_batch.flows.outcomes import task_result
+from prefect_azure_batch.tasks.records import Collected, EndedTask, KeptFile, TaskEnd
+
+END = TaskEnd(True, 0, "", "node", datetime.now(UTC), datetime.now(UTC))
+TASK = EndedTask(0, "a.txt", "a-1", "work/run/0000000-a-1", END)
+LOGS = (Path("stdout.txt"), Path("stderr.txt"))
+NAMES = ["logs/stdout.txt", "files/a.txt", "files/out/b.csv", "shared/sum.dat", "files/stdout.txt"]
+COLLECTED = Collected(*LOGS, kept=tuple(KeptFile(name, 1) for name in NAMES))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a.txt", "*.txt", "out/*", "**/*.csv", "sum.dat", "stdout.txt", "far.dat", "?none"]
+)
+def test_a_task_that_has_left_what_it_was_to_leave_has_succeeded(pattern: str) -> None:
+    result = task_result(TASK, COLLECTED, [pattern], "run", ["far.dat"])
+    assert (result.state, result.error) == ("succeeded", None)
+
+
+@pytest.mark.parametrize("pattern", ["out", "none*", "b.csv", "logs/*"])
+def test_a_task_that_has_not_has_failed(pattern: str) -> None:
+    result = task_result(TASK, COLLECTED, ["*.txt", pattern], "run")
+    assert result.state == "failed"
+    assert f"no file that matches '{pattern}' of --outputs" in (result.error or "")
+
+
+@pytest.mark.parametrize(("stdout", "stderr", "named"), [(None, LOGS[1], "stdout.txt"), (LOGS[0], None, "stderr.txt")])
+def test_logs_that_did_not_arrive_are_a_failure(stdout: Path | None, stderr: Path | None, named: str) -> None:
+    result = task_result(TASK, Collected(stdout, stderr), (), "run")
+    assert result.state == "failed"
+    assert f"but {named} did not arrive" in (result.error or "")
