@@ -7,6 +7,7 @@ mpi_flow        one MPI program over several nodes at once
 mpi_run         the stages of an MPI run, in order
 upkeep_flow     finds what runs have left
 resume          what a run takes up of others
+telling         a run's result does not hang on Prefect
 endings         how a run ends that is told to by a signal
 hooks           what is done when a flow run has ended without having cleaned up
 commands        what `python -m flows.<name>` and the console scripts run

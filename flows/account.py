@@ -11,6 +11,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
 from prefect_azure_batch.flows.recording import wait_until_recorded
+from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
 
@@ -30,7 +31,8 @@ def open_account(name: str | None = None, mpi: Mpi | None = None) -> Iterator[Az
     """
     with _opened(name, mpi) as account:
         yield account
-    wait_until_recorded()
+    with telling_prefect("of all task runs"):
+        wait_until_recorded()
 
 
 @contextmanager

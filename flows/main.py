@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import httpx
+
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
 from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of
@@ -67,7 +69,26 @@ def _run(entry: Entry, asked: Arguments) -> int:
     except RunFailed as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
+    except httpx.HTTPError as error:
+        return _tell_without_prefect(entry, asked, error)
     return SUCCEEDED
+
+
+def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError) -> int:
+    """Gives the result of a run whose end could not be told to Prefect; it is the same for that."""
+    from prefect_azure_batch.flows.results import require_well
+    from prefect_azure_batch.flows.telling import kept_result
+
+
+    result, status = kept_result(), FAILED
+    if result is not None:
+        _report(result, asked.as_json)
+        try:
+            require_well(result)
+            status = SUCCEEDED
+        except RunFailed as failure:
+            _complain(entry, failure, FAILED)
+    return _complain(entry, f"Prefect's server cannot be reached, and was not told the end: {error}", status)
 
 
 def _report(result: Report, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.flows.results import MapResult, require_well
+from prefect_azure_batch.flows.telling import keep_result, telling_prefect
 
 
 @flow(
@@ -45,6 +46,8 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     check_locally(run)
     with open_account(run.account) as account:
         result = run_map(account, run)
-    publish_results(result, "batch-map-results")
+    keep_result(result)
+    with telling_prefect("the results"):
+        publish_results(result, "batch-map-results")
     require_well(result)
     return result

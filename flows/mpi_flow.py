@@ -20,6 +20,7 @@ from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
 from prefect_azure_batch.flows.preflight import check_mpi_locally
 from prefect_azure_batch.flows.results import MpiResult, require_well
+from prefect_azure_batch.flows.telling import keep_result, telling_prefect
 
 
 @flow(
@@ -45,7 +46,9 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     check_mpi_locally(run)
     with open_account(run.account, run.mpi) as account:
         result = run_mpi(account, run)
-    publish_results(result, "batch-mpi-results")
-    publish_subtasks(result, "batch-mpi-subtasks")
+    keep_result(result)
+    with telling_prefect("the results"):
+        publish_results(result, "batch-mpi-results")
+        publish_subtasks(result, "batch-mpi-subtasks")
     require_well(result)
     return result
