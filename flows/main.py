@@ -1,10 +1,11 @@
 """``python -m flows.<name>``: command line in, report and exit status out."""
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import httpx
 
@@ -70,15 +71,14 @@ def _run(entry: Entry, asked: Arguments) -> int:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
     except httpx.HTTPError as error:
-        return _tell_without_prefect(entry, asked, error)
+        _tell_without_prefect(entry, asked, error)
     return SUCCEEDED
 
 
-def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError) -> int:
+def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError) -> NoReturn:
     """Gives the result of a run whose end could not be told to Prefect; it is the same for that."""
     from prefect_azure_batch.flows.results import require_well
     from prefect_azure_batch.flows.telling import kept_result
-
 
     result, status = kept_result(), FAILED
     if result is not None:
@@ -88,7 +88,10 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
             status = SUCCEEDED
         except RunFailed as failure:
             _complain(entry, failure, FAILED)
-    return _complain(entry, f"Prefect's server cannot be reached, and was not told the end: {error}", status)
+    _complain(entry, f"Prefect's server cannot be reached, and was not told the end: {error}", status)
+    sys.stderr.flush()
+    # Prefect would go on for minutes, trying to send what it knows of each task run.
+    os._exit(status)
 
 
 def _report(result: Report, as_json: bool) -> None:
