@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.flows.examples import example
-from tests.e2e.conftest import environment, run_flow
+from tests.e2e.conftest import LIMIT, environment, run_flow
+from tests.support.prefect_server import running_prefect
 from tests.support.processes import descendants, wait_until
 
 
@@ -130,6 +132,15 @@ def test_the_example_of_a_flow_of_ones_own_maps_solves_and_maps_again(tmp_path: 
     assert sum(int(found[1]) for found in days if found) == sum(len(text.splitlines()) for text in readings)
 
 
+@pytest.fixture(scope="module")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home directory of Prefect whose database is made, which takes longer than anything else in these tests."""
+    home = tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+    subprocess.run(command, env=environment(PREFECT_HOME=str(home)), check=True, capture_output=True, timeout=LIMIT)
+    return home
+
+
 @pytest.mark.parametrize(
     ("flow", "how"),
     [
@@ -141,7 +152,7 @@ def test_the_example_of_a_flow_of_ones_own_maps_solves_and_maps_again(tmp_path: 
     ],
 )
 def test_no_process_is_left_when_the_flow_is_killed(
-    flow: str, how: signal.Signals, two_files: Path, tmp_path: Path
+    flow: str, how: signal.Signals, migrated_home: Path, two_files: Path, tmp_path: Path
 ) -> None:
     marker = tmp_path / "started"
     script = f"touch {marker}; sleep 300"
@@ -149,6 +160,7 @@ def test_no_process_is_left_when_the_flow_is_killed(
         sys.executable, "-m", f"flows.{flow}", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
         "--command", script if flow == "map_flow" else f"/bin/bash -c '{script}'",
     ]  # fmt: skip
+    shutil.copytree(migrated_home, tmp_path / "prefect")
     variables = environment(PREFECT_HOME=str(tmp_path / "prefect"))
     process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -163,3 +175,21 @@ def test_no_process_is_left_when_the_flow_is_killed(
             assert said.splitlines()[-1] == "map_flow: interrupted; what the run had made has been deleted."
     finally:
         process.kill()
+
+
+def test_the_result_does_not_hang_on_prefects_server(two_files: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "began"
+    command = [
+        sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
+        "--json", "--command", f"touch {marker}; sleep 3; cat {{input}}",
+    ]  # fmt: skip
+    with running_prefect(tmp_path / "prefect", Path.cwd()) as prefect:
+        variables = prefect.environment | {"PREFECT_CLIENT_MAX_RETRIES": "0"}
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until(marker.exists, 120)
+        prefect.kill()
+        printed, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert json.loads(printed)["counts"] == {"succeeded": 2, "failed": 0, "skipped": 0}
+    assert "Prefect's server cannot be reached" in said.splitlines()[-1]
+    assert "Traceback" not in said

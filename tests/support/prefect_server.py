@@ -1,12 +1,13 @@
 """A real Prefect server, and the command line that talks to it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.processes import wait_until
@@ -22,16 +23,26 @@ class Prefect:
         environment: variables that name the server and a home directory.
         directory: where commands are run.
         python: the Python of the environment that they are run in.
+        server: the process of the server, with a process group of its own.
     """
 
     environment: dict[str, str]
     directory: Path
     python: str = sys.executable
+    server: "subprocess.Popen[bytes] | None" = None
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def kill(self) -> None:
+        """Kills the server with all its processes."""
+        assert self.server is not None
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.wait()
+
+    def start(self, *arguments: str, own_group: bool = False) -> subprocess.Popen[bytes]:
         """Starts a command of Prefect that goes on until it is stopped."""
         command = [self.python, "-m", "prefect", *arguments]
-        return subprocess.Popen(command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=own_group
+        )
 
     def run(self, *arguments: str) -> str:
         """Runs a command of Prefect to its end and returns what it printed."""
@@ -82,10 +93,10 @@ def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
         "DO_NOT_TRACK": "1",
     }
     prefect = Prefect(kept | settings, directory)
-    server = prefect.start("server", "start")
+    server = prefect.start("server", "start", own_group=True)
     try:
         wait_until(lambda: _answers(address), 120)
-        yield prefect
+        yield replace(prefect, server=server)
     finally:
         server.terminate()
         server.wait(30)
