@@ -39,6 +39,7 @@ What they share, none of which imports Prefect:
     adding          adding tasks in bulk, each answer looked at
     poller          the one poller of a job
     intervals       growing pauses between looks
+    conditions      why tasks wait: a table
     diagnosis       why tasks do not start
     node_files      files on nodes
     logs            the last lines of logs

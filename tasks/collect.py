@@ -65,7 +65,7 @@ def restore_outputs(
         ResultsUnwritable: a file cannot be written here.
     """
     client = storage.get_client().get_container_client(container)
-    with translated(f"restore what earlier runs have left in container {container!r}"):
+    with translated(f"restore what earlier runs have left in container {container!r} (--no-resume does it again)"):
         return _fetch_all(client, [(item.folder, results / item.task_id, item.files) for item in outcomes])
 
 

@@ -55,7 +55,12 @@ def awaits_formula(pool: models.BatchPool) -> bool:
 
 def follows_load(pool: models.BatchPool) -> bool:
     """Whether the pool chooses its size by a formula of somebody's own; those of ours hold a lease and one size."""
-    return bool(pool.enable_auto_scale) and _value(pool.metadata, LEASE_METADATA) is None
+    return bool(pool.enable_auto_scale) and not is_leased(pool)
+
+
+def is_leased(pool: models.BatchPool) -> bool:
+    """Whether the pool's formula holds a lease of ours, and one size."""
+    return _value(pool.metadata, LEASE_METADATA) is not None
 
 
 def current_nodes(pool: models.BatchPool) -> int:
@@ -68,7 +73,9 @@ def target_nodes(pool: models.BatchPool) -> int:
     return (pool.target_dedicated_nodes or 0) + (pool.target_low_priority_nodes or 0)
 
 
-def diagnose_pool(client: BatchClient, pool_id: str, job: models.BatchJob | None = None) -> None:
+def diagnose_pool(
+    client: BatchClient, pool_id: str, job: models.BatchJob | None = None
+) -> tuple[models.BatchPool, list[models.BatchNode]]:
     """Says why no task can run on a pool, if that is so.
 
     Args:
@@ -77,17 +84,21 @@ def diagnose_pool(client: BatchClient, pool_id: str, job: models.BatchJob | None
         job: the job that waits, with its metadata and the time of its creation: an error of a resize that was over
             before it began is none of its business. None if there is no job yet.
 
+    Returns:
+        The pool and its nodes, as they were found.
+
     Raises:
         PoolUnusable: the pool is gone, could not get its nodes, or has only nodes that failed to start.
     """
     pool = read_pool(client, pool_id)
+    nodes = read_nodes(client, pool_id)
     if not is_steady(pool):
-        return
+        return pool, nodes
     if current_nodes(pool) == 0 and pool.resize_errors and _gave_up(pool, job):
         raise PoolUnusable(f"The pool {pool_id!r} got no node: {describe_resize(pool.resize_errors)}")
-    nodes = read_nodes(client, pool_id)
     if nodes and all(str.lower(node.state or "") in DEAD_NODE_STATES for node in nodes):
         raise PoolUnusable(f"No node of pool {pool_id!r} can run a task. {describe_node(client, pool_id, nodes[0])}")
+    return pool, nodes
 
 
 def _gave_up(pool: models.BatchPool, job: models.BatchJob | None) -> bool:

@@ -5,6 +5,7 @@ was seen to end. Nobody writes into the ledger of another run, so that runs at t
 """
 
 import json
+import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobPrefix, ContainerClient
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
@@ -25,6 +26,8 @@ FORMAT = 1
 
 # Of an append blob. Source: "Append Block", Azure Storage REST reference.
 _LARGEST_APPEND = 4 << 20
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,14 @@ def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:
 
 
 def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
-    piece = b""
+    piece = bytearray()
     for line in lines:
         if piece and len(piece) + len(line) > _LARGEST_APPEND:
-            yield piece
-            piece = b""
+            yield bytes(piece)
+            piece.clear()
         piece += line
     if piece:
-        yield piece
+        yield bytes(piece)
 
 
 def read_outcomes(
@@ -125,8 +128,7 @@ def read_outcomes(
     found: dict[str, Outcome] = {}
     with translated(f"read the ledger of work {work!r}"):
         for folder in run_folders(client, work):
-            for line in _lines(client.get_blob_client(f"{folder}/{LEDGER_NAME}")):
-                outcome = _LINES.validate_json(line)
+            for outcome in _outcomes(client.get_blob_client(f"{folder}/{LEDGER_NAME}")):
                 if outcome.task_id in wanted and outcome.succeeded and _is_later(outcome, found.get(outcome.task_id)):
                     found[outcome.task_id] = outcome
     return found
@@ -141,7 +143,7 @@ def read_run(storage: AzureStorageCredentials, run: Run) -> dict[str, Outcome]:
     """
     with translated(f"read the ledger of run {run.run_id!r}"):
         blob = storage.get_client().get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
-        return {outcome.task_id: outcome for outcome in map(_LINES.validate_json, _lines(blob))}
+        return {outcome.task_id: outcome for outcome in _outcomes(blob)}
 
 
 def run_folders(client: ContainerClient, work: str) -> list[str]:
@@ -158,6 +160,19 @@ def _is_later(outcome: Outcome, other: Outcome | None) -> bool:
     return other is None or (outcome.ended or earliest) > (other.ended or earliest)
 
 
+def _outcomes(blob: BlobClient) -> Iterator[Outcome]:
+    unreadable = 0
+    for line in _lines(blob):
+        try:
+            yield _LINES.validate_json(line)
+        except ValidationError:
+            unreadable += 1
+    if unreadable:
+        _logger.warning(
+            "%d lines of the ledger %r cannot be read: what they say is done again.", unreadable, blob.blob_name
+        )
+
+
 def _lines(blob: BlobClient) -> Iterator[bytes]:
     """The lines of a ledger after its first, which says the format."""
     try:
@@ -168,13 +183,20 @@ def _lines(blob: BlobClient) -> Iterator[bytes]:
         return  # a run that has not seen a task end
     if head is None:
         return
-    found = json.loads(head).get("ledger")
+    found = _format(head)
     if found != FORMAT:
         raise BadInput(
             f"The ledger {blob.blob_name!r} has format {found}, and this version knows {FORMAT}: use a newer version, "
             "or --no-resume."
         )
     yield from lines
+
+
+def _format(head: bytes) -> object:
+    try:
+        return json.loads(head).get("ledger")
+    except (ValueError, AttributeError):
+        return "unknown"
 
 
 def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:

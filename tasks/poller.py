@@ -13,8 +13,16 @@ from datetime import datetime, timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
+from prefect_azure_batch.tasks.conditions import Condition, Scene, Watch
 from prefect_azure_batch.tasks.diagnosis import describe_failure, diagnose_instances, diagnose_pool
-from prefect_azure_batch.tasks.errors import BatchFlowError, DeadlineExceeded, JobEnded, ServiceFailure, translated
+from prefect_azure_batch.tasks.errors import (
+    BatchFlowError,
+    DeadlineExceeded,
+    JobEnded,
+    PoolUnusable,
+    ServiceFailure,
+    translated,
+)
 from prefect_azure_batch.tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.records import Counts, TaskEnd
@@ -67,6 +75,7 @@ class JobPoller:
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
         self._last_check, self._check_interval = clock(), _FIRST_CHECK
+        self._watch = Watch(clock)
         self._thread = threading.Thread(target=self._run, name=f"poller-{job_id}", daemon=True)
 
     def start(self) -> None:
@@ -146,11 +155,22 @@ class JobPoller:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
             job = self._check_job()
-            if counts.active and not counts.running:
-                diagnose_pool(self._client, self._pool_id, job)
+            if not counts.active or counts.running:
+                self._watch.look(None)
+            else:
+                scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
+                self._tell(self._watch.look(scene))
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:
                     diagnose_instances(self._client, self._pool_id, self._instances)
+
+    def _tell(self, found: tuple[Condition, str] | None) -> None:
+        """Tells why tasks wait, and gives up where waiting does not help."""
+        if found is not None:
+            condition, text = found
+            if condition.is_hopeless:
+                raise PoolUnusable(text)
+            _logger.warning("Tasks of job %s wait. %s", self._job_id, text)
 
     def _read_counts(self) -> Counts:
         try:

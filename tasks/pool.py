@@ -13,6 +13,7 @@ from prefect_azure_batch.tasks.diagnosis import (
     RUN_METADATA,
     complaint_about_shape,
     current_nodes,
+    is_steady,
     target_nodes,
 )
 from prefect_azure_batch.tasks.errors import BadInput, translated
@@ -152,6 +153,8 @@ def is_usable(account: AzureBatchAccount, pool_id: str, instances: int | None = 
 
 
 def _complaint_of_map(pool: models.BatchPool) -> str | None:
+    if is_steady(pool) and current_nodes(pool) == target_nodes(pool) == 0 and not pool.enable_auto_scale:
+        return "it has no node, and no formula that gives it one. Resize it, or leave --pool out."
     if not pool.enable_inter_node_communication:
         return None
     return (

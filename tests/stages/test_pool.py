@@ -141,3 +141,13 @@ def test_a_pool_that_scales_itself_tries_again(
     assert client.get_pool(plan.pool_id).resize_errors
     diagnose_pool(client, plan.pool_id, job_of(account, plan, plan.run_id))
     assert wait_for_nodes(account, plan.pool_id, 3) == []
+
+
+def test_a_pool_without_a_node_is_refused_for_a_map(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    create_pool(account, plan)
+    client = account.get_client()
+    wait_until(lambda: client.get_pool(plan.pool_id).allocation_state == "steady", 30)
+    resize = models.BatchPoolResizeOptions(target_dedicated_nodes=0, target_low_priority_nodes=0)
+    client.begin_resize_pool(plan.pool_id, resize, polling_interval=0).wait()
+    with pytest.raises(BadInput, match="no node, and no formula"):
+        check_pool(account, plan.pool_id)

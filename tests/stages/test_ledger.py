@@ -1,0 +1,98 @@
+"""The ledger and the record of a run, in storage."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.job import run_of
+from prefect_azure_batch.tasks.ledger import LEDGER_NAME, Outcome, read_outcomes, read_run, record_outcomes
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, JobPlan, KeptFile, Run
+from prefect_azure_batch.tasks.run_record import RunRecord, hold_run, is_there, list_runs, take_over
+from prefect_azure_batch.tasks.transfer import delete_folder
+
+
+@pytest.fixture
+def work(account: AzureBatchAccount) -> Iterator[str]:
+    name = uuid.uuid4().hex
+    yield name
+    delete_folder(account.storage.get_client(), WORK_CONTAINER, name)
+
+
+def run(work: str, number: int = 1) -> Run:
+    return Run(f"run-{number}", "job", "pool", WORK_CONTAINER, folder=f"{work}/run-{number}")
+
+
+def outcome(task_id: str, run_id: str = "run-1", succeeded: bool = True, hour: int = 1) -> Outcome:
+    moment = datetime(2026, 1, 1, hour, tzinfo=UTC)
+    files = (KeptFile("logs/stdout.txt", 3, "aa"),)
+    return Outcome(
+        task_id, task_id, succeeded, 0, "", "node", moment, moment, run_id, f"w/{run_id}/{task_id}", 0, files
+    )
+
+
+def test_the_last_success_of_each_wanted_task_is_found_in_the_ledgers_of_all_runs(
+    account: AzureBatchAccount, work: str
+) -> None:
+    storage = account.storage
+    record_outcomes(storage, run(work), [outcome("a"), outcome("b", succeeded=False), outcome("unwanted")])
+    record_outcomes(storage, run(work), [outcome("c")])
+    record_outcomes(storage, run(work, 2), [outcome("a", "run-2", hour=2), outcome("c", "run-2", succeeded=False)])
+    found = read_outcomes(storage, WORK_CONTAINER, work, {"a", "b", "c", "d"})
+    assert {name: item.run_id for name, item in found.items()} == {"a": "run-2", "c": "run-1"}
+    assert found["c"] == outcome("c")
+    assert sorted(read_run(storage, run(work))) == ["a", "b", "c", "unwanted"]
+
+
+def test_there_is_nothing_to_find_where_nothing_was_written(account: AzureBatchAccount) -> None:
+    assert read_outcomes(account.storage, WORK_CONTAINER, "no-such-work", {"a"}) == {}
+    assert read_outcomes(account.storage, "no-such-container", "work", {"a"}) == {}
+
+
+def test_more_than_one_append_takes_is_written_and_read(account: AzureBatchAccount, work: str) -> None:
+    many = [outcome(f"task-{number:05}") for number in range(20_000)]
+    record_outcomes(account.storage, run(work), many)
+    found = read_outcomes(account.storage, WORK_CONTAINER, work, {item.task_id for item in many})
+    assert len(found) == len(many)
+
+
+def test_a_line_that_cannot_be_read_costs_no_other(
+    account: AzureBatchAccount, work: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_outcomes(account.storage, run(work), [outcome("a")])
+    blob = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{work}/run-1/{LEDGER_NAME}")
+    blob.append_block(b"garbled\n")
+    record_outcomes(account.storage, run(work), [outcome("b")])
+    assert sorted(read_outcomes(account.storage, WORK_CONTAINER, work, {"a", "b"})) == ["a", "b"]
+    assert "1 lines of the ledger" in caplog.text
+
+
+@pytest.mark.parametrize("head", [b'{"ledger": 2}\n', b"[]\n", b"what\n"])
+def test_another_format_is_told(account: AzureBatchAccount, work: str, head: bytes) -> None:
+    record_outcomes(account.storage, run(work, 2), [outcome("a")])
+    blob = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{work}/run-1/{LEDGER_NAME}")
+    blob.create_append_blob()
+    blob.append_block(head)
+    with pytest.raises(BadInput, match="this version knows 1"):
+        read_outcomes(account.storage, WORK_CONTAINER, work, {"a"})
+
+
+def test_a_run_is_taken_over_when_it_is_dead_and_not_before(account: AzureBatchAccount, work: str) -> None:
+    job = JobPlan("job", "pool", "run-1", folder=f"{work}/run-1", time_limit=timedelta(hours=1))
+    record = RunRecord(job, None, datetime.now(UTC))
+    first = hold_run(account.storage, record)
+    assert list_runs(account.storage, WORK_CONTAINER, work) == [record]
+    assert take_over(account.storage, record, 0) is None
+    first.release()  # as fifteen seconds without a renewal do
+    second = take_over(account.storage, record, 0)
+    assert second is not None
+    assert take_over(account.storage, record, 0) is None
+    first.end()  # it is not its own any more
+    assert is_there(account.storage, record)
+    second.end()
+    assert not is_there(account.storage, record)
+    assert take_over(account.storage, record, 0) is None
+    assert run_of(job).folder == f"{work}/run-1"
