@@ -125,6 +125,16 @@ def prefect(server: Prefect, project: Path, python: Path) -> Prefect:
     return replace(server, directory=project, python=str(python))
 
 
+def test_an_editable_install_copies_nothing(tmp_path: Path) -> None:
+    build = f"from hatchling.build import build_editable; build_editable({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=REPOSITORY, check=True, capture_output=True, timeout=LIMIT)
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert len(names) == 1
+    assert names[0].endswith(".pth")
+
+
 def test_the_deployed_flows_are_run_by_a_worker_and_finish(server: Prefect, tmp_path: Path) -> None:
     server.run("deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
     listed = json.loads(server.run("deployment", "inspect", "azure-batch-map/nightly-map", "--output", "json"))
