@@ -110,6 +110,8 @@ def open_run(
     run_id = new_run_id(name)
     package = package_of(program) if isinstance(program, str) else None
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
+    if program and not found:
+        check_program(Path(str(program)))
     if pool:
         check_pool_task(account, pool, instances)
     packages = (found.package,) if found and found.package else ()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.flows.examples import example
-from tests.e2e.conftest import LIMIT, environment, run_flow
+from tests.e2e.conftest import environment, run_flow
 from tests.support.prefect_server import running_prefect
 from tests.support.processes import descendants, wait_until
 
@@ -130,15 +130,6 @@ def test_the_example_of_a_flow_of_ones_own_maps_solves_and_maps_again(tmp_path: 
     days = [re.search(r">\w+: (\d+) days<", picture.read_text()) for picture in pictures]
     readings = (path.read_text() for path in (example("pipeline") / "inputs").iterdir())
     assert sum(int(found[1]) for found in days if found) == sum(len(text.splitlines()) for text in readings)
-
-
-@pytest.fixture(scope="module")
-def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home directory of Prefect whose database is made, which takes longer than anything else in these tests."""
-    home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-    subprocess.run(command, env=environment(PREFECT_HOME=str(home)), check=True, capture_output=True, timeout=LIMIT)
-    return home
 
 
 @pytest.mark.parametrize(
