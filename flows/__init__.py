@@ -12,6 +12,7 @@ endings         how a run ends that is told to by a signal
 hooks           what is done when a flow run has ended without having cleaned up
 commands        what `python -m flows.<name>` and the console scripts run
 main            command line in, report and exit status out
+streams         standard output and error as a shell may leave them
 entries         the flows that the command line knows
 arguments       the command line of a flow, made from its parameters
 parameters      what a run, and a map run, can be asked for: the form in the Prefect UI

@@ -1,12 +1,13 @@
 """The account a run talks to: a block, or a local Azure for the life of the run."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from localbatch.launcher import LocalAzure
+from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure, LocalAzureError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
@@ -26,7 +27,7 @@ def open_account(name: str | None = None, mpi: Mpi | None = None) -> Iterator[Az
         mpi: the MPI that the nodes of a local Azure must have; None if it does not matter.
 
     Raises:
-        BadInput: there is no such block, or the local Azure that runs already has another MPI.
+        BadInput: there is no such block, or the local Azure that runs already has another MPI or cannot be reached.
         LocalAzureError: the local Azure could not start.
     """
     with _opened(name, mpi) as account:
@@ -40,13 +41,22 @@ def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
     if name is not None:
         yield _load(name)
         return
-    with LocalAzure(options=(f"--mpi={mpi or DEFAULT_MPI}",)) as azure:
+    with _local_azure(mpi) as azure:
         if mpi and azure.mpi not in (None, mpi):
             raise BadInput(
                 f"The local Azure that runs has {azure.mpi} on its nodes: start it by `python -m localbatch --mpi "
                 f"{mpi}`, or ask for --mpi {azure.mpi}."
             )
         yield local_account(azure)
+
+
+def _local_azure(mpi: Mpi | None) -> LocalAzure:
+    try:
+        return LocalAzure(options=(f"--mpi={mpi or DEFAULT_MPI}",))
+    except LocalAzureError as error:
+        if CONNECTION_VARIABLE not in os.environ:
+            raise
+        raise BadInput(str(error)) from None
 
 
 def local_account(azure: LocalAzure) -> AzureBatchAccount:

@@ -30,6 +30,13 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
+def ended_by_unhandled_signals() -> Iterator[None]:
+    """Does the same for those of the signals that nobody handles, and that would end the process amid what it does."""
+    with _handled(_raise, lambda handler: handler == signal.SIG_DFL):
+        yield
+
+
+@contextmanager
 def undisturbed() -> Iterator[None]:
     """Lets what runs inside come to its end whatever signals come: a clean-up is what all of them ask for."""
     with _handled(_forget, lambda handler: handler is not None):

@@ -15,6 +15,7 @@ from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, not
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
 from prefect_azure_batch.flows.results import RunFailed
+from prefect_azure_batch.flows.streams import open_standard_streams, write_lines
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 
 
@@ -40,6 +41,7 @@ def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
         0 if all tasks succeeded, 1 if some failed or the run did, 2 for bad arguments or input, 128 + the number of the
         signal after Ctrl-C, SIGTERM or SIGHUP.
     """
+    open_standard_streams()
     try:
         asked = parse_arguments(entry, arguments)
         entry.check(asked.run)
@@ -95,10 +97,7 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
 
 
 def _report(result: Report, as_json: bool) -> None:
-    lines = [result.model_dump_json(indent=2)] if as_json else result.text()
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    write_lines([result.model_dump_json(indent=2)] if as_json else result.text())
 
 
 def _complain(entry: Entry, error: Exception | str, status: int) -> int:

@@ -29,7 +29,7 @@ def task_result(
         of_others: names of the files that its subtasks have left.
     """
     end = task.end
-    error = _missing(collected, patterns, of_others) if end.succeeded else _failure(task, collected)
+    error = _missing(task, collected, patterns, of_others) if end.succeeded else _failure(task, collected)
     return TaskResult(
         input=task.label,
         task_id=task.task_id,
@@ -92,12 +92,14 @@ def _paths(collected: Collected) -> dict[str, Any]:
     }
 
 
-def _missing(collected: Collected, patterns: Sequence[str], of_others: Sequence[str]) -> str | None:
+def _missing(task: EndedTask, collected: Collected, patterns: Sequence[str], of_others: Sequence[str]) -> str | None:
     """What has not arrived of a task that ended well; None if all has."""
     logs = [name for name, path in ((STDOUT, collected.stdout), (STDERR, collected.stderr)) if path is None]
     if logs:
         return f"it ended well, but {' and '.join(logs)} did not arrive in storage: somebody has deleted its blobs"
     names = [*(file.name.partition("/")[2] for file in collected.kept), *of_others]
+    if "\\" in task.label:  # storage has turned those in names of files
+        names += [name.replace("/", "\\") for name in names]
     parsed = [(text, parse_pattern(text)) for text in patterns]
     left = [text for text, pattern in parsed if not pattern.is_optional and not any(map(pattern.matches, names))]
     if left:

@@ -1,5 +1,6 @@
 """What a run can be asked for. Prefect makes a form of it, and the command line its options."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -122,6 +123,13 @@ class RunParameters(BaseModel):
     def results_directory(self, run_id: str) -> Path:
         """Where the run's logs and outputs are collected."""
         return Path(self.results or f"results/{run_id}").absolute()
+
+    @field_validator("vm_size")
+    @classmethod
+    def _vm_size_is_a_word(cls, vm_size: str) -> str:
+        if not re.fullmatch(r"\w+", vm_size, re.ASCII):
+            raise ValueError(f"{vm_size!r} is no VM size; one is {DEFAULT_VM_SIZE}")
+        return vm_size
 
     @field_validator("outputs")
     @classmethod

@@ -29,8 +29,7 @@ def _check(run: RunParameters) -> list[InputItem]:
     inputs = _local_inputs(run)
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
-    if run.results:
-        check_directory(Path(run.results), "The results directory", "name another with --results.")
+    check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
     connection = os.environ.get(CONNECTION_VARIABLE)
     if connection and run.account is None and not os.access(connection, os.R_OK):
         raise BadInput(
@@ -76,8 +75,8 @@ def check_directory(path: Path, what: str, advice: str) -> None:
     Raises:
         BadInput: says what is wrong.
     """
-    nearest = path.absolute()
     try:
+        nearest = path.absolute()
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
         if not nearest.is_dir():

@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.flows.endings import undisturbed
+from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
@@ -170,7 +170,7 @@ def keep_run(
     """
     created = Created(record.job.job_id, record.pool.pool_id if record.pool else None)
     try:
-        with leased(account, record, hold, at_once=at_once):
+        with ended_by_unhandled_signals(), leased(account, record, hold, at_once=at_once):
             yield
     except BaseException as error:
         with undisturbed():

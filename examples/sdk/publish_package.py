@@ -6,9 +6,9 @@
 On Azure the same calls take a credential of azure-identity and the subscription, resource group and account of yours.
 """
 
+import argparse
 import io
 import os
-import sys
 import zipfile
 from pathlib import Path
 
@@ -19,14 +19,22 @@ from azure.storage.blob import BlobClient
 
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 
-connection, application, version, program = sys.argv[1:]
-files = [Path(program)] if Path(program).is_file() else [file for file in Path(program).rglob("*") if file.is_file()]
+parser = argparse.ArgumentParser(description="Publishes a version of an application package of a running local Azure.")
+parser.add_argument("connection", type=Path, help="file with the line that localbatch has printed")
+parser.add_argument("application", help="id of the application")
+parser.add_argument("version")
+parser.add_argument("program", type=Path, help="a file or directory")
+asked = parser.parse_args()
+application, version, program = asked.application, asked.version, asked.program
+files = [program] if program.is_file() else [file for file in program.rglob("*") if file.is_file()]
+if not files:
+    parser.error(f"{program} is no file, and no directory with files")
 archive = io.BytesIO()
 with zipfile.ZipFile(archive, "w") as packed:
     for file in files:
-        packed.write(file, file.name if Path(program).is_file() else file.relative_to(program))
+        packed.write(file, file.name if program.is_file() else file.relative_to(program))
 
-os.environ[CONNECTION_VARIABLE] = connection
+os.environ[CONNECTION_VARIABLE] = str(asked.connection)
 with LocalAzure() as azure:  # attaches to the one that runs
     client = BatchManagementClient(azure.management_credential(), "local", base_url=azure.endpoints.batch_endpoint)
     where = ("local", azure.endpoints.batch_account, application)

@@ -61,6 +61,8 @@ class MountedDirectory:
         Raises:
             CommandFailed: the container can't be read.
         """
+        with suppress(FileExistsError):  # where a command has removed what on Azure cannot be
+            self._directory.mkdir(parents=True, exist_ok=True)
         with self._lock, self._opened() as container:
             if container is None:
                 return

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
 import re
@@ -55,6 +56,8 @@ _KEEP_ALIVE_SECONDS = 600
 _GRACE_SECONDS = 3
 # All addresses of this machine, and the one by which it reaches itself.
 _OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+# What the service needs of the extra ``local``, by the modules that are imported.
+_PACKAGES = {"jwt": "PyJWT", "psutil": "psutil", "starlette": "starlette"}
 _OWNER_CHECK_SECONDS = 1.0
 
 _REMOTE_WARNING = (
@@ -129,12 +132,15 @@ def run(options: Options) -> int:
         The exit status: 0 after SIGTERM or SIGINT, 1 if something failed, 2 if an option cannot be met.
     """
     _configure_logging()
-    if options.allow_remote:
+    if options.allow_remote and sys.stderr is not None:
         sys.stderr.write(_REMOTE_WARNING)
     ENDING.listen()
+    if sys.stdout is None:
+        return _complain(OptionError("standard output, which says how to reach the service, is closed"), BAD_OPTION)
     if options.stop_with_stdin:
         threading.Thread(target=_stop_with_owner, args=(os.getppid(),), daemon=True).start()
     try:
+        _check_packages()
         _check_certificate(options)
         with open_root(options.root) as root, _listen(options, root) as listener:
             return _run_services(options, root, listener)
@@ -163,8 +169,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts as usual, then tells that it listens."""
         await super().startup(sockets)
-        if not self.should_exit and not ENDING.requested:
+        if self.should_exit or ENDING.requested:
+            return
+        try:
             self._on_started()
+        except OSError as error:
+            logger.error("how to reach the service cannot be told (%s); stopping", error.strerror)
+            self.should_exit, self.exit_status = True, FAILED
 
     async def on_tick(self, counter: int) -> bool:
         """Ends when a signal asks for it, or when Azurite has ended by itself, for without it nothing can be run."""
@@ -210,6 +221,12 @@ def _plain_directory(root: RootDirectory, stack: contextlib.ExitStack) -> Path:
             return stack.enter_context(open_root(None, parent)).path
     logger.warning("There is no directory for temporary files without blanks in its path; MPI may not find its way")
     return root.path
+
+
+def _check_packages() -> None:
+    missing = [package for module, package in _PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise OptionError(f"Python packages are missing: install those of the extra `local` ({', '.join(missing)})")
 
 
 def _check_certificate(options: Options) -> None:
@@ -399,5 +416,6 @@ def _configure_logging() -> None:
 
 
 def _complain(error: Exception, status: int) -> int:
-    sys.stderr.write(f"localbatch: error: {error}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"localbatch: error: {error}\n")
     return status

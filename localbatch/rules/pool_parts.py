@@ -25,6 +25,7 @@ _RESERVED_BACKEND = (29876, 29877)
 _RESERVED_FRONTEND = range(50000, 55001)
 _LONGEST_USER = 20
 _IMAGE_IDS = ("virtualMachineImageId", "sharedGalleryImageId", "communityGalleryImageId")
+_IMAGE_PARTS = ("publisher", "offer", "sku")
 _ONLY_WINDOWS = "It goes with images of Windows, and this pool's is of Linux."
 _ONLY_LINUX = "It goes with images of Linux, and this pool's is of Windows."
 
@@ -60,6 +61,9 @@ def _check_machine(name: str, machine: MachineParts) -> None:
 
 
 def _check_image(name: str, image: Mapping[str, object]) -> None:
+    for part in _IMAGE_PARTS if not image.keys() & set(_IMAGE_IDS) else ():
+        if not image.get(part):
+            raise invalid_property(f"{name}.{part}", image.get(part, ""), "An image without an id needs it.")
     for image_id in _IMAGE_IDS:
         if image_id in image and len(image) > 1:
             raise invalid_property(f"{name}.{image_id}", image[image_id], "It goes with no other property of an image.")

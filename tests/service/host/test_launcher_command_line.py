@@ -55,6 +55,18 @@ def answer_status(url: str | urllib.request.Request, context: ssl.SSLContext | N
 
 
 @pytest.mark.parametrize(
+    ("redirection", "status", "reason"),
+    [(">&-", 2, "standard output, which says how"), ("> /dev/full", 1, "cannot be told (No space left on device)")],
+)
+def test_without_a_standard_output_it_stops_and_says_so(redirection: str, status: int, reason: str) -> None:
+    line = f'exec "$0" -m localbatch --no-storage {redirection}'
+    done = subprocess.run(["/bin/sh", "-c", line, sys.executable], capture_output=True, text=True, timeout=60)
+    assert done.returncode == status
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
         (["--host", "0.0.0.0"], "not a loopback address"),

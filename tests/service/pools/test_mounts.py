@@ -75,6 +75,9 @@ def test_blobs_are_there_and_what_a_task_writes_changes_and_removes_reaches_the_
     assert names(container) == ["a.txt", "deep/b.txt", "folder", "new/c.txt"]
     assert container.download_blob("a.txt").readall() == b"a.txtmore\n"
     assert container.download_blob("new/c.txt").readall() == b"made\n"
+    run(linked, f"rm -r {DATA}", "removes")
+    run(linked, f"echo again > {DATA}/d.txt", "goes-on")
+    assert names(container) == ["d.txt", "folder"]
 
 
 def test_what_one_node_writes_the_next_task_on_another_reads(

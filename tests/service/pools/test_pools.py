@@ -266,7 +266,8 @@ def test_how_nodes_are_filled_is_kept_in_any_case_and_has_a_default(
     assert policy.node_fill_type == kept
 
 
-MACHINE = {"imageReference": {"publisher": "canonical"}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
+REFERENCE = {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"}
+MACHINE = {"imageReference": REFERENCE, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +282,10 @@ MACHINE = {"imageReference": {"publisher": "canonical"}, "nodeAgentSKUId": "batc
         (
             {"virtualMachineConfiguration": {"nodeAgentSKUId": MACHINE["nodeAgentSKUId"]}},
             *("MissingRequiredProperty", "imageReference"),
+        ),
+        (
+            {"virtualMachineConfiguration": {**MACHINE, "imageReference": {"publisher": "canonical"}}},
+            *("InvalidPropertyValue", "imageReference.offer"),
         ),
         (
             {"virtualMachineConfiguration": {**MACHINE, "nodeAgentSKUId": "batch.node.amiga"}},

@@ -6,7 +6,13 @@ import threading
 
 import pytest
 
-from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of, undisturbed
+from prefect_azure_batch.flows.endings import (
+    Interrupted,
+    ended_by_signals,
+    ended_by_unhandled_signals,
+    notes_of,
+    undisturbed,
+)
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -49,6 +55,19 @@ def test_what_was_to_be_ignored_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_what_somebody_handles_is_left_to_him() -> None:
+    told = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    try:
+        with ended_by_unhandled_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted), ended_by_unhandled_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
 
 
 def test_another_thread_changes_nothing() -> None:

@@ -1,5 +1,6 @@
 """When a task that ended well has failed all the same."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,12 @@ COLLECTED = Collected(*LOGS, kept=tuple(KeptFile(name, 1) for name in NAMES))
 def test_a_task_that_has_left_what_it_was_to_leave_has_succeeded(pattern: str) -> None:
     result = task_result(TASK, COLLECTED, [pattern], "run", ["far.dat"])
     assert (result.state, result.error) == ("succeeded", None)
+
+
+def test_backslashes_of_names_that_storage_has_turned_are_no_directories() -> None:
+    collected = Collected(*LOGS, kept=(KeptFile("files/back/slash.json", 1),))
+    assert task_result(replace(TASK, label="back\\slash.txt"), collected, ["*.json"], "run").state == "succeeded"
+    assert task_result(TASK, collected, ["*.json"], "run").state == "failed"
 
 
 @pytest.mark.parametrize("pattern", ["out", "none*", "b.csv", "logs/*"])

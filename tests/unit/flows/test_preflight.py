@@ -1,0 +1,46 @@
+"""What is refused before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from localbatch.launcher import CONNECTION_VARIABLE
+from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.preflight import check_locally
+from prefect_azure_batch.tasks.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("results", [None, "results/mine"])
+def test_results_that_cannot_be_kept_are_refused(directory: Path, results: str | None) -> None:
+    (directory / "results").write_text("a file")
+    with pytest.raises(BadInput, match=r"results directory .*results.* cannot be made, .* is no directory"):
+        check_locally(MapParameters(results=results))
+
+
+def test_a_working_directory_that_is_gone_is_told(directory: Path) -> None:
+    directory.rmdir()
+    with pytest.raises(BadInput, match=r"results directory .* cannot be written to"):
+        check_locally(MapParameters())
+
+
+@pytest.mark.parametrize("vm_size", ["x y", "", "standard-d2", "größe"])
+def test_what_is_no_vm_size_is_refused(vm_size: str) -> None:
+    with pytest.raises(ValueError, match="vm_size"):
+        MapParameters(vm_size=vm_size)
+
+
+@pytest.mark.parametrize("line", ["", "{}", '{"batch_endpoint": 7}', "no json"])
+def test_a_local_azure_that_cannot_be_reached_is_bad_input(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    (directory / "azure.json").write_text(line)
+    monkeypatch.setenv(CONNECTION_VARIABLE, "azure.json")
+    with pytest.raises(BadInput, match=r"azure\.json"), open_account():
+        pass
