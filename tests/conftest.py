@@ -4,7 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ def is_live() -> bool:
     return all(os.environ.get(name) for name in LIVE_VARIABLES)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: much of the time tests wait for services."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what runs against a real account."""
     for item in items:
@@ -58,17 +63,27 @@ _isolate_prefect()
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """A Prefect server with a database of its own, which takes up to a minute to start; gives the URL of its API."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes a new home directory of Prefect whose database is there."""
+    from tests.support.prefect_server import make_home
 
-    # The heartbeat's thread sleeps, and holds each flow run up for a second at its end.
-    with (
-        prefect_test_harness(server_startup_timeout=180),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
-        yield str(PREFECT_API_URL.value())
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return lambda: make_home(shared, tmp_path_factory.mktemp("prefect") / "home")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_home: Callable[[], Path]) -> Iterator[str]:
+    """A Prefect server with a database of its own; gives the URL of its API."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from tests.support.prefect_server import running_prefect
+
+    with running_prefect(prefect_home(), ROOT) as prefect:
+        url = prefect.environment["PREFECT_API_URL"]
+        # The heartbeat's thread sleeps, and holds each flow run up for a second at its end.
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield url
 
 
 @pytest.fixture(scope="session")

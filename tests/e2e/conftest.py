@@ -3,9 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 LIMIT = 240
 
@@ -22,12 +19,3 @@ def run_flow(name: str, *arguments: str, **variables: str) -> subprocess.Complet
     return subprocess.run(
         command, env=environment(**variables), capture_output=True, text=True, timeout=LIMIT, check=False
     )
-
-
-@pytest.fixture(scope="session")
-def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home directory of Prefect whose database is made, which takes longer than anything else in these tests."""
-    home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-    subprocess.run(command, env=environment(PREFECT_HOME=str(home)), check=True, capture_output=True, timeout=LIMIT)
-    return home

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,9 +112,9 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
+def server(prefect_home: Callable[[], Path]) -> Iterator[Prefect]:
     """A Prefect server with a work pool, as the checkout uses it."""
-    with running_prefect(tmp_path_factory.mktemp("prefect"), REPOSITORY) as prefect:
+    with running_prefect(prefect_home(), REPOSITORY) as prefect:
         prefect.run("work-pool", "create", "azure-batch", "--type", "process")
         yield prefect
 

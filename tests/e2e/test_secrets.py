@@ -2,9 +2,9 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from localbatch.launcher import LocalAzure
@@ -17,11 +17,11 @@ SIGNATURE = re.compile(rb"sig=[A-Za-z0-9%+/]{20}")
 
 
 def test_no_key_and_no_signature_is_left_anywhere(
-    azure: LocalAzure, migrated_home: Path, two_files: Path, tmp_path: Path
+    azure: LocalAzure, prefect_home: Callable[[], Path], two_files: Path, tmp_path: Path
 ) -> None:
     began, temporary = tmp_path / "began", tmp_path / "tmp"
     temporary.mkdir()
-    shutil.copytree(migrated_home, tmp_path / "prefect")
+    prefect_home().rename(tmp_path / "prefect")
     command = [
         sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
         "--command", f"touch {began}; sleep 3; env; ls -la ..; echo gone >&2; exit 3", "--outputs", "*.none", "--json",

@@ -1,6 +1,8 @@
 """A real Prefect server, and the command line that talks to it."""
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -73,6 +75,31 @@ class Prefect:
             worker.wait(60)
 
 
+def make_home(shared: Path, home: Path) -> Path:
+    """Makes a home directory of Prefect whose database is there, which takes long and is done once for all workers.
+
+    Args:
+        shared: directory that all workers of the tests share.
+        home: what to make.
+    """
+    made = shared / "prefect-home"
+    with (shared / "prefect-home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            new = made.with_suffix(".new")
+            command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+            variables = _unset() | {"PREFECT_HOME": str(new)}
+            subprocess.run(command, env=variables, check=True, capture_output=True, timeout=LIMIT)
+            new.rename(made)
+    shutil.copytree(made, home)
+    return home
+
+
+def _unset() -> dict[str, str]:
+    """The environment of a user who has set nothing for Prefect or localbatch."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LOCALBATCH_"))}
+
+
 @contextmanager
 def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
     """Prefect with a server of its own.
@@ -84,7 +111,6 @@ def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LOCALBATCH_"))}
     settings = {
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://127.0.0.1:{address[1]}/api",
@@ -92,7 +118,7 @@ def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    prefect = Prefect(kept | settings, directory)
+    prefect = Prefect(_unset() | settings, directory)
     server = prefect.start("server", "start", own_group=True)
     try:
         wait_until(lambda: _answers(address), 120)
