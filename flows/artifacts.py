@@ -1,5 +1,7 @@
 """A run's results in the Prefect UI."""
 
+from itertools import chain, islice
+
 from prefect.artifacts import create_table_artifact
 
 from prefect_azure_batch.flows.results import MpiResult, RunResult
@@ -14,7 +16,8 @@ def publish_results(result: RunResult, key: str) -> None:
         result: the result of the run.
         key: names the artifact: lower-case letters, digits and hyphens.
     """
-    ordered = sorted(result.tasks, key=lambda task: task.state != "failed")
+    failed = (task for task in result.tasks if task.state == "failed")
+    others = (task for task in result.tasks if task.state != "failed")
     rows = [
         {
             result.made_for.lower(): task.input,
@@ -24,7 +27,7 @@ def publish_results(result: RunResult, key: str) -> None:
             "node": task.node_id,
             "error": task.error,
         }
-        for task in ordered[:_MOST_ROWS]
+        for task in islice(chain(failed if result.counts.failed else (), others), _MOST_ROWS)
     ]
     create_table_artifact(rows, key=key, description=f"{result.counts}; job {result.job_id}")
 

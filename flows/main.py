@@ -22,8 +22,8 @@ from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 class Report(Protocol):
     """What a flow gives back."""
 
-    def model_dump_json(self, *, indent: int | None = None) -> str:
-        """The result as one JSON document."""
+    def json_lines(self) -> Iterator[str]:
+        """The result as one JSON document, some lines at a time."""
         ...
 
     def text(self) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
 
 
 def _report(result: Report, as_json: bool) -> None:
-    write_lines([result.model_dump_json(indent=2)] if as_json else result.text())
+    write_lines(result.json_lines() if as_json else result.text())
 
 
 def _complain(entry: Entry, error: Exception | str, status: int) -> int:

@@ -6,12 +6,13 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
-from prefect_azure_batch.flows.results import MapResult, count_results
+from prefect_azure_batch.flows.result_index import ResultIndex
+from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
-from prefect_azure_batch.tasks.earlier import Earlier, find_earlier_task
-from prefect_azure_batch.tasks.identity import identify
-from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
+from prefect_azure_batch.tasks.inputs import search_inputs
+from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import TaskPlan
 from prefect_azure_batch.tasks.submit import task_namer, work_of
@@ -34,20 +35,25 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
-    found = find_inputs(asked.inputs or [str(example("map") / "inputs")], blob_lister(account.storage))
+    patterns = asked.inputs or [str(example("map") / "inputs")]
+    manifest = Manifest.of_inputs(search_inputs(patterns, blob_lister(account.storage)))
     if asked.pool:
         check_pool_task(account, asked.pool)
     program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
     plan = TaskPlan(asked.command or EXAMPLE_COMMAND, tuple(asked.outputs), asked.task_limit)
-    work, name, inputs = work_of(program, plan), task_namer(program, plan), identify(found)
-    named = {name(item): item for item in inputs}
-    earlier = Earlier()
+    work = work_of(program, plan)
+    manifest.name_tasks(task_namer(program, plan))
+    earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
-        earlier = find_earlier_task(account, work, {task_id: item.label for task_id, item in named.items()})
+        earlier = find_earlier_task(account, work, manifest)
     run_id, run, left = new_run_id("map"), None, list[str]()
-    with noting_leftovers(left), taken_up(account, earlier.found) as others, ExitStack() as kept:
-        rest = [item for task_id, item in named.items() if not earlier.covers(task_id)]
-        if rest:
+    with (
+        noting_leftovers(left),
+        taken_up(account, earlier) as others,
+        ResultIndex(asked.results_directory(run_id), manifest.count()) as index,
+        ExitStack() as kept,
+    ):
+        if manifest.count(OURS):
             run = kept.enter_context(
                 open_run(
                     account,
@@ -64,16 +70,14 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     keep=asked.keep_time,
                 )
             )
-        stages = MapStages(account, asked, asked.results_directory(run_id))
-        fates = stages.run(run, rest, plan, others, earlier.done)
-    tasks = [fates[name(item)].model_copy(update={"input": item.label}) for item in inputs]
+        MapStages(account, asked, plan, manifest, index).run(run, others)
     where = run or (others[0].run if others else None)
     return MapResult(
         run_id=run_id,
         job_id=where.job_id if where else None,
         pool_id=where.pool_id if where else None,
-        results=str(stages.results),
-        counts=count_results(tasks),
-        tasks=tasks,
+        results=str(index.directory),
+        counts=index.counts,
+        tasks=index.tasks,
         leftovers=left,
     )

@@ -11,24 +11,26 @@ from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.outcomes import result_of_other, subtask_result, task_outcome, task_result
 from prefect_azure_batch.flows.progress import show_progress, show_status
-from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult, count_results, result_index
+from prefect_azure_batch.flows.result_index import ResultIndex
+from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
 from prefect_azure_batch.tasks.common_files import check_common_names
-from prefect_azure_batch.tasks.earlier import Earlier, find_earlier_task
+from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
+from prefect_azure_batch.tasks.manifest import DONE, Batch, Manifest
 from prefect_azure_batch.tasks.multi_instance import (
     multi_instance_name,
     multi_instance_work,
     submit_multi_instance_task,
 )
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
-from prefect_azure_batch.tasks.others import wait_for_other_run_task
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
 from prefect_azure_batch.tasks.records import AddedTask, CollectedSubtask, InputItem, MultiInstancePlan, Run
@@ -65,11 +67,14 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     program = find_program(account, asked.app or (example("mpi") / "app" if asked.is_example else None))
     plan, items, left = _plan(asked), identify(common_files), list[str]()
     work, name = multi_instance_work(program, plan, asked.setup), multi_instance_name(program, items, plan)
-    earlier = Earlier() if asked.is_example else find_earlier_task(account, work, {name: asked.label})
+    manifest, earlier = Manifest.of_tasks([(name, asked.label)]), tuple[FoundRun, ...]()
+    if not asked.is_example:
+        earlier = find_earlier_task(account, work, manifest)
     stages = _Stages(account, asked, plan, asked.results_directory(new_run_id("mpi")))
-    if asked.resume and name in earlier.done:
-        return stages.restore(earlier.done[name])
-    with noting_leftovers(left), taken_up(account, earlier.found) as others:
+    done = manifest.batches(DONE, 1)
+    if asked.resume and done:
+        return stages.restore(_outcome(manifest, done[0]))
+    with noting_leftovers(left), taken_up(account, earlier) as others:
         other = next((other for other in others if other.found.tasks), None)
         if other is None:
             with open_run(
@@ -90,9 +95,11 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
             ) as run:
                 result = stages.start(run, items)
         elif other.is_ours:
-            result = stages.follow(other.run, other.found.tasks[0])
+            (batch,) = manifest.batches(other.found.number, 1)
+            ((task,),) = manifest.tasks(batch, other.run)
+            result = stages.follow(other.run, task)
         else:
-            result = stages.wait_for(other)
+            result = stages.wait_for(other, manifest)
     return result.model_copy(update={"leftovers": left})
 
 
@@ -138,13 +145,13 @@ class _Stages:
         subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
         return self._result(run.run_id, run, task, subtasks)
 
-    def wait_for(self, other: TakenUp) -> MpiResult:
+    def wait_for(self, other: TakenUp, manifest: Manifest) -> MpiResult:
         """Waits for the same program in a run that goes on; the files of its subtasks are that one's alone."""
-        tasks, limit = list(other.found.tasks), self.asked.time_limit
-        outcomes = wait_for_other_run_task(self.account.storage, other.found.record, tasks, limit)
-        if not outcomes:
+        (batch,) = manifest.batches(other.found.number, 1)
+        wait_for_other_batch_task(self.account.storage, other.found.record, manifest, batch, self.asked.time_limit)
+        if manifest.waiting(batch):
             raise StepFailed(f"Run {other.run.run_id} had the same program and ended without a result: run again.")
-        return self.restore(outcomes[0], other.run)
+        return self.restore(_outcome(manifest, batch), other.run)
 
     def restore(self, outcome: Outcome, run: Run | None = None) -> MpiResult:
         """The result of a program that another run has run."""
@@ -152,18 +159,24 @@ class _Stages:
         return self._result(outcome.run_id, run, result_of_other(outcome, collected), [])
 
     def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
-        with result_index(self.results) as write:
-            write(task)
+        with ResultIndex(self.results, 1) as index:
+            index.write(0, task)
         return MpiResult(
             run_id=run_id,
             job_id=run.job_id if run else None,
             pool_id=run.pool_id if run else None,
             results=str(self.results),
-            counts=count_results([task]),
+            counts=index.counts,
             tasks=[task],
             exit_code=task.exit_code,
             subtasks=subtasks,
         )
+
+
+def _outcome(manifest: Manifest, batch: Batch) -> Outcome:
+    """How the one task of a run has fared that another has done."""
+    (((_, _, outcome),),) = manifest.outcomes(batch)
+    return outcome
 
 
 def _names(subtask: CollectedSubtask, directory: Path) -> list[str]:

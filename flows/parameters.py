@@ -159,6 +159,15 @@ class MapParameters(RunParameters):
         ),
     )
 
+    group_size: int | None = Field(
+        default=None,
+        ge=1,
+        title="Group size",
+        description=(
+            "Inputs that go through the stages together, as one row in Prefect. Not given: 1 for up to 50 inputs, else "
+            "a fiftieth of them."
+        ),
+    )
     resume: bool = Field(
         default=True,
         title="Resume",

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from localbatch.launcher import CONNECTION_VARIABLE
@@ -10,9 +11,8 @@ from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, find_inputs
+from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, FoundInput, search_inputs
 from prefect_azure_batch.tasks.program import check_program
-from prefect_azure_batch.tasks.records import InputItem
 
 
 def check_locally(run: RunParameters) -> None:
@@ -24,9 +24,10 @@ def check_locally(run: RunParameters) -> None:
     _check(run)
 
 
-def _check(run: RunParameters) -> list[InputItem]:
-    """Makes the checks that all runs have in common; returns the local inputs."""
-    inputs = _local_inputs(run)
+def _check(run: RunParameters) -> None:
+    """Makes the checks that all runs have in common."""
+    for _ in _local_inputs(run):
+        pass
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
     check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
@@ -35,7 +36,6 @@ def _check(run: RunParameters) -> list[InputItem]:
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."
         )
-    return inputs
 
 
 def check_mpi_locally(run: MpiParameters) -> None:
@@ -44,7 +44,8 @@ def check_mpi_locally(run: MpiParameters) -> None:
     Raises:
         BadInput: says what is wrong.
     """
-    check_common_names(item.name for item in _check(run))
+    _check(run)
+    check_common_names(found.item.name for found in _local_inputs(run))
     if run.account is None and run.mpi == "mvapich":
         raise BadInput("The local Azure has no mvapich: try the program with --mpi mpich, whose line is the same.")
     if run.account is None and run.fabric == "infiniband":
@@ -64,9 +65,9 @@ def check_upkeep(run: UpkeepParameters) -> None:
         )
 
 
-def _local_inputs(run: RunParameters) -> list[InputItem]:
+def _local_inputs(run: RunParameters) -> Iterator[FoundInput]:
     files = [pattern for pattern in run.inputs if not pattern.startswith(BLOB_SCHEME)]
-    return find_inputs(files, lambda container, prefix: []) if files else []
+    return search_inputs(files, lambda container, prefix: []) if files else iter(())
 
 
 def check_directory(path: Path, what: str, advice: str) -> None:

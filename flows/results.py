@@ -1,18 +1,16 @@
 """What a run gives back: one JSON document, and text for people."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import ClassVar, Literal
+from itertools import islice
+from textwrap import indent
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer, SkipValidation
 
 from prefect_azure_batch.tasks.errors import BatchFlowError
 
 State = Literal["succeeded", "failed", "skipped"]
-
-INDEX_NAME = "index.jsonl"
 
 _SHOWN_FAILURES = 5
 _SHOWN_OUTPUTS = 20
@@ -71,10 +69,21 @@ class RunResult(BaseModel):
     pool_id: str | None
     results: str
     counts: ResultCounts
-    tasks: list[TaskResult]
+    # Of a map they stay in their file, and are no list.
+    tasks: Annotated[Sequence[TaskResult], SkipValidation, PlainSerializer(list[TaskResult])]
     leftovers: list[str] = []
 
     made_for: ClassVar[str] = "Input"
+
+    def json_lines(self) -> Iterator[str]:
+        """The JSON document of the result, some lines at a time."""
+        frame = self.model_copy(update={"tasks": []}).model_dump_json(indent=2)
+        begin, _, end = frame.partition('"tasks": []')
+        last = len(self.tasks) - 1
+        yield f'{begin}"tasks": ['
+        for number, task in enumerate(self.tasks):
+            yield indent(task.model_dump_json(indent=2), "    ") + ("," if number < last else "")
+        yield f"  ]{end}"
 
     def text(self) -> Iterator[str]:
         """What a person reads at the end: each task, its node and its standard output; long runs are cut."""
@@ -180,41 +189,14 @@ def require_well(result: RunResult) -> None:
         raise LeftBehind(result)
 
 
-def count_results(tasks: Iterable[TaskResult]) -> ResultCounts:
-    """Counts tasks by state."""
-    counts = ResultCounts()
-    for task in tasks:
-        setattr(counts, task.state, getattr(counts, task.state) + 1)
-    return counts
-
-
-@contextmanager
-def result_index(directory: Path) -> Iterator[Callable[[TaskResult], None]]:
-    """Writes the index of a directory of results, a line for each task as its result becomes known.
-
-    Args:
-        directory: of the results, which takes ``index.jsonl``.
-
-    Yields:
-        A function that adds a task.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / INDEX_NAME).open("w", encoding="utf-8") as file:
-
-        def write(result: TaskResult) -> None:
-            file.write(f"{result.model_dump_json()}\n")
-            file.flush()
-
-        yield write
-
-
 def failure_message(result: RunResult) -> str:
     """Names the failed tasks of a run, the first few with their reasons."""
-    failed = [task for task in result.tasks if task.state == "failed"]
-    lines = [f"{len(failed)} of {len(result.tasks)} tasks of run {result.run_id!r} failed:"]
-    lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed[:_SHOWN_FAILURES]]
-    if len(failed) > _SHOWN_FAILURES:
-        lines.append(f"  and {len(failed) - _SHOWN_FAILURES} more")
+    number = result.counts.failed
+    failed = islice((task for task in result.tasks if task.state == "failed"), _SHOWN_FAILURES)
+    lines = [f"{number} of {len(result.tasks)} tasks of run {result.run_id!r} failed:"]
+    lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed]
+    if number > _SHOWN_FAILURES:
+        lines.append(f"  and {number - _SHOWN_FAILURES} more")
     return "\n".join(lines)
 
 

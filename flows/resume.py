@@ -59,8 +59,7 @@ def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...]) -> Iterat
 
 def _tell(taken: TakenUp) -> None:
     state = "has died: it is taken up" if taken.is_ours else "goes on: it is waited for"
-    number = len(taken.found.tasks)
-    _logger.warning("Run %s of the same work %s, with %d of the inputs.", taken.run.run_id, state, number)
+    _logger.warning("Run %s of the same work %s, with %d of the inputs.", taken.run.run_id, state, taken.found.tasks)
 
 
 def pool_to_go_on_with(account: AzureBatchAccount, taken: list[TakenUp], instances: int | None = None) -> str | None:

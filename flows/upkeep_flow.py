@@ -53,6 +53,10 @@ class UpkeepResult(BaseModel):
 
     leftovers: list[FoundLeftover]
 
+    def json_lines(self) -> Iterator[str]:
+        """The JSON document of the result."""
+        yield self.model_dump_json(indent=2)
+
     def text(self) -> Iterator[str]:
         """What a person reads at the end."""
         if self.leftovers:

@@ -1,7 +1,7 @@
 """Stage: what earlier runs of a work, and runs that still go on, have done or are doing to the inputs of this one."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
@@ -10,9 +10,9 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.command import INDEX_VARIABLE
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.ledger import Outcome, read_outcomes
-from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, AddedTask, Run
+from prefect_azure_batch.tasks.ledger import read_successes
+from prefect_azure_batch.tasks.manifest import OURS, Manifest
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, Run
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs
 from prefect_azure_batch.tasks.stage import stage
 
@@ -21,10 +21,16 @@ _SELECT = ["id,state,executionInfo,environmentSettings"]
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run that lives, or has died without an end, and its tasks that need not be run again."""
+    """A run that lives, or has died without an end.
+
+    Attributes:
+        number: names it in the manifest.
+        tasks: how many inputs of the manifest it has done or is doing.
+    """
 
     record: RunRecord
-    tasks: tuple[AddedTask, ...]
+    number: int
+    tasks: int
 
     @property
     def run(self) -> Run:
@@ -32,28 +38,19 @@ class FoundRun:
         return run_of(self.record.job)
 
 
-@dataclass(frozen=True)
-class Earlier:
-    """What need not be run again: tasks that have succeeded, by id, and tasks of runs that have not ended."""
-
-    done: Mapping[str, Outcome] = field(default_factory=dict)
-    found: tuple[FoundRun, ...] = ()
-
-    def covers(self, task_id: str) -> bool:
-        """Whether a task need not be run."""
-        return task_id in self.done or any(task.task_id == task_id for run in self.found for task in run.tasks)
-
-
 def find_earlier(
-    account: AzureBatchAccount, work: str, wanted: Mapping[str, str], container: str = WORK_CONTAINER
-) -> Earlier:
-    """Looks up what is known of tasks: in the ledgers of the work, and in the jobs of its runs that have not ended.
+    account: AzureBatchAccount, work: str, manifest: Manifest, container: str = WORK_CONTAINER
+) -> tuple[FoundRun, ...]:
+    """Notes in a manifest what is known of its tasks: in the ledgers of the work, and in the jobs of its runs.
 
     Args:
         account: the Batch account and its storage.
         work: the work's id.
-        wanted: the tasks to look for: ids, and what the user calls their inputs.
+        manifest: the tasks to look for.
         container: of works.
+
+    Returns:
+        The runs that have not ended.
 
     Raises:
         BadInput: a ledger has a format that this version does not know.
@@ -61,25 +58,24 @@ def find_earlier(
     """
     records = list_runs(account.storage, container, work)
     # After the records: a run writes its ledger before its record goes.
-    done = read_outcomes(account.storage, container, work, wanted)
-    left, found = {name: label for name, label in wanted.items() if name not in done}, []
-    for record in records:
+    manifest.mark_done(read_successes(account.storage, container, work))
+    found = []
+    for number, record in enumerate(records):
         with translated(f"look at the tasks of job {record.job.job_id!r}"):
-            tasks = tuple(_tasks(account.get_client(), record, left))
-        left = {name: label for name, label in left.items() if name not in {task.task_id for task in tasks}}
-        found.append(FoundRun(record, tasks))
-    return Earlier(done, tuple(found))
+            tasks = _tasks(account.get_client(), record) if manifest.count(OURS) else ()
+            found.append(FoundRun(record, number, manifest.mark_found(number, tasks)))
+    return tuple(found)
 
 
-def _tasks(client: BatchClient, record: RunRecord, wanted: Mapping[str, str]) -> Iterator[AddedTask]:
-    run = run_of(record.job)
+def _tasks(client: BatchClient, record: RunRecord) -> Iterator[tuple[str, int]]:
+    """Tasks of a run that need not be run again, and their places among its inputs."""
+    job_id = run_of(record.job).job_id
     try:
-        job = client.get_job(run.job_id, select=["id,state"])
+        job = client.get_job(job_id, select=["id,state"])
         goes_on = str.lower(job.state or "") in ("active", "enabling")
-        for task in client.list_tasks(run.job_id, select=_SELECT) if wanted else ():
-            label = wanted.get(task.id or "")
-            if label is not None and (_has_succeeded(task) or (goes_on and task.state != "completed")):
-                yield added_task(run, _index(task), label, task.id or "")
+        for task in client.list_tasks(job_id, select=_SELECT):
+            if _has_succeeded(task) or (goes_on and task.state != "completed"):
+                yield task.id or "", _index(task)
     except ResourceNotFoundError:
         return  # its job is not there yet, or not any more
 

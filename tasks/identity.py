@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.names import file_digest
 from prefect_azure_batch.tasks.records import InputItem
 
@@ -23,7 +24,7 @@ def identify(inputs: Sequence[InputItem]) -> list[InputItem]:
     """
     seen: Counter[tuple[str, str]] = Counter()
     found = []
-    for item in transfer.each(_with_version, inputs):
+    for item in transfer.each(with_version, inputs):
         twins = seen[item.name, item.version]
         seen[item.name, item.version] += 1
         found.append(item if item.twin else replace(item, twin=twins))
@@ -36,10 +37,18 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _with_version(item: InputItem) -> InputItem:
+def with_version(item: InputItem) -> InputItem:
+    """The input with what names its content.
+
+    Raises:
+        BadInput: its file cannot be read.
+    """
     if item.version:
         return item
     if item.path is None:
         return replace(item, version=item.etag.strip('"'))
-    before = stamp(item.path)
-    return replace(item, version=file_digest(item.path), stamp=before)
+    try:
+        before = stamp(item.path)
+        return replace(item, version=file_digest(item.path), stamp=before)
+    except OSError as error:
+        raise BadInput(f"The input {item.label!r} cannot be read: {error.strerror}.") from None

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,21 @@ BLOB_SCHEME = "az://"
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
 """Lists ``(blob name, ETag)`` of a container's blobs whose names start with a prefix."""
+
+
+@dataclass(frozen=True)
+class FoundInput:
+    """An input as it was found, with no place in an order yet.
+
+    Attributes:
+        item: the input.
+        pattern: number of the pattern that it matches, from 0.
+        identity: the same for all names of one file or blob.
+    """
+
+    item: InputItem
+    pattern: int
+    identity: str
 
 
 def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputItem]:
@@ -33,26 +48,38 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
     Raises:
         BadInput: a pattern matches nothing, an input is found twice, or one cannot be read.
     """
+    items: list[InputItem] = []
+    seen: dict[str, str] = {}
+    for found in sorted(search_inputs(patterns, list_blobs), key=lambda found: (found.pattern, found.item.label)):
+        if found.identity in seen:
+            raise BadInput(complaint_about_twins(seen[found.identity], found.item.label))
+        seen[found.identity] = found.item.label
+        items.append(replace(found.item, index=len(items)))
+    return items
+
+
+def search_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> Iterator[FoundInput]:
+    """Finds the same one after the other, pattern by pattern and else in no order; one may come twice.
+
+    Raises:
+        BadInput: a pattern matches nothing, or an input cannot be read.
+    """
     if not patterns:
         raise BadInput("No inputs were named: give files, globs, directories or az://container/prefix.")
-    found: list[InputItem] = []
-    seen: dict[str, str] = {}
-    for pattern in patterns:
+    for number, pattern in enumerate(patterns):
         if not pattern:
             raise BadInput("An input is an empty text: name a file, a glob, a directory or az://container/prefix.")
-        items = list(_find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern))
-        if not items:
-            raise BadInput(f"No input matches {pattern!r}.")
-        for item in items:
+        matches = False
+        for item in _find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern):
+            matches = True
             identity = f"{item.container}/{item.blob}" if item.path is None else os.path.realpath(item.path)
-            if identity in seen:
-                raise BadInput(_complaint_about_twins(seen[identity], item.label))
-            seen[identity] = item.label
-            found.append(replace(item, index=len(found)))
-    return found
+            yield FoundInput(item, number, identity)
+        if not matches:
+            raise BadInput(f"No input matches {pattern!r}.")
 
 
-def _complaint_about_twins(first: str, second: str) -> str:
+def complaint_about_twins(first: str, second: str) -> str:
+    """What is wrong with an input that has two names."""
     if first == second:
         return f"The input {first!r} is listed twice: name each input once."
     return f"The inputs {first!r} and {second!r} are one file, by a link or another spelling: name it once."
@@ -72,20 +99,29 @@ def _find_files(pattern: str) -> Iterator[InputItem]:
     if path.is_dir():
         paths = _files_below(path)
     elif path.exists() or path.is_symlink():
-        paths = [path]
+        paths = iter([path])
     else:
-        paths = [Path(match) for match in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(match)]
+        paths = (Path(match) for match in glob.iglob(pattern, recursive=True) if not os.path.isdir(match))
     for file in paths:
         _check_file(file)
         yield InputItem(0, str(file), file.name, path=file)
 
 
-def _files_below(directory: Path) -> list[Path]:
-    files: list[Path] = []
-    for folder, names, file_names in os.walk(directory):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        files += [Path(folder, name) for name in sorted(file_names) if not name.startswith(".")]
-    return files
+def _files_below(directory: Path) -> Iterator[Path]:
+    folders = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if not entry.is_dir():
+                    yield directory / entry.name
+                elif not entry.is_symlink():
+                    folders.append(entry.name)
+    except OSError as error:
+        raise BadInput(f"The directory {str(directory)!r} cannot be searched ({error.strerror}).") from None
+    for name in folders:
+        yield from _files_below(directory / name)
 
 
 def _check_file(path: Path) -> None:
@@ -103,7 +139,7 @@ def _find_blobs(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
     container, _, prefix = pattern.removeprefix(BLOB_SCHEME).partition("/")
     if not container:
         raise BadInput(f"{pattern!r} names no container: write az://container/prefix.")
-    for blob, etag in sorted(list_blobs(container, prefix)):
+    for blob, etag in list_blobs(container, prefix):
         name = blob.rpartition("/")[2]
         if name in (".", ".."):
             raise BadInput(f"The blob {blob!r} in {container!r} has no usable file name: rename it.")

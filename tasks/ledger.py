@@ -6,7 +6,8 @@ was seen to end. Nobody writes into the ledger of another run, so that runs at t
 
 import json
 import logging
-from collections.abc import Container, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +20,6 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, translated
 from prefect_azure_batch.tasks.records import KeptFile, Run
-from prefect_azure_batch.tasks.stage import stage
 
 LEDGER_NAME = "ledger.jsonl"
 FORMAT = 1
@@ -28,6 +28,8 @@ FORMAT = 1
 _LARGEST_APPEND = 4 << 20
 
 _logger = logging.getLogger(__name__)
+# Among threads: the line that says the format comes first.
+_writing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def record_outcomes(
         ServiceFailure: Storage refused or failed a request.
     """
     service = storage.get_client()
-    with translated(f"write the ledger of run {run.run_id!r}"):
+    with _writing, translated(f"write the ledger of run {run.run_id!r}"):
         blob = service.get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
         for piece in _pieces(_LINES.dump_json(outcome) + b"\n" for outcome in outcomes):
             try:
@@ -106,36 +108,30 @@ def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(piece)
 
 
-def read_outcomes(
-    storage: AzureStorageCredentials, container: str, work: str, wanted: Container[str]
-) -> dict[str, Outcome]:
-    """Reads how tasks of a work have succeeded, in all of its runs; ledgers are read as streams.
+def read_successes(storage: AzureStorageCredentials, container: str, work: str) -> Iterator[Outcome]:
+    """Reads which tasks of a work have succeeded, in all of its runs; ledgers are read as streams.
 
     Args:
         storage: the storage account.
         container: of works.
         work: the work's id.
-        wanted: ids of the tasks to look for.
 
-    Returns:
-        The last success of each task that has one.
+    Yields:
+        Each success; a task may have several.
 
     Raises:
         BadInput: a ledger has a format that this version does not know.
         ServiceFailure: Storage refused or failed a request.
     """
     client = storage.get_client().get_container_client(container)
-    found: dict[str, Outcome] = {}
     with translated(f"read the ledger of work {work!r}"):
         for folder in run_folders(client, work):
-            for outcome in _outcomes(client.get_blob_client(f"{folder}/{LEDGER_NAME}")):
-                if outcome.task_id in wanted and outcome.succeeded and _is_later(outcome, found.get(outcome.task_id)):
-                    found[outcome.task_id] = outcome
-    return found
+            outcomes = _outcomes(client.get_blob_client(f"{folder}/{LEDGER_NAME}"))
+            yield from (outcome for outcome in outcomes if outcome.succeeded)
 
 
-def read_run(storage: AzureStorageCredentials, run: Run) -> dict[str, Outcome]:
-    """Reads how the tasks of one run have ended, by their ids; those that failed, too.
+def read_run(storage: AzureStorageCredentials, run: Run) -> Iterator[Outcome]:
+    """Reads how the tasks of one run have ended; those that failed, too.
 
     Raises:
         BadInput: the ledger has a format that this version does not know.
@@ -143,7 +139,7 @@ def read_run(storage: AzureStorageCredentials, run: Run) -> dict[str, Outcome]:
     """
     with translated(f"read the ledger of run {run.run_id!r}"):
         blob = storage.get_client().get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
-        return {outcome.task_id: outcome for outcome in _outcomes(blob)}
+        yield from _outcomes(blob)
 
 
 def run_folders(client: ContainerClient, work: str) -> list[str]:
@@ -153,11 +149,6 @@ def run_folders(client: ContainerClient, work: str) -> list[str]:
     except ResourceNotFoundError:
         return []
     return [entry.name.rstrip("/") for entry in entries if isinstance(entry, BlobPrefix)]
-
-
-def _is_later(outcome: Outcome, other: Outcome | None) -> bool:
-    earliest = datetime.min.replace(tzinfo=UTC)
-    return other is None or (outcome.ended or earliest) > (other.ended or earliest)
 
 
 def _outcomes(blob: BlobClient) -> Iterator[Outcome]:
@@ -204,7 +195,3 @@ def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
-
-
-record_outcomes_task = stage(record_outcomes, name="Record outcomes")
-read_outcomes_task = stage(read_outcomes, name="Read ledger")

@@ -7,8 +7,9 @@ grows while nothing changes.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
@@ -41,6 +42,21 @@ _ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
 _logger = logging.getLogger(__name__)
 
 
+class Ends(Protocol):
+    """Takes how the tasks of a job have ended."""
+
+    def add(self, ends: Mapping[str, TaskEnd]) -> int:
+        """Takes some, by task ids; returns how many of them are new."""
+        ...
+
+
+class _InMemory(dict[str, TaskEnd]):
+    def add(self, ends: Mapping[str, TaskEnd]) -> int:
+        before = len(self)
+        self.update(ends)
+        return len(self) - before
+
+
 class JobPoller:
     """Follows a job's tasks on a thread of its own until it is closed."""
 
@@ -51,6 +67,7 @@ class JobPoller:
         pool_id: str,
         deadline: timedelta,
         instances: int | None = None,
+        ends: Ends | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Makes a poller; ``start`` starts it.
@@ -61,6 +78,7 @@ class JobPoller:
             pool_id: its pool, which is looked at when no task moves.
             deadline: how long the tasks may take from now on.
             instances: nodes that a multi-instance task of the job needs; None if there is none.
+            ends: takes how tasks have ended; not given: they are kept here, for ``wait``.
             clock: seconds on a clock that only goes forward.
         """
         self._client, self._job_id, self._pool_id = client, job_id, pool_id
@@ -69,7 +87,9 @@ class JobPoller:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._ends: dict[str, TaskEnd] = {}
+        self._known = _InMemory()
+        self._ends = self._known if ends is None else ends
+        self._number = 0
         self._counts = Counts()
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
@@ -105,14 +125,25 @@ class JobPoller:
             BatchFlowError: they cannot end any more, or not in time.
         """
         wanted = list(task_ids)
+        self.wait_until(lambda: all(name in self._known for name in wanted))
+        return [self._known[name] for name in wanted]
+
+    def wait_until(self, is_over: Callable[[], bool], seconds: float | None = None) -> None:
+        """Waits until something holds, which is looked at again whenever tasks have ended.
+
+        Args:
+            is_over: what is to hold.
+            seconds: how long to wait at most.
+
+        Raises:
+            BatchFlowError: tasks cannot end any more, or not in time, and it does not hold.
+        """
         self._interval = FIRST_INTERVAL
         self._wake.set()
         with self._changed:
-            self._changed.wait_for(lambda: self._error or all(name in self._ends for name in wanted))
-            missing = [name for name in wanted if name not in self._ends]
-            if missing and self._error:
+            self._changed.wait_for(lambda: self._error or is_over(), seconds)
+            if self._error and not is_over():
                 raise self._error
-            return [self._ends[name] for name in wanted]
 
     def _run(self) -> None:
         failures = 0
@@ -149,7 +180,7 @@ class JobPoller:
         if counts != self._counts:
             self._interval = FIRST_INTERVAL
         self._counts = counts
-        if counts.completed > len(self._ends):
+        if counts.completed > self._number:
             self._read_ends()
         elif self._clock() - self._last_check > self._check_interval:
             self._last_check = self._clock()
@@ -190,7 +221,7 @@ class JobPoller:
             if self._seen_until is None or moment > self._seen_until:
                 self._seen_until = moment
         with self._changed:
-            self._ends.update(found)
+            self._number += self._ends.add(found)
             self._changed.notify_all()
 
     def _check_job(self) -> models.BatchJob:

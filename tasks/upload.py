@@ -1,6 +1,7 @@
 """Stage: inputs to blobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
@@ -18,12 +19,13 @@ _FOLDER = "inputs"
 def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
     """What ``find_inputs`` lists the blobs of a storage account with."""
 
-    def list_blobs(container: str, prefix: str) -> list[tuple[str, str]]:
+    def list_blobs(container: str, prefix: str) -> Iterator[tuple[str, str]]:
         client = storage.get_client().get_container_client(container)
         try:
             with translated(f"list the blobs of container {container!r}"):
-                found = client.list_blobs(name_starts_with=prefix, include=["metadata"])
-                return [(blob.name, blob.etag or "") for blob in found if not is_folder(blob)]
+                for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                    if not is_folder(blob):
+                        yield blob.name, blob.etag or ""
         except ServiceFailure as error:
             if error.status in (400, 404):
                 raise BadInput(f"The storage account has no container {container!r}.") from error
@@ -57,16 +59,29 @@ def upload_inputs(
             transfer.ensure_container(service, container)
 
         def store(item: InputItem) -> StoredInput:
+            stored = stored_input(item, container)
             if item.path is None:
-                place, blob, sent = item.container or "", item.blob or "", 0
-            else:
-                if stamp(item.path) != item.stamp:
-                    raise transfer.changed(item.path)
-                place, blob = container, blob_name(_FOLDER, item.version, item.name)
-                sent = transfer.send_file(service.get_blob_client(container, blob), item.path)
-            return StoredInput(item.index, item.label, item.name, place, blob, item.version, sent, item.twin)
+                return stored
+            if stamp(item.path) != item.stamp:
+                raise transfer.changed(item.path)
+            sent = transfer.send_file(service.get_blob_client(stored.container, stored.blob), item.path)
+            return replace(stored, sent_bytes=sent)
 
         return transfer.each(store, identify(inputs))
+
+
+def stored_input(item: InputItem, container: str = INPUT_CONTAINER) -> StoredInput:
+    """An input as it lies in a blob, once it is uploaded.
+
+    Args:
+        item: the input, with its version.
+        container: takes the blobs of local files.
+    """
+    if item.path is None:
+        place, blob = item.container or "", item.blob or ""
+    else:
+        place, blob = container, blob_name(_FOLDER, item.version, item.name)
+    return StoredInput(item.index, item.label, item.name, place, blob, item.version, twin=item.twin)
 
 
 upload_inputs_task = stage(upload_inputs, name="Upload inputs")

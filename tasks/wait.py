@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import JobEnded, StepFailed
-from prefect_azure_batch.tasks.poller import JobPoller
+from prefect_azure_batch.tasks.poller import Ends, JobPoller
 from prefect_azure_batch.tasks.records import AddedTask, EndedTask, Run
 from prefect_azure_batch.tasks.stage import stage
 
@@ -28,7 +28,11 @@ _abandoned: set[tuple[str, str]] = set()
 
 @contextmanager
 def job_poller(
-    account: AzureBatchAccount, run: Run, deadline: timedelta | None = None, instances: int | None = None
+    account: AzureBatchAccount,
+    run: Run,
+    deadline: timedelta | None = None,
+    instances: int | None = None,
+    ends: Ends | None = None,
 ) -> Iterator[JobPoller]:
     """The poller of a run's job, shared by all in this process who ask for it while it lives.
 
@@ -37,6 +41,7 @@ def job_poller(
         run: the run.
         deadline: how long the tasks may take from now on, if not as long as the run; the first who asks decides.
         instances: nodes that a multi-instance task of the job needs; None if there is none.
+        ends: takes how tasks have ended; not given: the poller keeps it. The first who asks decides.
 
     Raises:
         JobEnded: the job was abandoned.
@@ -47,7 +52,9 @@ def job_poller(
             raise JobEnded(f"Nobody waits for the tasks of job {run.job_id!r} any more.")
         shared = _pollers.get(key)
         if shared is None or shared.poller.stopped:
-            poller = JobPoller(account.get_client(), run.job_id, run.pool_id, deadline or run.time_limit, instances)
+            poller = JobPoller(
+                account.get_client(), run.job_id, run.pool_id, deadline or run.time_limit, instances, ends
+            )
             shared = _pollers[key] = _Shared(poller)
             poller.start()
         shared.users += 1

@@ -1,7 +1,7 @@
 """The ledger and the record of a run, in storage."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +9,8 @@ import pytest
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.ledger import LEDGER_NAME, Outcome, read_outcomes, read_run, record_outcomes
+from prefect_azure_batch.tasks.ledger import LEDGER_NAME, Outcome, read_run, read_successes, record_outcomes
+from prefect_azure_batch.tasks.manifest import DONE, Manifest
 from prefect_azure_batch.tasks.records import WORK_CONTAINER, JobPlan, KeptFile, Run
 from prefect_azure_batch.tasks.run_record import RunRecord, hold_run, is_there, list_runs, take_over
 from prefect_azure_batch.tasks.transfer import delete_folder
@@ -34,6 +35,18 @@ def outcome(task_id: str, run_id: str = "run-1", succeeded: bool = True, hour: i
     )
 
 
+def read_outcomes(
+    account: AzureBatchAccount, work: str, wanted: Iterable[str], container: str = WORK_CONTAINER
+) -> dict[str, Outcome]:
+    """How wanted tasks have succeeded, as a run learns it."""
+    manifest = Manifest.of_tasks((name, name) for name in wanted)
+    manifest.mark_done(read_successes(account.storage, container, work))
+    batches = manifest.batches(DONE, 1000)
+    return {
+        outcome.task_id: outcome for batch in batches for some in manifest.outcomes(batch) for _, _, outcome in some
+    }
+
+
 def test_the_last_success_of_each_wanted_task_is_found_in_the_ledgers_of_all_runs(
     account: AzureBatchAccount, work: str
 ) -> None:
@@ -41,21 +54,21 @@ def test_the_last_success_of_each_wanted_task_is_found_in_the_ledgers_of_all_run
     record_outcomes(storage, run(work), [outcome("a"), outcome("b", succeeded=False), outcome("unwanted")])
     record_outcomes(storage, run(work), [outcome("c")])
     record_outcomes(storage, run(work, 2), [outcome("a", "run-2", hour=2), outcome("c", "run-2", succeeded=False)])
-    found = read_outcomes(storage, WORK_CONTAINER, work, {"a", "b", "c", "d"})
+    found = read_outcomes(account, work, {"a", "b", "c", "d"})
     assert {name: item.run_id for name, item in found.items()} == {"a": "run-2", "c": "run-1"}
     assert found["c"] == outcome("c")
-    assert sorted(read_run(storage, run(work))) == ["a", "b", "c", "unwanted"]
+    assert sorted(item.task_id for item in read_run(storage, run(work))) == ["a", "b", "c", "unwanted"]
 
 
 def test_there_is_nothing_to_find_where_nothing_was_written(account: AzureBatchAccount) -> None:
-    assert read_outcomes(account.storage, WORK_CONTAINER, "no-such-work", {"a"}) == {}
-    assert read_outcomes(account.storage, "no-such-container", "work", {"a"}) == {}
+    assert read_outcomes(account, "no-such-work", {"a"}) == {}
+    assert read_outcomes(account, "work", {"a"}, "no-such-container") == {}
 
 
 def test_more_than_one_append_takes_is_written_and_read(account: AzureBatchAccount, work: str) -> None:
     many = [outcome(f"task-{number:05}") for number in range(20_000)]
     record_outcomes(account.storage, run(work), many)
-    found = read_outcomes(account.storage, WORK_CONTAINER, work, {item.task_id for item in many})
+    found = read_outcomes(account, work, {item.task_id for item in many})
     assert len(found) == len(many)
 
 
@@ -66,7 +79,7 @@ def test_a_line_that_cannot_be_read_costs_no_other(
     blob = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{work}/run-1/{LEDGER_NAME}")
     blob.append_block(b"garbled\n")
     record_outcomes(account.storage, run(work), [outcome("b")])
-    assert sorted(read_outcomes(account.storage, WORK_CONTAINER, work, {"a", "b"})) == ["a", "b"]
+    assert sorted(read_outcomes(account, work, {"a", "b"})) == ["a", "b"]
     assert "1 lines of the ledger" in caplog.text
 
 
@@ -77,7 +90,7 @@ def test_another_format_is_told(account: AzureBatchAccount, work: str, head: byt
     blob.create_append_blob()
     blob.append_block(head)
     with pytest.raises(BadInput, match="this version knows 1"):
-        read_outcomes(account.storage, WORK_CONTAINER, work, {"a"})
+        read_outcomes(account, work, {"a"})
 
 
 def test_a_run_is_taken_over_when_it_is_dead_and_not_before(account: AzureBatchAccount, work: str) -> None:

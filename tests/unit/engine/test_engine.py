@@ -114,7 +114,10 @@ class Bench:
         self.pools, self.jobs, self.tasks = Pools(self.engine), Jobs(self.engine), Tasks(self.engine)
 
     def make_pool(self, nodes: int = 1, slots: int = 1, **more: JsonValue) -> None:
-        machine: JsonObject = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
+        machine: JsonObject = {
+            "imageReference": {"virtualMachineImageId": "/images/1"},
+            "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+        }
         document: JsonObject = {"id": "pool", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": machine}
         document |= {"targetDedicatedNodes": nodes, "taskSlotsPerNode": slots, **more}
         self.pools.create("a", "http://127.0.0.1", document)

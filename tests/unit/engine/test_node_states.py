@@ -75,7 +75,10 @@ class Bench:
             self.store, SimulatedDriver(), Clock(), None, root, root / "mnt", allocation_seconds=0, start_seconds=0
         )
         self.engine = Engine(self.context)
-        machine: JsonObject = {"imageReference": {}, "nodeAgentSKUId": "batch.node.ubuntu 24.04"}
+        machine: JsonObject = {
+            "imageReference": {"virtualMachineImageId": "/images/1"},
+            "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+        }
         document = {"id": "pool", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": machine}
         body = PoolBody.model_validate(document)
         self.pool = self.store.pools.add(new_pool("a", "http://127.0.0.1", body, datetime.now(UTC)))

@@ -1,0 +1,363 @@
+"""The manifest of a run: its inputs in order, and what has become of each, in a file and not in memory.
+
+The file is a database without a name, so that nothing is left of it however the process ends. All threads of a run
+share it; each has a few of its rows at a time.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.identity import with_version
+from prefect_azure_batch.tasks.inputs import FoundInput, complaint_about_twins
+from prefect_azure_batch.tasks.ledger import Outcome
+from prefect_azure_batch.tasks.output_files import added_task
+from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Run, TaskEnd
+
+AT_ONCE = 500
+"""So many inputs at most are in memory at a time for each batch that is worked on."""
+
+OURS, DONE = -1, -2
+"""Who does an input: this run, or a run that has done it already. Other runs have numbers from 0."""
+
+_WAITING, _ENDED, _REPORTED = range(3)
+
+_SCHEMA = f"""
+PRAGMA cache_size = -8000;
+PRAGMA synchronous = OFF;
+CREATE TABLE found (
+    pattern INTEGER, identity TEXT, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT
+);
+CREATE TABLE inputs (
+    number INTEGER PRIMARY KEY, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT,
+    version TEXT DEFAULT '', changed INTEGER, size INTEGER, twin INTEGER DEFAULT 0, task_id TEXT,
+    source INTEGER DEFAULT {OURS}, place INTEGER, batch INTEGER, state INTEGER DEFAULT {_WAITING},
+    ended TEXT, outcome TEXT
+);
+"""
+_SORT = """
+INSERT INTO inputs (number, label, name, path, container, blob, etag)
+SELECT row_number() OVER (ORDER BY pattern, label) - 1, label, name, path, container, blob, etag FROM found
+"""
+_TWO_NAMES = """
+SELECT min(label), max(label) FROM found GROUP BY identity HAVING count(*) > 1 ORDER BY min(label) LIMIT 1
+"""
+_COUNT_TWINS = """
+UPDATE inputs SET twin = counted.twin FROM (
+    SELECT number, row_number() OVER (PARTITION BY name, version ORDER BY number) - 1 AS twin FROM inputs
+) AS counted WHERE inputs.number = counted.number AND counted.twin > 0
+"""
+_CUT = """
+UPDATE inputs SET batch = :first + ranked.rank / :size FROM (
+    SELECT number, row_number() OVER (ORDER BY number) - 1 AS rank FROM inputs WHERE source = :source AND state < 2
+) AS ranked WHERE inputs.number = ranked.number
+"""
+
+_ENDS = TypeAdapter(TaskEnd)
+_OUTCOMES = TypeAdapter(Outcome)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs that go through the stages together: a slice of a manifest.
+
+    Attributes:
+        number: of the batch.
+        size: how many inputs it has.
+        label: what a person calls it.
+    """
+
+    number: int
+    size: int
+    label: str
+
+
+class Manifest:
+    """Inputs, numbered from 0, and for each the task that is made for it."""
+
+    def __init__(self) -> None:
+        """Makes an empty one."""
+        self._lock = threading.RLock()
+        # No name: a temporary file that is gone from its directory as soon as it is there.
+        self._rows = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._rows.executescript(_SCHEMA)
+        self._waiting: dict[int, int] = {}
+        self._ready: dict[int, int] = {}
+        self._strangers: set[str] = set()
+
+    @classmethod
+    def of_inputs(cls, found: Iterable[FoundInput]) -> "Manifest":
+        """The manifest of what was found.
+
+        Args:
+            found: inputs in any order; they are sorted by pattern and name.
+
+        Raises:
+            BadInput: an input was found twice, or its file cannot be read.
+        """
+        self = cls()
+        rows = (
+            (each.pattern, each.identity, each.item.label, each.item.name, each.item.path and str(each.item.path),
+             each.item.container, each.item.blob, each.item.etag)
+            for each in found
+        )  # fmt: skip
+        with self._changing() as execute:
+            execute.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            if twins := execute.execute(_TWO_NAMES).fetchone():
+                raise BadInput(complaint_about_twins(*twins))
+            execute.execute(_SORT)
+            execute.execute("DROP TABLE found")
+        self._identify()
+        return self
+
+    @classmethod
+    def of_tasks(cls, tasks: Iterable[tuple[str, str]]) -> "Manifest":
+        """The manifest of tasks that are known by their ids, whatever their inputs.
+
+        Args:
+            tasks: ids, and what a person calls them.
+        """
+        self = cls()
+        with self._changing() as execute:
+            execute.executemany("INSERT INTO inputs (task_id, label, number) VALUES (?, ?, ?)",
+                                ((*task, number) for number, task in enumerate(tasks)))  # fmt: skip
+        self._index()
+        return self
+
+    def _identify(self) -> None:
+        for items in self._items("1"):
+            known = transfer.each(with_version, items)
+            with self._changing() as execute:
+                execute.executemany(
+                    "UPDATE inputs SET version = ?, changed = ?, size = ? WHERE number = ?",
+                    ((item.version, *(item.stamp or (None, None)), item.index) for item in known),
+                )
+        self._rows.execute(_COUNT_TWINS)
+
+    def name_tasks(self, name: Callable[[InputItem], str]) -> None:
+        """Gives each input's task its id."""
+        for items in self._items("1"):
+            with self._changing() as execute:
+                execute.executemany(
+                    "UPDATE inputs SET task_id = ? WHERE number = ?", ((name(item), item.index) for item in items)
+                )
+        self._index()
+
+    def _index(self) -> None:
+        self._rows.execute("CREATE UNIQUE INDEX by_task ON inputs (task_id)")
+        self._rows.execute("CREATE INDEX by_batch ON inputs (batch, number)")
+
+    # Who does what.
+
+    def mark_done(self, outcomes: Iterable[Outcome]) -> None:
+        """Notes which inputs need not be done, for they have been; the last success of each counts."""
+        for some in _pieces(outcomes):
+            with self._changing() as execute:
+                for outcome in some:
+                    known = execute.execute(
+                        "SELECT outcome FROM inputs WHERE task_id = ?", (outcome.task_id,)
+                    ).fetchone()
+                    if known and (known[0] is None or _moment(outcome) > _moment(_OUTCOMES.validate_json(known[0]))):
+                        self._set_outcome(outcome, DONE)
+
+    def mark_found(self, source: int, tasks: Iterable[tuple[str, int]]) -> int:
+        """Notes which inputs another run is doing.
+
+        Args:
+            source: number of that run.
+            tasks: ids, and their places among that run's inputs.
+
+        Returns:
+            How many of them are wanted here.
+        """
+        for some in _pieces(tasks):
+            with self._changing() as execute:
+                execute.executemany(
+                    f"UPDATE inputs SET source = ?, place = ? WHERE task_id = ? AND source = {OURS}",
+                    [(source, place, task_id) for task_id, place in some],
+                )
+        return self.count(source)
+
+    def mark_outcome(self, outcome: Outcome) -> None:
+        """Notes how an input fared that another run was doing."""
+        with self._changing():
+            self._set_outcome(outcome, None)
+
+    def _set_outcome(self, outcome: Outcome, source: int | None) -> None:
+        text = _OUTCOMES.dump_json(outcome).decode()
+        self._end(outcome.task_id, "outcome = ?, source = coalesce(?, source)", (text, source), replace=source == DONE)
+
+    def count(self, source: int | None = None) -> int:
+        """Number of inputs: of all, or of those that are done by one."""
+        where = "1" if source is None else f"source = {source}"
+        with self._lock:
+            return int(self._rows.execute(f"SELECT count(*) FROM inputs WHERE {where}").fetchone()[0])
+
+    # Batches.
+
+    def batches(self, source: int, size: int) -> list[Batch]:
+        """Cuts what one does, and what has no result yet, into batches of so many inputs at most."""
+        with self._changing() as execute:
+            first = 1 + (execute.execute("SELECT max(batch) FROM inputs").fetchone()[0] or 0)
+            execute.execute(_CUT, {"first": first, "size": size, "source": source})
+            rows = execute.execute(
+                "SELECT batch, count(*), sum(state), min(number), max(number), min(label) FROM inputs WHERE batch >= ? "
+                "GROUP BY batch ORDER BY batch",
+                (first,),
+            ).fetchall()
+        for number, size, ended, *_ in rows:
+            self._waiting[number], self._ready[number] = size - ended, ended
+        return [Batch(number, size, _label(size, *rest)) for number, size, _, *rest in rows]
+
+    def waiting(self, batch: Batch) -> int:
+        """How many inputs of a batch have not ended."""
+        return self._waiting[batch.number]
+
+    def ready(self, batch: Batch) -> int:
+        """How many of them have ended and have no result."""
+        return self._ready[batch.number]
+
+    def items(self, batch: Batch) -> Iterator[list[InputItem]]:
+        """The inputs of a batch, some at a time."""
+        return self._items(f"batch = {batch.number}")
+
+    def tasks(self, batch: Batch, run: Run) -> Iterator[list[AddedTask]]:
+        """Their tasks in a run, some at a time."""
+        for rows in self._read("coalesce(place, number), label, task_id", f"batch = {batch.number}"):
+            yield [added_task(run, *row[1:]) for row in rows]
+
+    def unreported(self, batch: Batch) -> Iterator[list[tuple[int, str, str]]]:
+        """Numbers, labels and task ids of those that have no result, some at a time."""
+        yield from self._read("label, task_id", f"batch = {batch.number} AND state < {_REPORTED}")
+
+    def ended(self, batch: Batch, run: Run) -> Iterator[list[tuple[int, EndedTask]]]:
+        """Those that have ended in a run and have no result, with the inputs' numbers, some at a time."""
+        where = f"batch = {batch.number} AND state = {_ENDED} AND ended IS NOT NULL"
+        for rows in self._read("coalesce(place, number), label, task_id, ended", where):
+            yield [
+                (number, EndedTask(**vars(added_task(run, place, label, task_id)), end=_ENDS.validate_json(end)))
+                for number, place, label, task_id, end in rows
+            ]
+
+    def outcomes(self, batch: Batch) -> Iterator[list[tuple[int, str, Outcome]]]:
+        """How those fared that others have done, with the inputs' numbers and labels, some at a time."""
+        where = f"batch = {batch.number} AND state = {_ENDED} AND outcome IS NOT NULL"
+        for rows in self._read("label, outcome", where):
+            yield [(number, label, _OUTCOMES.validate_json(outcome)) for number, label, outcome in rows]
+
+    def report(self, batch: Batch, numbers: Iterable[int]) -> None:
+        """Notes that inputs of a batch have results."""
+        with self._changing() as execute:
+            for number in numbers:
+                ended = execute.execute(f"SELECT state = {_ENDED} FROM inputs WHERE number = ?", (number,)).fetchone()[
+                    0
+                ]
+                self._ready[batch.number] -= ended
+                execute.execute(
+                    f"UPDATE inputs SET state = {_REPORTED}, ended = NULL, outcome = NULL WHERE number = ?", (number,)
+                )
+
+    def json_lines(self) -> Iterator[bytes]:
+        """A line of JSON for each input, some at a time."""
+        names = ("number", "input", "name", "version", "task_id")
+        for rows in self._read("label, name, version, task_id", "1"):
+            yield "".join(f"{json.dumps(dict(zip(names, row, strict=True)))}\n" for row in rows).encode()
+
+    # Ends of tasks, as a poller brings them.
+
+    def add(self, ends: Mapping[str, TaskEnd]) -> int:
+        """Takes how tasks of a run have ended; returns how many of them are new."""
+        new = 0
+        with self._changing():
+            for task_id, end in ends.items():
+                is_new = self._end(task_id, "ended = ?", (_ENDS.dump_json(end).decode(),))
+                if is_new is None:
+                    is_new = task_id not in self._strangers
+                    self._strangers.add(task_id)
+                new += is_new
+        return new
+
+    def _end(self, task_id: str, what: str, values: tuple[object, ...], *, replace: bool = False) -> bool | None:
+        """Notes an end; tells whether it is news, or None if there is no such task."""
+        row = self._rows.execute("SELECT number, batch, state FROM inputs WHERE task_id = ?", (task_id,)).fetchone()
+        if row is None:
+            return None
+        number, batch, state = row
+        if state != _WAITING and not replace:
+            return False
+        self._rows.execute(f"UPDATE inputs SET {what}, state = {_ENDED} WHERE number = ?", (*values, number))
+        if batch is not None:
+            self._waiting[batch] -= 1
+            self._ready[batch] += 1
+        return True
+
+    # The database.
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock, self._rows:
+            self._rows.execute("BEGIN")
+            yield self._rows.cursor()
+
+    def _items(self, where: str) -> Iterator[list[InputItem]]:
+        columns = "label, name, path, container, blob, etag, version, changed, size, twin"
+        for rows in self._read(columns, where):
+            yield [_item(*row) for row in rows]
+
+    def _read(self, columns: str, where: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows in the order of the inputs, with their numbers in front; they may be changed meanwhile."""
+        last = -1
+        query = f"SELECT number, {columns} FROM inputs WHERE {where} AND number > ? ORDER BY number LIMIT {AT_ONCE}"
+        while True:
+            with self._lock:
+                rows = self._rows.execute(query, (last,)).fetchall()
+            if not rows:
+                return
+            yield rows
+            last = rows[-1][0]
+
+
+def _item(
+    number: int,
+    label: str,
+    name: str,
+    path: str | None,
+    container: str | None,
+    blob: str | None,
+    etag: str,
+    version: str,
+    changed: int | None,
+    size: int | None,
+    twin: int,
+) -> InputItem:
+    stamp = None if changed is None or size is None else (changed, size)
+    return InputItem(number, label, name, Path(path) if path else None, container, blob, etag, version, stamp, twin)
+
+
+def _label(size: int, first: int, last: int, label: str) -> str:
+    if size == 1:
+        return label
+    return f"{first + 1} to {last + 1}" if last - first + 1 == size else f"{size} inputs"
+
+
+def _moment(outcome: Outcome) -> datetime:
+    return outcome.ended or _EARLIEST
+
+
+def _pieces(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    rest = iter(items)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some
