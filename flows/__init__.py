@@ -20,6 +20,7 @@ mpi_parameters  what an MPI run can be asked for
 upkeep_parameters  what upkeep can be asked for
 preflight       what can be seen to be wrong before anything starts
 results         what a run gives back: JSON and text
+result_index    the results of a run's tasks, in a file
 outcomes        how ended tasks read in a result
 artifacts       results in the Prefect UI
 account         the account a run talks to: a block, or a local Azure for the life of the run

@@ -15,7 +15,8 @@ Stages, in the order a run goes through them:
     collect         stdout, stderr and outputs, streamed to disk
     cleanup         delete what a run has made
     earlier         what earlier runs have done, and what runs that have not ended are doing
-    others          wait for what another run does
+    others          what another run has done so far
+    batches         the stages for batches of inputs of a manifest
     ledger          how the tasks of a work have ended, in storage
     upkeep          find what runs have left, and delete what is over
 
@@ -26,6 +27,7 @@ What they share, none of which imports Prefect:
     formulas        the ends of a lease: a pool's formula, a job's limit
     identity        what names an input's content
     inputs          finding inputs: files, globs, directories, blobs
+    manifest        the inputs of a run and what has become of each, in a file
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed
     links           links that nodes read and write blobs by
