@@ -1,12 +1,13 @@
 """The stages of a map run, in order, and the cleanup that follows whatever happens."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
-from prefect_azure_batch.flows.result_index import ResultIndex
+from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
@@ -47,10 +48,11 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     if asked.resume and not asked.is_example:
         earlier = find_earlier_task(account, work, manifest)
     run_id, run, left = new_run_id("map"), None, list[str]()
+    results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
         noting_leftovers(left),
         taken_up(account, earlier) as others,
-        ResultIndex(asked.results_directory(run_id), manifest.count()) as index,
+        ResultIndex(results if isinstance(results, Path) else None, manifest.count()) as index,
         ExitStack() as kept,
     ):
         if manifest.count(OURS):
@@ -68,15 +70,18 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     lease=asked.lease,
                     work=work,
                     keep=asked.keep_time,
+                    results=place,
                 )
             )
-        MapStages(account, asked, plan, manifest, index).run(run, others)
+        MapStages(account, asked, plan, manifest, index, results).run(run, others)
+        if place:
+            store_index_task(account.storage, index, place)
     where = run or (others[0].run if others else None)
     return MapResult(
         run_id=run_id,
         job_id=where.job_id if where else None,
         pool_id=where.pool_id if where else None,
-        results=str(index.directory),
+        results=str(place or results),
         counts=index.counts,
         tasks=index.tasks,
         leftovers=left,

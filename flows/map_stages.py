@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect import unmapped
@@ -28,7 +29,7 @@ from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch, Manifest
-from prefect_azure_batch.tasks.records import Collected, EndedTask, Run, TaskPlan
+from prefect_azure_batch.tasks.records import Collected, EndedTask, Place, Run, TaskPlan
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller
 
 MOST_BATCHES = 50
@@ -56,6 +57,7 @@ class MapStages:
     plan: TaskPlan
     manifest: Manifest
     index: ResultIndex
+    results: Path | Place
 
     def run(self, run: Run | None, others: Sequence[TakenUp]) -> None:
         """Has all tasks go through their stages; how each fares is in the index then.
@@ -131,11 +133,11 @@ class MapStages:
             for number, task, files in some:
                 result = task_result(task, files, self.asked.outputs, run.run_id)
                 self.index.write(number, result)
-                outcomes.append(task_outcome(task, files, result))
+                outcomes.append(task_outcome(task, files, result, run.outputs.container))
             self._record(run, outcomes)
 
         return collect_batch_task.submit(
-            self.account, run, self.manifest, ended, self.index.directory, report, label=label, return_state=False
+            self.account, run, self.manifest, ended, self.results, report, label=label, return_state=False
         )
 
     def _restore(self, known: Any, batch: Batch) -> PrefectFuture[None]:
@@ -147,7 +149,7 @@ class MapStages:
             self.account.storage,
             self.manifest,
             known,
-            self.index.directory,
+            self.results,
             report,
             label=batch.label,
             return_state=False,

@@ -1,6 +1,7 @@
 """The stages of an MPI run, in order, and the cleanup that follows whatever happens."""
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.outcomes import result_of_other, subtask_result, task_outcome, task_result
 from prefect_azure_batch.flows.progress import show_progress, show_status
-from prefect_azure_batch.flows.result_index import ResultIndex
+from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
@@ -33,7 +34,8 @@ from prefect_azure_batch.tasks.multi_instance import (
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
-from prefect_azure_batch.tasks.records import AddedTask, CollectedSubtask, InputItem, MultiInstancePlan, Run
+from prefect_azure_batch.tasks.records import AddedTask, CollectedSubtask, InputItem, MultiInstancePlan, Place, Run
+from prefect_azure_batch.tasks.settling import store_files_task
 from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
 from prefect_azure_batch.tasks.wait import job_poller
@@ -70,7 +72,8 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     manifest, earlier = Manifest.of_tasks([(name, asked.label)]), tuple[FoundRun, ...]()
     if not asked.is_example:
         earlier = find_earlier_task(account, work, manifest)
-    stages = _Stages(account, asked, plan, asked.results_directory(new_run_id("mpi")))
+    run_id = new_run_id("mpi")
+    stages = _Stages(account, asked, plan, asked.results_of(run_id), run_id)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
         return stages.restore(_outcome(manifest, done[0]))
@@ -92,6 +95,7 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
                 lease=asked.lease,
                 work=work,
                 keep=asked.keep_time,
+                results=asked.place_of(run_id),
             ) as run:
                 result = stages.start(run, items)
         elif other.is_ours:
@@ -110,7 +114,8 @@ class _Stages:
     account: AzureBatchAccount
     asked: MpiParameters
     plan: MultiInstancePlan
-    results: Path
+    results: Path | Place
+    run_id: str
 
     def start(self, run: Run, common_files: list[InputItem]) -> MpiResult:
         """Has the program run, once there are nodes for it."""
@@ -135,15 +140,29 @@ class _Stages:
         storage = self.account.storage
         ended = wait_for_multi_instance_task(self.account, run, added, self.asked.task_instances)
         (collected,) = collect_outputs_task(storage, run, [ended], self.results)
-        further = collect_subtasks_task(self.account, run, ended, self.asked.outputs, self.results)
-        of_others = [name for files in further for name in _names(files, self.results / added.task_id)]
-        task = task_result(ended, collected, self.asked.outputs, run.run_id, of_others)
+        with self._directory() as directory:
+            further = collect_subtasks_task(self.account, run, ended, self.asked.outputs, directory)
+            of_others = [name for files in further for name in _names(files, directory / added.task_id)]
+            task = task_result(ended, collected, self.asked.outputs, run.run_id, of_others)
+            subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
+            if collected.place:
+                store_files_task(storage, directory / added.task_id, collected.place)
+                subtasks = [_moved(subtask, directory / added.task_id, collected.place) for subtask in subtasks]
+        outcome = task_outcome(ended, collected, task, run.outputs.container)
         try:
-            record_outcomes(storage, run, [task_outcome(ended, collected, task)], self.asked.keep_time)
+            record_outcomes(storage, run, [outcome], self.asked.keep_time)
         except BatchFlowError as error:
             _logger.warning("%s A later run will not know of this one.", error)
-        subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
         return self._result(run.run_id, run, task, subtasks)
+
+    @contextmanager
+    def _directory(self) -> Iterator[Path]:
+        """Takes the files of subtasks, which come from their nodes by way of this machine."""
+        if isinstance(self.results, Path):
+            yield self.results
+        else:
+            with tempfile.TemporaryDirectory() as directory:
+                yield Path(directory)
 
     def wait_for(self, other: TakenUp, manifest: Manifest) -> MpiResult:
         """Waits for the same program in a run that goes on; the files of its subtasks are that one's alone."""
@@ -159,13 +178,16 @@ class _Stages:
         return self._result(outcome.run_id, run, result_of_other(outcome, collected), [])
 
     def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
-        with ResultIndex(self.results, 1) as index:
+        place = self.asked.place_of(self.run_id)
+        with ResultIndex(self.results if isinstance(self.results, Path) else None, 1) as index:
             index.write(0, task)
+            if place:
+                store_index_task(self.account.storage, index, place)
         return MpiResult(
             run_id=run_id,
             job_id=run.job_id if run else None,
             pool_id=run.pool_id if run else None,
-            results=str(self.results),
+            results=str(place or self.results),
             counts=index.counts,
             tasks=[task],
             exit_code=task.exit_code,
@@ -177,6 +199,16 @@ def _outcome(manifest: Manifest, batch: Batch) -> Outcome:
     """How the one task of a run has fared that another has done."""
     (((_, _, outcome),),) = manifest.outcomes(batch)
     return outcome
+
+
+def _moved(subtask: SubtaskResult, directory: Path, place: Place) -> SubtaskResult:
+    """A subtask's result when its files have come from a directory to a place in storage."""
+
+    def new(path: str) -> str:
+        return str(place / Path(path).relative_to(directory).as_posix())
+
+    changes = {"stdout": subtask.stdout and new(subtask.stdout), "outputs": [new(path) for path in subtask.outputs]}
+    return subtask.model_copy(update=changes)
 
 
 def _names(subtask: CollectedSubtask, directory: Path) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
+from prefect_azure_batch.tasks.output_files import LOG_FOLDER, is_output
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
@@ -65,8 +66,15 @@ def failed_result(label: str, task_id: str, error: str) -> TaskResult:
     return TaskResult(input=label, task_id=task_id, state="failed", error=error)
 
 
-def task_outcome(task: EndedTask, collected: Collected, result: TaskResult) -> Outcome:
-    """The line of the ledger for a task that has ended, and whose files have been collected."""
+def task_outcome(task: EndedTask, collected: Collected, result: TaskResult, container: str) -> Outcome:
+    """The line of the ledger for a task that has ended, and whose files have been collected.
+
+    Args:
+        task: the task.
+        collected: its files.
+        result: how it fared.
+        container: that its files were uploaded to.
+    """
     end = task.end
     return Outcome(
         task_id=task.task_id,
@@ -78,13 +86,21 @@ def task_outcome(task: EndedTask, collected: Collected, result: TaskResult) -> O
         started=end.started,
         ended=end.ended,
         run_id=result.run_id or "",
-        folder=task.folder,
+        folder=place.folder if (place := collected.place) else task.folder,
         retries=end.retries,
         files=collected.kept,
+        container=place.container if place else container,
     )
 
 
 def _paths(collected: Collected) -> dict[str, Any]:
+    if place := collected.place:
+        names = sorted(file.name for file in collected.kept)
+        logs = {
+            log: f"{place / LOG_FOLDER / log}" if f"{LOG_FOLDER}/{log}" in names else None for log in (STDOUT, STDERR)
+        }
+        outputs = [f"{place / name}" for name in names if is_output(name)]
+        return {"stdout": logs[STDOUT], "stderr": logs[STDERR], "outputs": outputs}
     return {
         "stdout": str(collected.stdout) if collected.stdout else None,
         "stderr": str(collected.stderr) if collected.stderr else None,
@@ -94,7 +110,8 @@ def _paths(collected: Collected) -> dict[str, Any]:
 
 def _missing(task: EndedTask, collected: Collected, patterns: Sequence[str], of_others: Sequence[str]) -> str | None:
     """What has not arrived of a task that ended well; None if all has."""
-    logs = [name for name, path in ((STDOUT, collected.stdout), (STDERR, collected.stderr)) if path is None]
+    kept = {file.name for file in collected.kept}
+    logs = [name for name in (STDOUT, STDERR) if f"{LOG_FOLDER}/{name}" not in kept]
     if logs:
         return f"it ended well, but {' and '.join(logs)} did not arrive in storage: somebody has deleted its blobs"
     names = [*(file.name.partition("/")[2] for file in collected.kept), *of_others]
@@ -134,7 +151,7 @@ def _failure(task: EndedTask, collected: Collected) -> str:
     end = task.end
     what = "no exit code" if end.exit_code is None else f"exit code {end.exit_code}{_signal(end.exit_code)}"
     where = f" on node {end.node_id}" if end.node_id else ""
-    stderr = tail(collected.stderr)
+    stderr = collected.stderr_end or tail(collected.stderr)
     return f"{what}{where}: {end.failure}" + (f"; stderr ends: {stderr}" if stderr else "")
 
 

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import DEFAULT_LEASE, DEFAULT_VM_SIZE
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_VM_SIZE, WORK_CONTAINER, Place
+
+# Source: "Naming and referencing containers, blobs, and metadata", Azure Storage REST reference.
+_CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
@@ -51,7 +54,10 @@ class RunParameters(BaseModel):
         default=None,
         min_length=1,
         title="Results",
-        description="Local directory that takes each task's logs and outputs. Default: results/<run id>.",
+        description=(
+            "Local directory that takes each task's logs and outputs, or az://container/prefix, where they stay in "
+            "storage. Default: results/<run id>."
+        ),
     )
     nodes: int = Field(
         default=2, ge=1, title="Nodes", description="Number of VMs in the pool that is made for the run."
@@ -120,9 +126,21 @@ class RunParameters(BaseModel):
         """Longest life of one task; None for no limit of its own."""
         return timedelta(minutes=self.task_minutes) if self.task_minutes else None
 
-    def results_directory(self, run_id: str) -> Path:
+    @property
+    def results_place(self) -> Place | None:
+        """Where in storage logs and outputs stay; None if they are downloaded."""
+        if not self.results or not self.results.startswith(BLOB_SCHEME):
+            return None
+        container, _, folder = self.results.removeprefix(BLOB_SCHEME).partition("/")
+        return Place(container, folder.strip("/"))
+
+    def place_of(self, run_id: str) -> Place | None:
+        """Where in storage the logs and outputs of one run stay."""
+        return self.results_place / run_id if self.results_place else None
+
+    def results_of(self, run_id: str) -> Path | Place:
         """Where the run's logs and outputs are collected."""
-        return Path(self.results or f"results/{run_id}").absolute()
+        return self.results_place or Path(self.results or f"results/{run_id}").absolute()
 
     @field_validator("vm_size")
     @classmethod
@@ -130,6 +148,19 @@ class RunParameters(BaseModel):
         if not re.fullmatch(r"\w+", vm_size, re.ASCII):
             raise ValueError(f"{vm_size!r} is no VM size; one is {DEFAULT_VM_SIZE}")
         return vm_size
+
+    @field_validator("results")
+    @classmethod
+    def _results_in_storage_have_a_container(cls, results: str | None) -> str | None:
+        if results and results.startswith(BLOB_SCHEME):
+            container, _, folder = results.removeprefix(BLOB_SCHEME).partition("/")
+            if not _CONTAINER.fullmatch(container):
+                raise ValueError(f"{container!r} is no name of a container: write az://container/prefix")
+            if container == WORK_CONTAINER:
+                raise ValueError(f"what lies in {container!r} is deleted after --keep: name another container")
+            if any(part in ("", ".", "..") for part in folder.strip("/").split("/")) and folder.strip("/"):
+                raise ValueError(f"{folder!r} is no prefix: a part of it is empty, '.' or '..'")
+        return results
 
     @field_validator("outputs")
     @classmethod

@@ -11,8 +11,9 @@ from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, FoundInput, search_inputs
+from prefect_azure_batch.tasks.inputs import FoundInput, search_inputs
 from prefect_azure_batch.tasks.program import check_program
+from prefect_azure_batch.tasks.records import BLOB_SCHEME
 
 
 def check_locally(run: RunParameters) -> None:
@@ -30,8 +31,14 @@ def _check(run: RunParameters) -> None:
         pass
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
-    check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
+    if run.results_place is None:
+        check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
     connection = os.environ.get(CONNECTION_VARIABLE)
+    if run.results_place and run.account is None and not connection:
+        raise BadInput(
+            f"--results: a local Azure of a run ends with all that it has stored: start localbatch and set "
+            f"{CONNECTION_VARIABLE}, name an account with --account, or name a local directory."
+        )
     if connection and run.account is None and not os.access(connection, os.R_OK):
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."

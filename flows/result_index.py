@@ -1,6 +1,7 @@
 """The results of a run on their way to its end: in a file, a line for each task as it becomes known."""
 
 import os
+import tempfile
 import threading
 import weakref
 from array import array
@@ -8,10 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, overload
+from typing import IO, Self, overload
 
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.flows.results import ResultCounts, State, TaskResult
-from prefect_azure_batch.tasks.errors import ResultsUnwritable
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import ResultsUnwritable, translated
+from prefect_azure_batch.tasks.records import Place
+from prefect_azure_batch.tasks.stage import stage
 
 INDEX_NAME = "index.jsonl"
 
@@ -24,10 +29,9 @@ class TaskResults(Sequence[TaskResult]):
     The file stays readable when a later run has put another in its place.
     """
 
-    def __init__(self, path: Path, places: "array[int]", sizes: "array[int]") -> None:
-        """Takes the index, where in it the line of each task begins, and how long it is."""
-        self._path, self._places, self._sizes = path, places, sizes
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, file: int, places: "array[int]", sizes: "array[int]") -> None:
+        """Takes the index, which is closed by this, where in it the line of each task begins, and how long it is."""
+        self._file, self._places, self._sizes = file, places, sizes
         weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
@@ -60,7 +64,7 @@ class TaskResults(Sequence[TaskResult]):
 
     def __repr__(self) -> str:
         """Says how many there are."""
-        return f"<{len(self)} task results in {str(self._path)!r}>"
+        return f"<{len(self)} task results>"
 
     def _read(self, place: int, size: int) -> TaskResult:
         return TaskResult.model_validate_json(os.pread(self._file, size, place))
@@ -70,25 +74,23 @@ class ResultIndex:
     """Writes ``index.jsonl``; tasks may end on several threads, in any order.
 
     Args:
-        directory: of the results.
+        directory: of the results; None for a file that nobody else sees.
         size: number of tasks.
+
+    Attributes:
+        tasks: the results of all tasks, in the order of their inputs; also when the file is closed.
 
     Raises:
         ResultsUnwritable: the file cannot be written.
     """
 
-    def __init__(self, directory: Path, size: int) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path | None, size: int) -> None:
+        self._name = str(directory / INDEX_NAME) if directory else INDEX_NAME
         self._places, self._sizes, self._states = array("q", [0]) * size, array("l", [0]) * size, bytearray(size)
         self._lock = threading.Lock()
-        with _writing(self._path):
-            directory.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)  # not overwritten: the results of a run before may still be looked at
-            self._file = self._path.open("wb")
-
-    @property
-    def _path(self) -> Path:
-        return self.directory / INDEX_NAME
+        with _writing(self._name):
+            self._file = _new_file(directory / INDEX_NAME) if directory else tempfile.TemporaryFile()  # noqa: SIM115
+            self.tasks = TaskResults(os.dup(self._file.fileno()), self._places, self._sizes)
 
     def write(self, number: int, result: TaskResult) -> None:
         """Adds the result of a task.
@@ -100,7 +102,7 @@ class ResultIndex:
         Raises:
             ResultsUnwritable: the file cannot be written.
         """
-        with self._lock, _writing(self._path):
+        with self._lock, _writing(self._name):
             place, line = self._file.tell(), f"{result.model_dump_json()}\n".encode()
             self._file.write(line)
             self._file.flush()
@@ -111,11 +113,6 @@ class ResultIndex:
     def counts(self) -> ResultCounts:
         """Tasks by how they ended."""
         return ResultCounts(**{state: self._states.count(code) for state, code in _CODES.items()})
-
-    @property
-    def tasks(self) -> TaskResults:
-        """The results of all tasks, in the order of their inputs."""
-        return TaskResults(self._path.absolute(), self._places, self._sizes)
 
     def __enter__(self) -> Self:
         """Gives the index itself."""
@@ -128,9 +125,36 @@ class ResultIndex:
         self._file.close()
 
 
+def store_index(storage: AzureStorageCredentials, index: ResultIndex, place: Place) -> None:
+    """Uploads the index of results that stay in storage.
+
+    Args:
+        storage: the storage account.
+        index: the index.
+        place: takes ``index.jsonl``.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request.
+    """
+    service = storage.get_client()
+    with translated(f"store the index of the results in container {place.container!r}"):
+        transfer.ensure_container(service, place.container)
+        blob = service.get_blob_client(place.container, f"{place.folder}/{INDEX_NAME}")
+        blob.upload_blob((f"{task.model_dump_json()}\n".encode() for task in index.tasks), overwrite=True)
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # not overwritten: the results of a run before may still be looked at
+    return path.open("w+b")
+
+
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResultsUnwritable(f"Could not write {str(path)!r}: {error.strerror or error}.") from error
+        raise ResultsUnwritable(f"Could not write {path!r}: {error.strerror or error}.") from error
+
+
+store_index_task = stage(store_index, name="Store index")

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, PlainSerializer, SkipValidation
 
 from prefect_azure_batch.tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.records import BLOB_SCHEME
 
 State = Literal["succeeded", "failed", "skipped"]
 
@@ -22,9 +23,10 @@ class TaskResult(BaseModel):
 
     Attributes:
         exit_code: of the task's process; None if none ran to its end.
-        stdout: local path of the collected standard output, or None.
+        stdout: local path of the collected standard output, or None; where results stay in storage, its place there,
+            as ``az://container/blob``.
         stderr: the same of the standard error.
-        outputs: local paths of the collected files.
+        outputs: the same of the collected files.
         error: why the task failed, with the end of its standard error; None if it succeeded.
         run_id: the run that did the work: an earlier one, if this one has skipped it.
     """
@@ -60,7 +62,7 @@ class RunResult(BaseModel):
     Attributes:
         job_id: the job; None if there was nothing left to do.
         pool_id: the pool that it ran on, likewise.
-        results: local directory of the logs and outputs.
+        results: local directory of the logs and outputs, or their place in storage.
         leftovers: what the run has made and could not delete.
     """
 
@@ -89,7 +91,9 @@ class RunResult(BaseModel):
         """What a person reads at the end: each task, its node and its standard output; long runs are cut."""
         for task in self.tasks[:_SHOWN_OUTPUTS]:
             yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {task.input}", f"Node: {task.node_id or '-'}")
-            if task.stdout:
+            if task.stdout and task.stdout.startswith(BLOB_SCHEME):
+                yield f"Standard output: {task.stdout}"
+            elif task.stdout:
                 yield "Standard output:"
                 with open(task.stdout, encoding="utf-8", errors="replace") as file:
                     yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())

@@ -25,6 +25,7 @@ from prefect_azure_batch.tasks.records import (
     DEFAULT_VM_SIZE,
     Created,
     JobPlan,
+    Place,
     PoolPlan,
     Program,
     Run,
@@ -78,6 +79,7 @@ def open_run(
     lease: timedelta = DEFAULT_LEASE,
     work: str = "",
     keep: timedelta = timedelta(),
+    results: Place | None = None,
 ) -> Iterator[Run]:
     """Makes a pool and a job in a flow run, and deletes them when the context is left.
 
@@ -99,6 +101,7 @@ def open_run(
         work: id of what is done to each input, by which later runs find what this one has done.
         keep: how long logs and outputs stay in storage; for nothing they are deleted at the end, if that is reached
             without an error.
+        results: takes logs and outputs, which are nobody's to delete then; None for the run's own folder.
 
     Yields:
         The run, for the stages that follow.
@@ -120,7 +123,17 @@ def open_run(
     )
     folder = f"{work}/{run_id}" if work else ""
     job = JobPlan(
-        run_id, pool or run_id, run_id, found, time_limit, retries, setup, setup_limit, folder=folder, lease=lease
+        run_id,
+        pool or run_id,
+        run_id,
+        found,
+        time_limit,
+        retries,
+        setup,
+        setup_limit,
+        folder=folder,
+        lease=lease,
+        results=results,
     )
     record = RunRecord(job, None if pool else plan, datetime.now(UTC))
     with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(keep)):

@@ -13,6 +13,7 @@ Stages, in the order a run goes through them:
     subtasks        wait for a multi-instance task with its subtasks; fetch their files from the nodes
     outputs         outputs of tasks as inputs of further tasks
     collect         stdout, stderr and outputs, streamed to disk
+    settling        the same where they stay in storage
     cleanup         delete what a run has made
     earlier         what earlier runs have done, and what runs that have not ended are doing
     others          what another run has done so far

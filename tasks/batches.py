@@ -15,7 +15,7 @@ from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.manifest import AT_ONCE, Batch, Manifest
 from prefect_azure_batch.tasks.others import outcomes_so_far
 from prefect_azure_batch.tasks.poller import JobPoller
-from prefect_azure_batch.tasks.records import Collected, EndedTask, Run, TaskPlan
+from prefect_azure_batch.tasks.records import Collected, EndedTask, Place, Run, TaskPlan
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.submit import add_tasks
@@ -85,9 +85,9 @@ def wait_for_batch(account: AzureBatchAccount, run: Run, manifest: Manifest, bat
 
 
 def collect_batch(
-    account: AzureBatchAccount, run: Run, manifest: Manifest, batch: Batch, results: Path, report: ReportEnded
+    account: AzureBatchAccount, run: Run, manifest: Manifest, batch: Batch, results: Path | Place, report: ReportEnded
 ) -> None:
-    """Downloads logs and outputs of a batch's tasks, those that have ended first; waits for the others meanwhile.
+    """Collects logs and outputs of a batch's tasks, those that have ended first; waits for the others meanwhile.
 
     Raises:
         BatchFlowError: as ``wait_for_batch`` and ``collect_outputs`` do; what had ended before is collected.
@@ -140,9 +140,9 @@ def wait_for_other_batch(
 
 
 def restore_batch(
-    storage: AzureStorageCredentials, manifest: Manifest, batch: Batch, results: Path, report: ReportRestored
+    storage: AzureStorageCredentials, manifest: Manifest, batch: Batch, results: Path | Place, report: ReportRestored
 ) -> None:
-    """Downloads what other runs have left of a batch's tasks; what is here with the same content is left alone.
+    """Restores what other runs have left of a batch's tasks; what is here with the same content is left alone.
 
     Raises:
         ServiceFailure: Storage refused or failed a request, or has not what the ledger says.

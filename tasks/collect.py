@@ -12,13 +12,14 @@ from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER, covering_prefixes
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, AddedTask, Collected, KeptFile, Run
+from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, KeptFile, Place, Run
+from prefect_azure_batch.tasks.settling import settle, with_end_of_log
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
 
 def collect_outputs(
-    storage: AzureStorageCredentials, run: Run, tasks: Sequence[AddedTask], results: Path
+    storage: AzureStorageCredentials, run: Run, tasks: Sequence[AddedTask], results: Path | Place
 ) -> list[Collected]:
     """Downloads stdout, stderr and outputs of tasks that have ended, several files at a time.
 
@@ -26,7 +27,7 @@ def collect_outputs(
         storage: the storage account.
         run: the run; its container is what the tasks uploaded to.
         tasks: the tasks; those that stand together are listed together.
-        results: each task's files go to ``<results>/<task id>/``.
+        results: each task's files go to ``<results>/<task id>/``; with a place in storage they are not downloaded.
 
     Returns:
         One record for each task, in the same order.
@@ -35,27 +36,34 @@ def collect_outputs(
         ServiceFailure: Storage refused or failed a request, or a blob's name leaves the task's directory.
         ResultsUnwritable: a file cannot be written here.
     """
-    client = storage.get_client().get_container_client(run.container)
-    with translated(f"collect the outputs in container {run.container!r}"):
+    service, container = storage.get_client(), run.outputs.container
+    client = service.get_container_client(container)
+    with translated(f"collect the outputs in container {container!r}"):
         kept: dict[str, list[KeptFile]] = {task.folder: [] for task in tasks}
         for prefix in covering_prefixes(sorted(kept)):
             for blob in _list(client, prefix):
                 folder, name = _split(blob.name)
                 if folder in kept:
                     kept[folder].append(KeptFile(name, blob.size, _md5(blob)))
-        return _fetch_all(client, [(task.folder, results / task.task_id, kept[task.folder]) for task in tasks])
+        if isinstance(results, Place):
+            settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
+            return [
+                with_end_of_log(service, files) if isinstance(task, EndedTask) and not task.end.succeeded else files
+                for task, files in zip(tasks, settled, strict=True)
+            ]
+        places = [(Place(container, task.folder), results / task.task_id, kept[task.folder]) for task in tasks]
+        return _fetch_all(storage, places)
 
 
 def restore_outputs(
-    storage: AzureStorageCredentials, outcomes: Sequence[Outcome], results: Path, container: str = WORK_CONTAINER
+    storage: AzureStorageCredentials, outcomes: Sequence[Outcome], results: Path | Place
 ) -> list[Collected]:
     """Downloads what tasks of earlier runs have left; what is here with the same content is left alone.
 
     Args:
         storage: the storage account.
         outcomes: what the ledger says of the tasks.
-        results: each task's files go to ``<results>/<task id>/``.
-        container: of works.
+        results: each task's files go to ``<results>/<task id>/``; with a place in storage they are not downloaded.
 
     Returns:
         One record for each outcome, in the same order.
@@ -64,22 +72,27 @@ def restore_outputs(
         ServiceFailure: Storage refused or failed a request, or has not what the ledger says.
         ResultsUnwritable: a file cannot be written here.
     """
-    client = storage.get_client().get_container_client(container)
-    with translated(f"restore what earlier runs have left in container {container!r} (--no-resume does it again)"):
-        return _fetch_all(client, [(item.folder, results / item.task_id, item.files) for item in outcomes])
+    with translated("restore what earlier runs have left (--no-resume does it again)"):
+        if isinstance(results, Place):
+            return settle(storage, [(item.place, item.files) for item in outcomes], results)
+        return _fetch_all(storage, [(item.place, results / item.task_id, item.files) for item in outcomes])
 
 
-def _fetch_all(client: ContainerClient, tasks: Sequence[tuple[str, Path, Iterable[KeptFile]]]) -> list[Collected]:
+def _fetch_all(
+    storage: AzureStorageCredentials, tasks: Sequence[tuple[Place, Path, Iterable[KeptFile]]]
+) -> list[Collected]:
+    service = storage.get_client()
     plans = [
-        (number, folder, file, target)
-        for number, (folder, directory, files) in enumerate(tasks)
+        (number, place, file, target)
+        for number, (place, directory, files) in enumerate(tasks)
         for file in files
         if (target := _target(file.name, directory)) is not None
     ]
 
-    def fetch(plan: tuple[int, str, KeptFile, Path]) -> KeptFile:
-        _, folder, file, target = plan
-        return transfer.fetch_kept(client.get_blob_client(f"{folder}/{file.name}"), file, target)
+    def fetch(plan: tuple[int, Place, KeptFile, Path]) -> KeptFile:
+        _, place, file, target = plan
+        blob = service.get_blob_client(place.container, f"{place.folder}/{file.name}")
+        return transfer.fetch_kept(blob, file, target)
 
     found: list[list[tuple[Path, KeptFile]]] = [[] for _ in tasks]
     for (number, _, _, target), file in zip(plans, transfer.each(fetch, plans), strict=True):

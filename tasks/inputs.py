@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.records import InputItem
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
-
-BLOB_SCHEME = "az://"
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
 """Lists ``(blob name, ETag)`` of a container's blobs whose names start with a prefix."""

@@ -50,7 +50,9 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
 def run_of(plan: JobPlan) -> Run:
     """The run that a job belongs to."""
     folder = plan.folder or f"{NO_WORK}/{plan.run_id}"
-    return Run(plan.run_id, plan.job_id, plan.pool_id, plan.container, plan.program, plan.time_limit, folder)
+    return Run(
+        plan.run_id, plan.job_id, plan.pool_id, plan.container, plan.program, plan.time_limit, folder, plan.results
+    )
 
 
 def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, translated
-from prefect_azure_batch.tasks.records import KeptFile, Run
+from prefect_azure_batch.tasks.records import WORK_CONTAINER, KeptFile, Place, Run
 
 LEDGER_NAME = "ledger.jsonl"
 FORMAT = 1
@@ -39,9 +39,10 @@ class Outcome:
     Attributes:
         label: what the user called its input.
         run_id: the run that made it.
-        folder: where its files lie in the container of works.
+        folder: where its files lie.
         retries: how often Batch had repeated it.
         files: what it has left there.
+        container: of the folder.
     """
 
     task_id: str
@@ -56,6 +57,12 @@ class Outcome:
     folder: str
     retries: int = 0
     files: tuple[KeptFile, ...] = ()
+    container: str = WORK_CONTAINER
+
+    @property
+    def place(self) -> Place:
+        """Where its files lie."""
+        return Place(self.container, self.folder)
 
 
 _LINES = TypeAdapter(Outcome)

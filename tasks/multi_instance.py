@@ -45,7 +45,7 @@ def submit_multi_instance(
     name = multi_instance_name(run.program, common_files, plan)
     added = added_task(run, 0, plan.command, name)
     with translated(f"add task {name!r} to job {run.job_id!r}"):
-        transfer.ensure_container(account.storage.get_client(), run.container)
+        transfer.ensure_container(account.storage.get_client(), run.outputs.container)
         add_all(account.get_client(), run.job_id, [_options(account, run, added, common_files, plan, scripts)])
     return added
 
@@ -106,7 +106,7 @@ def _options(
     plan: MultiInstancePlan,
     scripts: Scripts,
 ) -> models.BatchTaskCreateOptions:
-    link = write_link(account.storage, run.container, run.time_limit)
+    link = write_link(account.storage, run.outputs.container, run.time_limit)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shell_command(scripts.application),

@@ -13,7 +13,7 @@ from azure.batch import models
 
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, Run
-from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT, WORKING_DIRECTORY
+from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
 
 LOG_FOLDER = "logs"
 FILE_FOLDER = "files"
@@ -28,7 +28,14 @@ def added_task(run: Run, index: int, label: str, task_id: str) -> AddedTask:
 
     Tasks lie in the order of their inputs, so that the files of neighbours can be listed together.
     """
-    return AddedTask(index, label, task_id, f"{run.folder}/{index:0{_INDEX_DIGITS}d}-{task_id}")
+    return AddedTask(index, label, task_id, f"{run.outputs.folder}/{index:0{_INDEX_DIGITS}d}-{task_id}")
+
+
+def is_output(name: str) -> bool:
+    """Whether a file of a task is an output, by its name below the task's folder."""
+    kind, _, rest = name.partition("/")
+    # Ranks work beside the logs, which a pattern may match.
+    return kind == FILE_FOLDER or (kind == SHARED_FOLDER and rest not in BATCH_FILES)
 
 
 def covering_prefixes(folders: Sequence[str]) -> list[str]:

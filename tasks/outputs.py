@@ -6,11 +6,10 @@ from azure.storage.blob import BlobProperties
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.inputs import BLOB_SCHEME, is_folder
-from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER
-from prefect_azure_batch.tasks.records import AddedTask, Run, StoredInput
+from prefect_azure_batch.tasks.inputs import is_folder
+from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER, is_output
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, AddedTask, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
-from prefect_azure_batch.tasks.task_directory import BATCH_FILES
 
 
 def list_outputs(storage: AzureStorageCredentials, run: Run, tasks: Sequence[AddedTask]) -> list[StoredInput]:
@@ -29,19 +28,16 @@ def list_outputs(storage: AzureStorageCredentials, run: Run, tasks: Sequence[Add
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
-    client = storage.get_client().get_container_client(run.container)
+    client = storage.get_client().get_container_client(run.outputs.container)
     blobs: list[BlobProperties] = []
-    with translated(f"list the outputs in container {run.container!r}"):
+    with translated(f"list the outputs in container {run.outputs.container!r}"):
         for task in tasks:
             for kind in (FILE_FOLDER, SHARED_FOLDER):
                 prefix = f"{task.folder}/{kind}/"
                 found = client.list_blobs(prefix, include=["metadata"])
-                blobs += [blob for blob in found if not is_folder(blob) and _is_output(kind, blob.name[len(prefix) :])]
-    return [_input(index, run.container, blob) for index, blob in enumerate(blobs)]
-
-
-def _is_output(kind: str, name: str) -> bool:
-    return kind == FILE_FOLDER or name not in BATCH_FILES  # ranks work beside the logs, which a pattern may match
+                start = len(task.folder) + 1
+                blobs += [blob for blob in found if not is_folder(blob) and is_output(blob.name[start:])]
+    return [_input(index, run.outputs.container, blob) for index, blob in enumerate(blobs)]
 
 
 def _input(index: int, container: str, blob: BlobProperties) -> StoredInput:

@@ -19,6 +19,25 @@ DEFAULT_LEASE = timedelta(minutes=30)
 """How long what a run has made may outlive it."""
 
 
+BLOB_SCHEME = "az://"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in storage, written ``az://container/folder``."""
+
+    container: str
+    folder: str
+
+    def __truediv__(self, name: str) -> "Place":
+        """A folder or file below it."""
+        return Place(self.container, f"{self.folder}/{name}".lstrip("/"))
+
+    def __str__(self) -> str:
+        """As inputs are named."""
+        return f"{BLOB_SCHEME}{self.container}/{self.folder}"
+
+
 @dataclass(frozen=True)
 class InputItem:
     """One input of a map run.
@@ -92,10 +111,11 @@ class Run:
         run_id: names the run; it stands in the metadata of all that is made for it.
         job_id: its job.
         pool_id: the pool that the job's tasks run on.
-        container: takes the logs and outputs of its tasks.
+        container: of works, in which it has a folder.
         program: what its commands mean by ``{app}``; None for no program.
         time_limit: how long it may take, and how long its links live.
-        folder: where in the container all lies that the run leaves.
+        folder: where in the container its record, its ledger and its manifest lie.
+        results: takes the logs and outputs of its tasks; None: that folder, too.
     """
 
     run_id: str
@@ -105,6 +125,12 @@ class Run:
     program: Program | None = None
     time_limit: timedelta = timedelta(hours=24)
     folder: str = ""
+    results: Place | None = None
+
+    @property
+    def outputs(self) -> Place:
+        """Takes the logs and outputs of its tasks."""
+        return self.results or Place(self.container, self.folder)
 
     def script(self, template: Template) -> str:
         """The shell script that a command is on the nodes of this run.
@@ -142,8 +168,9 @@ class JobPlan:
     """A job to be created.
 
     Attributes:
-        container: takes the logs and outputs of its tasks.
+        container: of works.
         folder: ``<work>/<run id>`` in that container; not given: one that belongs to no work.
+        results: takes the logs and outputs of its tasks; None: that folder, too.
         time_limit: longest life of the job; the service ends it then, whatever became of us.
         task_retries: how often the service repeats a task that exits with another code than 0.
         setup: command for ``/bin/bash`` that prepares each node before its first task, in the directory of the program
@@ -163,6 +190,7 @@ class JobPlan:
     container: str = WORK_CONTAINER
     folder: str = ""
     lease: timedelta | None = None
+    results: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -285,13 +313,18 @@ class KeptFile:
 class Collected:
     """The files of one task on this machine: paths of stdout, stderr (None if there are none) and outputs.
 
-    ``kept`` names all of them as they lie in storage.
+    Attributes:
+        kept: all of them as they lie in storage.
+        place: where they lie there, if they were left there.
+        stderr_end: the last lines of stderr, if it was left there and somebody wants to know.
     """
 
     stdout: Path | None
     stderr: Path | None
     outputs: tuple[Path, ...] = ()
     kept: tuple[KeptFile, ...] = ()
+    place: Place | None = None
+    stderr_end: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,9 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     name = task_namer(run.program, plan)
     added = [added_task(run, item.index, item.label, name(item)) for item in inputs]
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
-        transfer.ensure_container(account.storage.get_client(), run.container)
-        shared = _Shared(shell_command(script), plan, write_link(account.storage, run.container, run.time_limit))
+        transfer.ensure_container(account.storage.get_client(), run.outputs.container)
+        link = write_link(account.storage, run.outputs.container, run.time_limit)
+        shared = _Shared(shell_command(script), plan, link)
         options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
         add_all(account.get_client(), run.job_id, options)
     return added

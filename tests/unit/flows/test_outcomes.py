@@ -12,7 +12,7 @@ from prefect_azure_batch.tasks.records import Collected, EndedTask, KeptFile, Ta
 END = TaskEnd(True, 0, "", "node", datetime.now(UTC), datetime.now(UTC))
 TASK = EndedTask(0, "a.txt", "a-1", "work/run/0000000-a-1", END)
 LOGS = (Path("stdout.txt"), Path("stderr.txt"))
-NAMES = ["logs/stdout.txt", "files/a.txt", "files/out/b.csv", "shared/sum.dat", "files/stdout.txt"]
+NAMES = ["logs/stdout.txt", "logs/stderr.txt", "files/a.txt", "files/out/b.csv", "shared/sum.dat", "files/stdout.txt"]
 COLLECTED = Collected(*LOGS, kept=tuple(KeptFile(name, 1) for name in NAMES))
 
 
@@ -25,7 +25,7 @@ def test_a_task_that_has_left_what_it_was_to_leave_has_succeeded(pattern: str) -
 
 
 def test_backslashes_of_names_that_storage_has_turned_are_no_directories() -> None:
-    collected = Collected(*LOGS, kept=(KeptFile("files/back/slash.json", 1),))
+    collected = Collected(*LOGS, kept=tuple(KeptFile(name, 1) for name in (*NAMES[:2], "files/back/slash.json")))
     assert task_result(replace(TASK, label="back\\slash.txt"), collected, ["*.json"], "run").state == "succeeded"
     assert task_result(TASK, collected, ["*.json"], "run").state == "failed"
 
@@ -37,8 +37,8 @@ def test_a_task_that_has_not_has_failed(pattern: str) -> None:
     assert f"no file that matches '{pattern}' of --outputs" in (result.error or "")
 
 
-@pytest.mark.parametrize(("stdout", "stderr", "named"), [(None, LOGS[1], "stdout.txt"), (LOGS[0], None, "stderr.txt")])
-def test_logs_that_did_not_arrive_are_a_failure(stdout: Path | None, stderr: Path | None, named: str) -> None:
-    result = task_result(TASK, Collected(stdout, stderr), (), "run")
+@pytest.mark.parametrize(("arrived", "named"), [("stderr.txt", "stdout.txt"), ("stdout.txt", "stderr.txt")])
+def test_logs_that_did_not_arrive_are_a_failure(arrived: str, named: str) -> None:
+    result = task_result(TASK, Collected(None, None, kept=(KeptFile(f"logs/{arrived}", 1),)), (), "run")
     assert result.state == "failed"
     assert f"but {named} did not arrive" in (result.error or "")

@@ -24,12 +24,12 @@ def index(tmp_path: Path) -> ResultIndex:
     return index
 
 
-def test_results_are_in_the_order_of_their_inputs_whatever_came_first(index: ResultIndex) -> None:
+def test_results_are_in_the_order_of_their_inputs_whatever_came_first(index: ResultIndex, tmp_path: Path) -> None:
     tasks = index.tasks
     assert [task.task_id for task in tasks] == ["t0", "t1", "t2"]
     assert (len(tasks), tasks[-1].state, [task.task_id for task in tasks[:2]]) == (3, "failed", ["t0", "t1"])
     assert index.counts == ResultCounts(succeeded=1, failed=1, skipped=1)
-    lines = (index.directory / INDEX_NAME).read_text().splitlines()
+    lines = (tmp_path / "out" / INDEX_NAME).read_text().splitlines()
     assert [json.loads(line)["task_id"] for line in lines] == ["t2", "t0", "t1"]
 
 
@@ -49,9 +49,9 @@ def test_a_task_that_is_written_again_is_counted_once(tmp_path: Path) -> None:
     assert [task.state for task in index.tasks] == ["failed"]
 
 
-def test_results_outlive_those_of_a_later_run_in_the_same_directory(index: ResultIndex) -> None:
+def test_results_outlive_those_of_a_later_run_in_the_same_directory(index: ResultIndex, tmp_path: Path) -> None:
     tasks = index.tasks
-    with ResultIndex(index.directory, 1) as later:
+    with ResultIndex(tmp_path / "out", 1) as later:
         later.write(0, result(7))
     assert [task.task_id for task in tasks] == ["t0", "t1", "t2"]
     assert pickle.loads(pickle.dumps(tasks)) == list(tasks)

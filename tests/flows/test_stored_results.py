@@ -1,0 +1,104 @@
+"""Results that stay in storage."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.mpi_flow import mpi_flow
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.result_index import INDEX_NAME
+from prefect_azure_batch.flows.results import MapResult, TasksFailed
+from tests.flows.conftest import left_behind
+
+
+@pytest.fixture
+def container(account: AzureBatchAccount) -> Iterator[ContainerClient]:
+    """Takes the results; it is made by the run."""
+    client = account.storage.get_client().get_container_client(f"results-{uuid.uuid4().hex}")
+    yield client
+    client.delete_container()
+
+
+@pytest.fixture
+def asked(account_name: str | None, two_files: Path, tmp_path: Path) -> dict[str, object]:
+    """A run over two files of this test alone."""
+    command = f"echo {tmp_path} {{stem}}; cat {{input}} > {{stem}}.out"
+    return {"inputs": [str(two_files)], "command": command, "outputs": ["*.out"], "account": account_name}
+
+
+def run(asked: dict[str, object], results: str, **more: object) -> MapResult:
+    return map_flow(MapParameters.model_validate(asked | {"results": results} | more))
+
+
+def read(container: ContainerClient, link: str | None) -> str:
+    begin = f"az://{container.container_name}/"
+    assert link is not None
+    assert link.startswith(begin)
+    return container.download_blob(link.removeprefix(begin)).readall().decode()
+
+
+def test_nothing_is_downloaded_and_the_result_says_where_it_lies(
+    account: AzureBatchAccount, container: ContainerClient, asked: dict[str, object], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    result = run(asked, f"az://{container.container_name}/lab/one/")
+    assert result.results == f"az://{container.container_name}/lab/one/{result.run_id}"
+    assert [read(container, task.stdout).split()[-1] for task in result.tasks] == ["a", "b"]
+    assert [read(container, task.outputs[0]) for task in result.tasks] == ["alpha", "beta gamma"]
+    index = [json.loads(line) for line in read(container, f"{result.results}/{INDEX_NAME}").splitlines()]
+    assert [line["outputs"] for line in index] == [task.outputs for task in result.tasks]
+    assert set(tmp_path.rglob("*")) == before
+    assert "Standard output: az://" in "\n".join(result.text())
+    assert left_behind(account) == []
+
+
+def test_what_is_done_is_found_where_it_lies_or_comes_to_where_it_is_wanted(
+    container: ContainerClient, asked: dict[str, object], tmp_path: Path
+) -> None:
+    place = f"az://{container.container_name}/lab"
+    first = run(asked, place)
+    again = run(asked, place)
+    assert (again.counts.skipped, again.pool_id) == (2, None)
+    assert [task.outputs for task in again.tasks] == [task.outputs for task in first.tasks]
+    here = run(asked, str(tmp_path / "out"))
+    assert here.counts.skipped == 2
+    assert [Path(task.outputs[0]).read_text() for task in here.tasks] == ["alpha", "beta gamma"]
+
+
+def test_what_was_kept_for_a_while_is_copied_once(
+    container: ContainerClient, asked: dict[str, object], tmp_path: Path
+) -> None:
+    run(asked, str(tmp_path / "out"))
+    place = f"az://{container.container_name}"
+    first, second = run(asked, place), run(asked, place)
+    assert (first.counts.skipped, second.counts.skipped) == (2, 2)
+    assert [read(container, task.outputs[0]) for task in first.tasks] == ["alpha", "beta gamma"]
+    assert [task.stderr for task in second.tasks] == [task.stderr for task in first.tasks]
+
+
+def test_a_failed_task_is_told_with_its_standard_error(container: ContainerClient, asked: dict[str, object]) -> None:
+    with pytest.raises(TasksFailed, match="stderr ends: no luck") as failed:
+        run(asked, f"az://{container.container_name}/x", command="echo no luck >&2; exit 3", outputs=[])
+    assert [read(container, task.stderr) for task in failed.value.result.tasks] == ["no luck\n"] * 2
+
+
+def test_files_of_subtasks_come_there_too(container: ContainerClient, account_name: str | None) -> None:
+    place = f"az://{container.container_name}/mpi"
+    command = "/bin/sh -c 'echo here; hostname > host.txt'"
+    result = mpi_flow(
+        MpiParameters(command=command, outputs=["host.txt"], nodes=2, results=place, account=account_name)
+    )
+    (task,), (subtask,) = result.tasks, result.subtasks
+    assert read(container, task.stdout).split() == ["here", "here"]
+    assert len(task.outputs) == len(subtask.outputs) == 1
+    assert read(container, subtask.outputs[0]).strip()
+    assert "subtask-1/" in (subtask.stdout or "")
