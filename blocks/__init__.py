@@ -6,7 +6,8 @@
     errors              what a credential cannot do
 
 What they share, none of which imports Prefect:
-    clients             one client per account and process; retries and time limits
+    clients             one client per account and process; time limits
+    patience            how often and how long requests are tried again
     connection_string   storage connection strings taken apart
     delegation          user delegation keys, kept while they last
     endpoints           service addresses: checked, and the account name in them

@@ -13,17 +13,18 @@ from typing import Any, TypeVar, cast
 
 import requests
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import ExponentialRetry, LinearRetry
 from requests.adapters import HTTPAdapter
 
 from prefect_azure_batch.blocks.endpoints import is_local
+from prefect_azure_batch.blocks.patience import BatchRetry, BlobRetry, Patience
 
 _MOST_KEPT = 64
 _MOST_CONNECTIONS = 64
 _CONNECT_SECONDS = 10
 _LOCAL_CONNECT_SECONDS = 2
 _READ_SECONDS = 60
-_TRIES_AGAIN = 6
+_PATIENCE = 60.0
+_LOCAL_PATIENCE = 8.0
 
 _Kept = TypeVar("_Kept")
 
@@ -91,35 +92,26 @@ def shared_transport(endpoint: str) -> RequestsTransport:
 
 
 def service_options(endpoint: str) -> dict[str, Any]:
-    """Options of a Batch or management client: tries again for about 50 s, on this machine for about 10 s.
-
-    ``retry_total`` alone would stop after three connection errors: the other counts have limits of their own.
+    """Options of a Batch or management client: tries again as ``blocks.patience`` says.
 
     Args:
         endpoint: address of the service.
     """
     return {
         "transport": shared_transport(endpoint),
-        "retry_backoff_factor": 0.15 if is_local(endpoint) else 0.8,
-        "retry_backoff_max": 30,
-        **_retry_counts(),
+        "retry_policy": BatchRetry(_patience(endpoint), 0.15 if is_local(endpoint) else 0.8),
     }
 
 
 def blob_options(endpoint: str) -> dict[str, Any]:
-    """Options of a Blob client: tries again for about a minute, on this machine for 6 s.
+    """Options of a Blob client: tries again as ``blocks.patience`` says.
 
     Args:
         endpoint: address of the Blob service.
     """
-    counts = _retry_counts()
-    if is_local(endpoint):
-        retry: LinearRetry | ExponentialRetry = LinearRetry(backoff=1, random_jitter_range=0, **counts)
-    else:
-        retry = ExponentialRetry(initial_backoff=1, increment_base=2, random_jitter_range=1, **counts)
     return {
         "transport": shared_transport(endpoint),
-        "retry_policy": retry,
+        "retry_policy": BlobRetry(_patience(endpoint), 0.5 if is_local(endpoint) else 1.0),
         # Larger pieces than the SDK's 4 MiB save a third of the time, and many threads at once still fit in memory.
         "max_single_put_size": 8 << 20,
         "max_block_size": 8 << 20,
@@ -127,5 +119,5 @@ def blob_options(endpoint: str) -> dict[str, Any]:
     }
 
 
-def _retry_counts() -> dict[str, Any]:
-    return dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), _TRIES_AGAIN)
+def _patience(endpoint: str) -> Patience:
+    return Patience(_LOCAL_PATIENCE if is_local(endpoint) else _PATIENCE)

@@ -6,10 +6,11 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
 from prefect_azure_batch.tasks.errors import ServiceFailure
+from prefect_azure_batch.tasks.intervals import growing_pauses
 
 MAX_TASKS_PER_REQUEST = 100
 
-_ATTEMPTS = 3
+_PATIENCE = 60.0
 
 
 def add_all(client: BatchClient, job_id: str, options: Sequence[models.BatchTaskCreateOptions]) -> None:
@@ -20,16 +21,16 @@ def add_all(client: BatchClient, job_id: str, options: Sequence[models.BatchTask
         HttpResponseError: it refused a whole request.
     """
     # Not BatchClient.create_tasks: it repeats a failing request for ever and takes some refused tasks for added ones.
-    pending, attempts = list(options), _ATTEMPTS
-    while pending and attempts:
+    pending = list(options)
+    for _ in growing_pauses(_PATIENCE):
         groups = [
             pending[start : start + MAX_TASKS_PER_REQUEST] for start in range(0, len(pending), MAX_TASKS_PER_REQUEST)
         ]
         pending = [refused for group in groups for refused in _add_group(client, job_id, group)]
-        attempts -= 1
-    if pending:
-        message = f"Could not add {len(pending)} tasks to job {job_id!r}: the service failed."
-        raise ServiceFailure(message, retryable=True)
+        if not pending:
+            return
+    message = f"Could not add {len(pending)} tasks to job {job_id!r}: the service failed."
+    raise ServiceFailure(message, retryable=True)
 
 
 def _add_group(

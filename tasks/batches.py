@@ -25,8 +25,9 @@ from prefect_azure_batch.tasks.wait import job_poller
 MANIFEST_NAME = "manifest.jsonl"
 
 _PATIENCE, _LONGEST_PATIENCE = 15.0, 240.0
-# So that the first batch is there, and its tasks run, while the last ones wait for their turn.
-_UPLOADS = threading.Semaphore(2)
+# So many batches at a time: the first one's tasks run while the last ones wait for their turn, and what is in memory
+# does not grow with the number of batches.
+_UPLOADS, _ADDITIONS, _COLLECTIONS = threading.Semaphore(2), threading.Semaphore(4), threading.Semaphore(4)
 
 ReportEnded = Callable[[Sequence[tuple[int, EndedTask, Collected]]], None]
 """Takes how inputs fared that this run has done, and their files; with the inputs' numbers."""
@@ -65,8 +66,9 @@ def add_batch(account: AzureBatchAccount, run: Run, manifest: Manifest, batch: B
     Raises:
         ServiceFailure: Batch refused or failed a request, or refused a task.
     """
-    for items in manifest.items(batch):
-        add_tasks(account, run, [stored_input(item) for item in items], plan)
+    with _ADDITIONS:
+        for items in manifest.items(batch):
+            add_tasks(account, run, [stored_input(item) for item in items], plan)
     return batch
 
 
@@ -94,10 +96,11 @@ def collect_batch(
     """
     patience = _PATIENCE
     while True:
-        for pairs in manifest.ended(batch, run):
-            collected = collect_outputs(account.storage, run, [task for _, task in pairs], results)
-            report([(number, task, files) for (number, task), files in zip(pairs, collected, strict=True)])
-            manifest.report(batch, [number for number, _ in pairs])
+        with _COLLECTIONS:
+            for pairs in manifest.ended(batch, run):
+                collected = collect_outputs(account.storage, run, [task for _, task in pairs], results)
+                report([(number, task, files) for (number, task), files in zip(pairs, collected, strict=True)])
+                manifest.report(batch, [number for number, _ in pairs])
         if not manifest.waiting(batch) and not manifest.ready(batch):
             return
         patience = min(2 * patience, _LONGEST_PATIENCE)
@@ -148,10 +151,11 @@ def restore_batch(
         ServiceFailure: Storage refused or failed a request, or has not what the ledger says.
         ResultsUnwritable: a file cannot be written here.
     """
-    for known in manifest.outcomes(batch):
-        collected = restore_outputs(storage, [outcome for _, _, outcome in known], results)
-        report([(*each, files) for each, files in zip(known, collected, strict=True)])
-        manifest.report(batch, [number for number, _, _ in known])
+    with _COLLECTIONS:
+        for known in manifest.outcomes(batch):
+            collected = restore_outputs(storage, [outcome for _, _, outcome in known], results)
+            report([(*each, files) for each, files in zip(known, collected, strict=True)])
+            manifest.report(batch, [number for number, _, _ in known])
 
 
 keep_manifest_task = stage(keep_manifest, name="Keep manifest")

@@ -214,15 +214,18 @@ class JobPoller:
         text = "state eq 'completed'"
         if self._seen_until:
             text += f" and stateTransitionTime ge DateTime'{self._seen_until - _OVERLAP:%Y-%m-%dT%H:%M:%SZ}'"
-        found: dict[str, TaskEnd] = {}
-        for batch_task in self._client.list_tasks(self._job_id, filter=text, select=_SELECT):
-            found[batch_task.id or ""] = _task_end(batch_task)
-            moment = batch_task.state_transition_time
-            if self._seen_until is None or moment > self._seen_until:
-                self._seen_until = moment
-        with self._changed:
-            self._number += self._ends.add(found)
-            self._changed.notify_all()
+        until = self._seen_until
+        for page in self._client.list_tasks(self._job_id, filter=text, select=_SELECT).by_page():
+            found: dict[str, TaskEnd] = {}
+            for batch_task in page:
+                found[batch_task.id or ""] = _task_end(batch_task)
+                moment = batch_task.state_transition_time
+                if until is None or moment > until:
+                    until = moment
+            with self._changed:
+                self._number += self._ends.add(found)
+                self._changed.notify_all()
+        self._seen_until = until  # not before all pages were read: they are in the order of ids, not of time
 
     def _check_job(self) -> models.BatchJob:
         job = self._client.get_job(self._job_id, select=["id,state,creationTime,metadata,executionInfo"])
