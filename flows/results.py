@@ -1,6 +1,6 @@
 """What a run gives back: one JSON document, and text for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from textwrap import indent
@@ -158,11 +158,24 @@ class MpiResult(RunResult):
 
 
 class RunFailed(BatchFlowError):
-    """A run that has a result has not gone well. ``result`` is what the flow would have returned otherwise."""
+    """A run that has a result has not gone well. ``result`` is what the flow would have returned otherwise.
+
+    Prefect keeps a copy of the error of each flow run; in that the result has no tasks, which may be very many.
+    """
 
     def __init__(self, message: str, result: RunResult) -> None:
         super().__init__(message)
         self.result = result
+
+    def __reduce__(self) -> tuple[Callable[..., "RunFailed"], tuple[object, ...]]:
+        """Elsewhere it is the same, but for the tasks."""
+        return _without_tasks, (type(self), str(self), self.result.model_copy(update={"tasks": []}))
+
+
+def _without_tasks(kind: type[RunFailed], message: str, result: RunResult) -> RunFailed:
+    error = kind.__new__(kind)
+    RunFailed.__init__(error, message, result)
+    return error
 
 
 class TasksFailed(RunFailed):

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,28 @@ from azure.storage.blob import BlobProperties, ContainerClient, LinearRetry
 
 AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
 """Names a file of certificates that are trusted, in all requests of the service; httpx reads it by itself."""
+
+
+_TRIES = 6
+_THROTTLED = 429
+
+
+class _Retry(LinearRetry):
+    """Repeats what is throttled, too, which the SDK takes for an answer."""
+
+    def send(self, request: Any) -> Any:
+        """Sends a request."""
+        body = request.http_request.body
+        place = body.tell() if hasattr(body, "seek") else None
+        answer: Any = super().send(request)  # type: ignore[no-untyped-call]
+        for _ in range(_TRIES):
+            if answer.http_response.status_code != _THROTTLED:
+                break
+            time.sleep(1)
+            if place is not None:
+                body.seek(place)
+            answer = super().send(request)  # type: ignore[no-untyped-call]
+        return answer
 
 
 def open_container(link: str, **options: Any) -> ContainerClient:
@@ -22,7 +45,7 @@ def open_container(link: str, **options: Any) -> ContainerClient:
     Raises:
         ValueError: it leads to no container.
     """
-    retry = LinearRetry(backoff=1, retry_total=3, random_jitter_range=0)
+    retry = _Retry(backoff=1, retry_total=_TRIES, retry_status=_TRIES, random_jitter_range=0)
     trusted = os.environ.get(AUTHORITIES_VARIABLE) or True
     return ContainerClient.from_container_url(
         link, retry_policy=retry, connection_timeout=10, connection_verify=trusted, **options

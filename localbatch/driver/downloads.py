@@ -7,8 +7,8 @@ import httpx
 
 from localbatch.driver.blob_containers import complaint_about_certificate
 
-_TRIES = 3
-_FIRST_PAUSE_SECONDS = 0.2
+_TRIES = 7
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
 _WORTH_ANOTHER_TRY = frozenset({408, 429, 500, 502, 503, 504})
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
@@ -53,7 +53,7 @@ class Downloader:
         """Writes what lies behind a link to a stream, which is taken back to its start for every try.
 
         Raises:
-            DownloadError: the server refused it, or it could not be fetched in three tries.
+            DownloadError: the server refused it, or it could not be fetched in several tries.
             DownloadGivenUp: the event was set meanwhile.
             OSError: the stream could not be written.
         """
@@ -68,7 +68,7 @@ class Downloader:
                 return
             if given_up.wait(pause):
                 raise DownloadGivenUp
-            pause *= 5
+            pause = min(pause * 3, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import importlib
 import importlib.util
 import logging
 import os
+import random
 import re
 import secrets
 import select
@@ -21,16 +23,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from localbatch.host.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
-from localbatch.host.azurite import Azurite, StorageOptions
+from localbatch.host.azurite import Azurite, StorageOptions, connection_string
 from localbatch.host.azurite_cache import AzuriteError
 from localbatch.host.connections import BoundedProtocol
 from localbatch.host.ending import ENDING, Stopped
+from localbatch.host.faults import FaultPlan, FaultyProtocol
 from localbatch.host.mpi_runtime import MPICH, MpiError, node_image
+from localbatch.host.relay import Relay
 from localbatch.rules.images import Image
 from localbatch.rules.quotas import Quotas
 from localbatch.store.root import Identity, RootDirectory, RootError, open_root
@@ -90,6 +94,9 @@ class Options:
         task_seconds: how long each task takes with the driver ``simulated``.
         tokens: bearer tokens are accepted on the data plane too.
         stop_with_stdin: stop when standard input is closed or the parent process ends.
+        fault, blob_fault: pairs of a fault of Batch, or of the Blob service, and how often it strikes.
+        fault_seed: has the same faults strike again.
+        latency_ms: by how much each answer is late.
     """
 
     host: str = "127.0.0.1"
@@ -119,6 +126,10 @@ class Options:
     task_seconds: float = 0.0
     tokens: bool = False
     stop_with_stdin: bool = False
+    fault: Sequence[tuple[str, float]] = ()
+    blob_fault: Sequence[tuple[str, float]] = ()
+    fault_seed: int | None = None
+    latency_ms: float = 0.0
 
 
 class OptionError(Exception):
@@ -152,19 +163,23 @@ def run(options: Options) -> int:
         return _complain(error, FAILED)
 
 
-class _Server(uvicorn.Server):
+class _Unsignalled(uvicorn.Server):
     """Uvicorn without its own signal handlers, which would end the process before the clean-up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals alone."""
+        yield
+
+
+class _Server(_Unsignalled):
+    """The service, and a look at its Azurite."""
 
     def __init__(self, config: uvicorn.Config, azurite: Azurite | None, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._azurite = azurite
         self._on_started = on_started
         self.exit_status = 0
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals alone."""
-        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts as usual, then tells that it listens."""
@@ -204,12 +219,49 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
             app.state.accounts.reset_key(identity.account)
         # A key that was regenerated is the account's, and no longer the one that the service was started with.
         key, _ = app.state.accounts.keys(identity.account)
-        endpoints = _describe(options, root, replace(identity, key=key), azurite)
+        relay = _make_relay(options, azurite, stack)
+        blob_endpoint = relay.blob_endpoint if relay else azurite.blob_endpoint if azurite else ""
+        endpoints = _describe(options, replace(identity, key=key), azurite, root, blob_endpoint)
         config = _configure(options, app)
         server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi, page_token))
         ENDING.check()
-        asyncio.run(server.serve(sockets=[listener]))
+        asyncio.run(_serve(server, listener, relay))
         return server.exit_status
+
+
+@dataclass(frozen=True)
+class _Relaying:
+    """What stands in front of Azurite where that is to have faults."""
+
+    server: uvicorn.Server
+    listener: socket.socket
+    blob_endpoint: str
+
+
+def _make_relay(options: Options, azurite: Azurite | None, stack: contextlib.ExitStack) -> _Relaying | None:
+    plan = _fault_plan(options, options.blob_fault)
+    if azurite is None or not plan:
+        return None
+    listener = stack.enter_context(bind("127.0.0.1", 0))
+    config = uvicorn.Config(Relay(azurite.service_endpoint), lifespan="on", **_plain_http(plan))
+    endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/{azurite.account}"
+    return _Relaying(_Unsignalled(config), listener, endpoint)
+
+
+async def _serve(server: _Server, listener: socket.socket, relay: _Relaying | None) -> None:
+    if relay is None:
+        await server.serve(sockets=[listener])
+        return
+    relaying = asyncio.create_task(relay.server.serve(sockets=[relay.listener]))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        relay.server.should_exit = True
+        await relaying
+
+
+def _fault_plan(options: Options, faults: Sequence[tuple[str, float]]) -> FaultPlan:
+    return FaultPlan(dict(faults), options.latency_ms / 1000, random.Random(options.fault_seed))  # noqa: S311
 
 
 def _plain_directory(root: RootDirectory, stack: contextlib.ExitStack) -> Path:
@@ -298,7 +350,9 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _describe(options: Options, root: RootDirectory, identity: Identity, azurite: Azurite | None) -> Endpoints:
+def _describe(
+    options: Options, identity: Identity, azurite: Azurite | None, root: RootDirectory, blob_endpoint: str
+) -> Endpoints:
     scheme = "https" if options.certfile else "http"
     host = _OWN.get(options.host, options.host)
     host = f"[{host}]" if ":" in host else host
@@ -306,10 +360,10 @@ def _describe(options: Options, root: RootDirectory, identity: Identity, azurite
         batch_endpoint=f"{scheme}://{host}:{identity.batch_port}",
         batch_account=identity.account,
         batch_key=identity.key,
-        blob_endpoint=azurite.blob_endpoint if azurite else "",
+        blob_endpoint=blob_endpoint,
         storage_account=azurite.account if azurite else "",
         storage_key=azurite.key if azurite else "",
-        storage_connection_string=azurite.connection_string if azurite else "",
+        storage_connection_string=(connection_string(azurite.account, azurite.key, blob_endpoint) if azurite else ""),
         root=str(root.path),
         pid=os.getpid(),
     )
@@ -351,18 +405,24 @@ def _make_app(
 def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedProtocol,
-        ws="none",
         lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
+        **_plain_http(_fault_plan(options, options.fault)),
     )
+
+
+def _plain_http(plan: FaultPlan) -> dict[str, Any]:
+    return {
+        "http": functools.partial(FaultyProtocol, plan=plan) if plan else BoundedProtocol,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": _GRACE_SECONDS,
+    }
 
 
 def _make_driver(options: Options, root: RootDirectory) -> "Driver":

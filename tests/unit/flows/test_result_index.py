@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.flows.result_index import INDEX_NAME, ResultIndex
-from prefect_azure_batch.flows.results import MapResult, ResultCounts, State, TaskResult
+from prefect_azure_batch.flows.results import MapResult, ResultCounts, State, TaskResult, TasksFailed
 from prefect_azure_batch.tasks.errors import ResultsUnwritable
 
 
@@ -56,6 +56,14 @@ def test_results_outlive_those_of_a_later_run_in_the_same_directory(index: Resul
     assert [task.task_id for task in tasks] == ["t0", "t1", "t2"]
     assert pickle.loads(pickle.dumps(tasks)) == list(tasks)
     assert [task.task_id for task in later.tasks] == ["t7"]
+
+
+def test_what_prefect_keeps_of_a_failure_has_no_tasks(index: ResultIndex) -> None:
+    whole = MapResult(run_id="r", job_id=None, pool_id=None, results="out", counts=index.counts, tasks=index.tasks)
+    error = TasksFailed(whole)
+    kept = pickle.loads(pickle.dumps(error))
+    assert (type(kept), str(kept), kept.result.counts) == (TasksFailed, str(error), whole.counts)
+    assert (len(kept.result.tasks), len(error.result.tasks)) == (0, 3)
 
 
 def test_a_directory_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
