@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -19,6 +19,8 @@ _DAMAGED_INSTALLATION = 3
 _COLLECT_SECONDS = 60
 _STOP_SECONDS = 15.0
 _LONGEST_ERROR = 500
+# One that ends sooner would end again and again.
+_LEAST_LIFE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,8 @@ class Azurite:
     def __init__(self, options: StorageOptions) -> None:
         self.account = options.account
         self.key = options.key
-        installation = ensure_installed()
-        identity = identify(installation)
-        try:
-            self._process, self.service_endpoint = _start(options, installation)
-        except _DamagedInstallation:
-            self._process, self.service_endpoint = _start(options, ensure_installed(damaged=identity))
+        self._options = options
+        self._start()
 
     @property
     def pid(self) -> int:
@@ -90,6 +88,27 @@ class Azurite:
     def poll(self) -> int | None:
         """Returns the exit status once it has ended, else None."""
         return self._process.poll()
+
+    def restart(self) -> None:
+        """Starts it again at the same port, when it has ended by itself; a durable one has its blobs.
+
+        Raises:
+            AzuriteError: its blobs are lost, it had only just begun, or it could not be started.
+        """
+        if not self._options.durable or time.monotonic() - self._begun < _LEAST_LIFE_SECONDS:
+            raise AzuriteError("Azurite ended by itself.")
+        self.stop()
+        self._options = replace(self._options, port=self.port)
+        self._start()
+
+    def _start(self) -> None:
+        self._begun = time.monotonic()
+        installation = ensure_installed()
+        identity = identify(installation)
+        try:
+            self._process, self.service_endpoint = _start(self._options, installation)
+        except _DamagedInstallation:
+            self._process, self.service_endpoint = _start(self._options, ensure_installed(damaged=identity))
 
     def stop(self) -> None:
         """Ends it gently, which saves the list of blobs, then hard. Calling it again does nothing."""

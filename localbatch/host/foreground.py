@@ -193,14 +193,18 @@ class _Server(_Unsignalled):
             self.should_exit, self.exit_status = True, FAILED
 
     async def on_tick(self, counter: int) -> bool:
-        """Ends when a signal asks for it, or when Azurite has ended by itself, for without it nothing can be run."""
+        """Ends when a signal asks for it, or when Azurite has ended and cannot go on, for without it nothing runs."""
         if ENDING.requested:
             return True
-        status = self._azurite.poll() if self._azurite else None
-        if status is not None:
-            logger.error("Azurite ended with status %s; stopping", status)
-            self.exit_status = FAILED
-            return True
+        if self._azurite is not None and (status := self._azurite.poll()) is not None:
+            logger.error("Azurite ended with status %s", status)
+            try:
+                await asyncio.to_thread(self._azurite.restart)
+            except (AzuriteError, Stopped) as error:
+                logger.error("Blobs cannot be reached any more, stopping: %s", error)
+                self.exit_status = FAILED
+                return True
+            logger.warning("Azurite was started again, with the blobs that it had")
         return await super().on_tick(counter)
 
 

@@ -9,6 +9,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from tests.support.certificates import write_certificate
-from tests.support.processes import descendants, wait_until
+from tests.support.processes import Process, descendants, wait_until
 
 FIELDS = [
     *("batch_endpoint", "batch_account", "batch_key", "blob_endpoint", "storage_account"),
@@ -212,13 +214,31 @@ def test_no_key_reaches_the_log(tmp_path: Path) -> None:
     assert ready["storage_key"] not in errors
 
 
+def azurite_of(service: "subprocess.Popen[str]") -> Process:
+    (found,) = (
+        each for each in descendants(service.pid) if b"serve.cjs" in Path(f"/proc/{each.pid}/cmdline").read_bytes()
+    )
+    return found
+
+
 def test_it_ends_with_status_1_when_azurite_ends() -> None:
     with serving() as (process, _):
-        [azurite] = [p for p in descendants(process.pid) if b"serve.cjs" in Path(f"/proc/{p.pid}/cmdline").read_bytes()]
-        os.kill(azurite.pid, signal.SIGKILL)
+        os.kill(azurite_of(process).pid, signal.SIGKILL)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Azurite ended" in errors
+
+
+def test_azurite_that_ends_is_started_again_with_its_blobs_where_there_is_a_root(tmp_path: Path) -> None:
+    with serving("--root", str(tmp_path / "root")) as (service, ready):
+        with BlobServiceClient.from_connection_string(ready["storage_connection_string"]) as blobs:
+            blobs.create_container("box").upload_blob("a", b"alpha")
+            azurite = azurite_of(service)
+            time.sleep(3.5)  # it is saved, and has lived long enough
+            os.kill(azurite.pid, signal.SIGKILL)
+            wait_until(lambda: not azurite.alive(), 10)
+            assert blobs.get_blob_client("box", "a").download_blob().readall() == b"alpha"
+        assert service.poll() is None
 
 
 def test_azurite_ends_when_the_service_is_killed(tmp_path: Path) -> None:
