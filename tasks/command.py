@@ -174,6 +174,31 @@ def shell_command(script: str) -> str:
     return f"/bin/bash -c {shlex.quote(script)}"
 
 
+# Batch starts a task again in the directory that the attempt before has left (Azure/Batch#14). What was there when the
+# first attempt began is known by empty files of the same names; whatever else is there later was left by an attempt.
+_TIDY = """
+shopt -s nullglob dotglob
+if mkdir ../began 2> /dev/null; then
+    for name in *; do : > "../began/$name"; done
+elif [ -d ../began ]; then
+    attempt=1
+    while [ -e "../attempt-$attempt" ]; do attempt=$((attempt + 1)); done
+    mkdir "../attempt-$attempt"
+    for name in *; do [ -e "../began/$name" ] || mv -- "$name" "../attempt-$attempt/"; done
+fi
+shopt -u nullglob dotglob
+unset name attempt
+""".strip()
+
+
+def from_the_beginning(script: str) -> str:
+    """A script that finds its directory as its first attempt has; what attempts have left is moved to ``../attempt-n``.
+
+    It is for tasks whose directory is theirs alone.
+    """
+    return f"{_TIDY}\n{script}"
+
+
 def file_argument(name: str) -> str:
     """A file name in the working directory as an argument that no program takes for an option."""
     return f"./{name}" if name.startswith("-") else name

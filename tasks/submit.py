@@ -13,6 +13,7 @@ from prefect_azure_batch.tasks.command import (
     INPUT_VARIABLE,
     STEM_VARIABLE,
     file_argument,
+    from_the_beginning,
     parse_template,
     shell_command,
 )
@@ -51,7 +52,7 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
         link = write_link(account.storage, run.outputs.container, run.time_limit)
-        shared = _Shared(shell_command(script), plan, link)
+        shared = _Shared(shell_command(from_the_beginning(script)), plan, link)
         options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
         add_all(account.get_client(), run.job_id, options)
     return added

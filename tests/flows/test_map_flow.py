@@ -59,6 +59,17 @@ def test_hostile_names_work_everywhere_and_inject_nothing(run: Run, tmp_path: Pa
         assert [Path(path).read_text() for path in task.outputs] == ["x" * number]
 
 
+def test_an_attempt_does_not_find_what_the_one_before_has_left(
+    account: AzureBatchAccount, account_name: str | None, two_files: Path, tmp_path: Path
+) -> None:
+    command = f"cat {{input}} >> {{stem}}.out; echo {tmp_path}; test -d ../attempt-1"
+    run = MapParameters(
+        inputs=[str(two_files)], command=command, outputs=["*.out"], retries=1, nodes=1, results=str(tmp_path / "out"),
+        account=account_name,
+    )  # fmt: skip
+    assert [Path(task.outputs[0]).read_text() for task in map_flow(run).tasks] == ["alpha", "beta gamma"]
+
+
 def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
     command = 'grep -q alpha {input} || {{ echo "no alpha here" >&2; exit 3; }}'
     with pytest.raises(TasksFailed, match="1 of 2 tasks") as failed:

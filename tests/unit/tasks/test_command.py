@@ -11,6 +11,7 @@ from prefect_azure_batch.tasks.command import (
     INPUT_VARIABLE,
     STEM_VARIABLE,
     file_argument,
+    from_the_beginning,
     parse_template,
     shell_command,
 )
@@ -111,3 +112,33 @@ def test_a_command_has_the_placeholders_it_is_given() -> None:
 )
 def test_it_is_known_whether_a_command_is_one(command: str, is_one: bool) -> None:
     assert parse_template(command).is_one_command is is_one
+
+
+def test_each_attempt_finds_what_the_first_one_found(tmp_path: Path) -> None:
+    directory = tmp_path / "wd"
+    directory.mkdir()
+    for name in HOSTILE_NAMES:
+        (directory / name).write_text(name)
+    (directory / ".hidden").write_text("hidden")
+    script = from_the_beginning(
+        "ls -A | wc -l; echo more >> out.txt; mkdir -p .cache; echo x > '.cache/a b'; cat out.txt; false"
+    )
+    seen = []
+    for _ in range(3):
+        done = subprocess.run(
+            shlex.split(shell_command(script)), cwd=directory, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+        seen.append(done.stdout.split())
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][1:] == ["more"]
+    for attempt in ("attempt-1", "attempt-2"):
+        assert sorted(path.name for path in (tmp_path / attempt).iterdir()) == [".cache", "out.txt"]
+
+
+def test_a_directory_that_cannot_be_told_apart_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "began").write_text("a file of somebody else's")
+    (tmp_path / "wd").mkdir()
+    words = shlex.split(shell_command(from_the_beginning("echo done")))
+    done = subprocess.run(words, cwd=tmp_path / "wd", capture_output=True, text=True, check=False, timeout=10)
+    assert (done.returncode, done.stdout) == (0, "done\n")
