@@ -15,7 +15,7 @@ from prefect_azure_batch.tasks.errors import BadInput
 
 # An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
 _COMMANDS = {"command", "application_command", "coordination_command"}
-_METAVARS = {"inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
+_METAVARS = {"retry_on": "CODE", "inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,13 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     if asked.pool:
         check_pool_task(account, asked.pool)
     program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
-    plan = TaskPlan(asked.command or EXAMPLE_COMMAND, tuple(asked.outputs), asked.task_limit)
+    plan = TaskPlan(
+        asked.command or EXAMPLE_COMMAND,
+        tuple(asked.outputs),
+        asked.task_limit,
+        retry_on=tuple(asked.retry_on),
+        retries=asked.retries,
+    )
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))
     earlier: tuple[FoundRun, ...] = ()
@@ -65,7 +71,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     nodes=asked.nodes,
                     slots=asked.slots,
                     vm_size=asked.vm_size,
-                    retries=asked.retries,
+                    retries=0 if asked.retry_on else asked.retries,
                     time_limit=asked.time_limit,
                     lease=asked.lease,
                     work=work,

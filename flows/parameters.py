@@ -190,6 +190,11 @@ class MapParameters(RunParameters):
         ),
     )
 
+    retry_on: list[int] = Field(
+        default_factory=list,
+        title="Retry on",
+        description="Exit codes of a task that are worth another attempt, such as 75 and 137. Not given: all but 0.",
+    )
     group_size: int | None = Field(
         default=None,
         ge=1,
@@ -204,6 +209,21 @@ class MapParameters(RunParameters):
         title="Resume",
         description="What an earlier run has done to the same inputs is not done again. The example always runs.",
     )
+
+    @field_validator("retry_on", mode="before")
+    @classmethod
+    def _codes_may_stand_in_one_word(cls, codes: object) -> object:
+        if not isinstance(codes, list):
+            return codes
+        return [part for code in codes for part in (code.split(",") if isinstance(code, str) else [code])]
+
+    @model_validator(mode="after")
+    def _codes_are_for_retries(self) -> Self:
+        if any(not 1 <= code <= 255 for code in self.retry_on):
+            raise ValueError("--retry-on: exit codes of failures lie between 1 and 255")
+        if self.retry_on and not self.retries:
+            raise ValueError("--retry-on says what --retries is for: say how many")
+        return self
 
     @model_validator(mode="after")
     def _inputs_and_command_go_together(self) -> Self:

@@ -6,7 +6,7 @@ value. Outside quotes the reference is quoted; inside double quotes it stands ba
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -197,6 +197,30 @@ def from_the_beginning(script: str) -> str:
     It is for tasks whose directory is theirs alone.
     """
     return f"{_TIDY}\n{script}"
+
+
+def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
+    """A script that runs again where it ends with one of some exit codes: a task's own retries know no codes.
+
+    Args:
+        script: what runs, in a shell of its own each time.
+        times: how often it is repeated at most.
+        exit_codes: those that are worth another attempt.
+    """
+    codes = "|".join(str(code) for code in exit_codes)
+    return f"""
+_attempts_left={times}
+while :; do
+(
+{script}
+)
+_exit_code=$?
+case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
+[ $_attempts_left -gt 0 ] || exit $_exit_code
+_attempts_left=$((_attempts_left - 1))
+echo "Exit code $_exit_code: it is tried again." >&2
+done
+""".strip()
 
 
 def file_argument(name: str) -> str:

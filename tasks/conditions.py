@@ -47,6 +47,7 @@ class Condition:
         summary: what is so; may hold ``{pool}``, ``{job}``, ``{nodes}``, ``{current}`` and ``{target}``.
         advice: what to do about it.
         is_hopeless: waiting does not help.
+        stops_running: it matters also to tasks that the service takes to be running.
         patience: how long it must hold before it is told.
     """
 
@@ -54,6 +55,7 @@ class Condition:
     summary: str
     advice: str
     is_hopeless: bool = False
+    stops_running: bool = False
     patience: timedelta = _SOON
 
     def describe(self, scene: Scene) -> str:
@@ -99,6 +101,7 @@ CONDITIONS = (
         lambda scene: scene.all_in({"unknown"}),
         "Batch hears nothing of the nodes of pool {pool!r} ({nodes})",
         "it tries to reach them; reboot them, or resize the pool.",
+        stops_running=True,
     ),
     Condition(
         _is_closed,
@@ -109,6 +112,7 @@ CONDITIONS = (
         lambda scene: scene.all_in(DEAD_NODE_STATES | _ABSENT),
         "No node of pool {pool!r} takes a task ({nodes})",
         "reboot or start them, or resize the pool.",
+        stops_running=True,
     ),
     Condition(
         lambda scene: not is_steady(scene.pool) and not scene.nodes,
@@ -125,9 +129,15 @@ CONDITIONS = (
 )
 
 
-def find_condition(scene: Scene) -> Condition | None:
-    """The most telling condition that holds; None if nothing keeps tasks from starting."""
-    return next((condition for condition in CONDITIONS if condition.holds(scene)), None)
+def find_condition(scene: Scene, *, running: bool = False) -> Condition | None:
+    """The most telling condition that holds; None if nothing keeps tasks from starting.
+
+    Args:
+        scene: what there is.
+        running: tasks are taken to be running: what keeps others from starting does not matter.
+    """
+    found = (condition for condition in CONDITIONS if condition.stops_running or not running)
+    return next((condition for condition in found if condition.holds(scene)), None)
 
 
 class Watch:
@@ -143,13 +153,14 @@ class Watch:
         self._seen: Condition | None = None
         self._since, self._told = 0.0, False
 
-    def look(self, scene: Scene | None) -> tuple[Condition, str] | None:
+    def look(self, scene: Scene | None, *, running: bool = False) -> tuple[Condition, str] | None:
         """The condition that is to be told now, with its text; None if there is none, or it was told before.
 
         Args:
-            scene: what there is; None if tasks run.
+            scene: what there is; None if all is well.
+            running: tasks are taken to be running.
         """
-        condition = find_condition(scene) if scene is not None else None
+        condition = find_condition(scene, running=running) if scene is not None else None
         if condition is not self._seen:
             self._seen, self._since, self._told = condition, self._clock(), False
         if scene is None or condition is None or self._told:

@@ -15,7 +15,13 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from prefect_azure_batch.tasks.conditions import Condition, Scene, Watch
-from prefect_azure_batch.tasks.diagnosis import describe_failure, diagnose_instances, diagnose_pool
+from prefect_azure_batch.tasks.diagnosis import (
+    describe_failure,
+    diagnose_instances,
+    diagnose_pool,
+    read_nodes,
+    read_pool,
+)
 from prefect_azure_batch.tasks.errors import (
     BatchFlowError,
     DeadlineExceeded,
@@ -30,6 +36,7 @@ from prefect_azure_batch.tasks.records import Counts, TaskEnd
 
 _FIRST_CHECK = 2.0
 _LONGEST_CHECK = 10.0
+_LONG_SILENCE = 30.0
 _FAILURES_IN_A_ROW = 5
 _OVERLAP = timedelta(seconds=2)
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
@@ -95,7 +102,7 @@ class JobPoller:
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
         self._last_check, self._check_interval = clock(), _FIRST_CHECK
-        self._watch = Watch(clock)
+        self._watch, self._last_change, self._last_look = Watch(clock), clock(), clock()
         self._thread = threading.Thread(target=self._run, name=f"poller-{job_id}", daemon=True)
 
     def start(self) -> None:
@@ -178,7 +185,7 @@ class JobPoller:
     def _poll(self) -> None:
         counts = self._read_counts()
         if counts != self._counts:
-            self._interval = FIRST_INTERVAL
+            self._interval, self._last_change = FIRST_INTERVAL, self._clock()
         self._counts = counts
         if counts.completed > self._number:
             self._read_ends()
@@ -186,7 +193,9 @@ class JobPoller:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
             job = self._check_job()
-            if not counts.active or counts.running:
+            if counts.running:
+                self._watch_running(job)
+            elif not counts.active:
                 self._watch.look(None)
             else:
                 scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
@@ -195,13 +204,22 @@ class JobPoller:
                 if self._instances is not None:
                     diagnose_instances(self._client, self._pool_id, self._instances)
 
+    def _watch_running(self, job: models.BatchJob) -> None:
+        """Looks, now and then, whether the nodes of tasks that seem to run are there."""
+        if self._clock() - self._last_change < _LONG_SILENCE:
+            self._watch.look(None)
+        elif self._clock() - self._last_look > _LONG_SILENCE:
+            self._last_look = self._clock()
+            pool, nodes = read_pool(self._client, self._pool_id), read_nodes(self._client, self._pool_id)
+            self._tell(self._watch.look(Scene(job, pool, nodes), running=True))
+
     def _tell(self, found: tuple[Condition, str] | None) -> None:
         """Tells why tasks wait, and gives up where waiting does not help."""
         if found is not None:
             condition, text = found
             if condition.is_hopeless:
                 raise PoolUnusable(text)
-            _logger.warning("Tasks of job %s wait. %s", self._job_id, text)
+            _logger.warning("Tasks of job %s do not go on. %s", self._job_id, text)
 
     def _read_counts(self) -> Counts:
         try:

@@ -201,11 +201,15 @@ class TaskPlan:
         command: what runs for one input, with placeholders such as ``{input}``.
         outputs: patterns of files to keep, relative to the working directory.
         time_limit: longest life of one task, or None.
+        retry_on: exit codes with which a task is tried again, on its node; none for those of the job's retries.
+        retries: how often.
     """
 
     command: str
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
+    retry_on: tuple[int, ...] = ()
+    retries: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from prefect_azure_batch.tasks.command import (
     file_argument,
     from_the_beginning,
     parse_template,
+    repeated,
     shell_command,
 )
 from prefect_azure_batch.tasks.errors import translated
@@ -52,7 +53,7 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
         link = write_link(account.storage, run.outputs.container, run.time_limit)
-        shared = _Shared(shell_command(from_the_beginning(script)), plan, link)
+        shared = _Shared(shell_command(_attempts(script, plan)), plan, link)
         options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
         add_all(account.get_client(), run.job_id, options)
     return added
@@ -82,6 +83,11 @@ def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem |
         return task_id(work, item.name, item.version, *further)
 
     return name
+
+
+def _attempts(script: str, plan: TaskPlan) -> str:
+    script = from_the_beginning(script)
+    return repeated(script, plan.retries, plan.retry_on) if plan.retry_on else script
 
 
 @dataclass(frozen=True)

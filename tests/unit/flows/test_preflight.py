@@ -36,6 +36,19 @@ def test_what_is_no_vm_size_is_refused(vm_size: str) -> None:
         MapParameters(vm_size=vm_size)
 
 
+def test_exit_codes_may_stand_in_one_word_or_in_several() -> None:
+    for given in (["75,137"], ["75", "137"], [75, 137]):
+        assert MapParameters.model_validate({"retry_on": given, "retries": 1}).retry_on == [75, 137]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"retry_on": [75]}, {"retry_on": [0], "retries": 1}, {"retry_on": ["x"], "retries": 1}]
+)
+def test_exit_codes_that_cannot_be_meant_are_refused(asked: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="retry"):
+        MapParameters.model_validate(asked)
+
+
 @pytest.mark.parametrize("line", ["", "{}", '{"batch_endpoint": 7}', "no json"])
 def test_a_local_azure_that_cannot_be_reached_is_bad_input(
     directory: Path, monkeypatch: pytest.MonkeyPatch, line: str

@@ -13,6 +13,7 @@ from prefect_azure_batch.tasks.command import (
     file_argument,
     from_the_beginning,
     parse_template,
+    repeated,
     shell_command,
 )
 from prefect_azure_batch.tasks.errors import BadInput
@@ -142,3 +143,20 @@ def test_a_directory_that_cannot_be_told_apart_does_no_harm(tmp_path: Path) -> N
     words = shlex.split(shell_command(from_the_beginning("echo done")))
     done = subprocess.run(words, cwd=tmp_path / "wd", capture_output=True, text=True, check=False, timeout=10)
     assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "attempts", "code"),
+    [
+        ("exit 75", 3, 75),
+        ("test $(wc -l < ran) -ge 2 || exit 75", 2, 0),
+        ("exit 3  # another", 1, 3),
+        ("kill -9 $BASHPID", 3, 137),
+        ("true", 1, 0),
+    ],
+)
+def test_only_some_exit_codes_are_worth_another_attempt(tmp_path: Path, script: str, attempts: int, code: int) -> None:
+    words = shlex.split(shell_command(repeated(f"echo $$ >> ran\n{script}", 2, [75, 137])))
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=10)
+    assert (len((tmp_path / "ran").read_text().split()), done.returncode) == (attempts, code)
+    assert done.stderr.count("it is tried again") == attempts - 1

@@ -44,6 +44,22 @@ def test_where_tasks_can_start_or_a_formula_brings_nodes_there_is_none(found: Sc
     assert find_condition(found) is None
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (scene("unknown"), "hears nothing"),
+        (scene("offline", "unknown"), "takes a task"),
+        (scene("running", "unknown"), None),
+        (scene("running", job="disabled"), None),
+        (scene("running", scheduling="disabled"), None),
+    ],
+)
+def test_tasks_that_run_are_stopped_by_the_loss_of_their_nodes_alone(found: Scene, told: str | None) -> None:
+    condition = find_condition(found, running=True)
+    assert (condition is None) == (told is None)
+    assert condition is None or (told or "") in condition.describe(found)
+
+
 def test_a_condition_is_told_once_and_only_when_it_has_held_for_a_while() -> None:
     now = [0.0]
     watch, lost = Watch(lambda: now[0]), scene("unknown")
