@@ -1,12 +1,16 @@
 """How a run ends that is told to by a signal: once, whatever signals follow, and never amid its clean-up."""
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# From the signal to the clean-up, which nothing disturbs; waiting ends on the way there.
+_ON_THE_WAY_SECONDS = 5.0
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -25,14 +29,14 @@ def ended_by_signals() -> Iterator[None]:
     Those that the program was started to ignore, as ``nohup`` does, stay ignored. Outside the main thread, where no
     signal arrives, nothing is changed.
     """
-    with _handled(_raise, lambda handler: handler not in (signal.SIG_IGN, None)):
+    with _handled(_raising(), lambda handler: handler not in (signal.SIG_IGN, None)):
         yield
 
 
 @contextmanager
 def ended_by_unhandled_signals() -> Iterator[None]:
     """Does the same for those of the signals that nobody handles, and that would end the process amid what it does."""
-    with _handled(_raise, lambda handler: handler == signal.SIG_DFL):
+    with _handled(_raising(), lambda handler: handler == signal.SIG_DFL):
         yield
 
 
@@ -43,8 +47,37 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
+def _raising(clock: Callable[[], float] = time.monotonic) -> Callable[[int, FrameType | None], None]:
+    """A handler that raises once: those who are on their way out are not stopped again by what comes soon after."""
+    last = -_ON_THE_WAY_SECONDS
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= _ON_THE_WAY_SECONDS:
+            last = now
+            _hold_off(now + _ON_THE_WAY_SECONDS, clock)
+            raise Interrupted(number)
+
+    return handle
+
+
+def _hold_off(end: float, clock: Callable[[], float]) -> None:
+    """Has handlers of others, as Prefect's of SIGTERM, wait until then."""
+
+    def later(original: Any) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            if clock() < end:
+                return
+            signal.signal(number, original)
+            os.kill(os.getpid(), number)
+
+        return handle
+
+    for number in _SIGNALS:
+        original = signal.getsignal(number)
+        if original not in (signal.SIG_IGN, None):
+            signal.signal(number, later(original))
 
 
 def _forget(number: int, frame: FrameType | None) -> None:

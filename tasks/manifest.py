@@ -25,7 +25,7 @@ from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.output_files import added_task
 from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Run, TaskEnd
 
-AT_ONCE = 500
+AT_ONCE = 200
 """So many inputs at most are in memory at a time for each batch that is worked on."""
 
 OURS, DONE = -1, -2

@@ -23,7 +23,7 @@ from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 
 FIRST_SEED = int(os.environ.get("CHAOS_SEED", "1"))
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 INPUTS = int(os.environ.get("CHAOS_INPUTS", "24"))
 LIMIT = 240
 

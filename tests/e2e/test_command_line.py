@@ -103,7 +103,7 @@ def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> No
     assert done.stdout.count("Input: ") == done.stdout.count("Node: ") == done.stdout.count("Host IP: ") == 4
     assert "The first reading" in done.stdout
     assert "4 succeeded, 0 failed" in done.stdout
-    assert recorded_task_runs(tmp_path / "prefect") == {"COMPLETED": 4 * 4 + 5}
+    assert recorded_task_runs(tmp_path / "prefect") == {"COMPLETED": 4 * 4 + 6}
 
 
 def recorded_task_runs(home: Path) -> dict[str, int]:

@@ -24,6 +24,36 @@ def test_each_signal_ends_what_runs(number: signal.Signals) -> None:
     assert ended.value.number == number
 
 
+def test_a_second_signal_on_the_way_out_changes_nothing() -> None:
+    passed = []
+
+    def run() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            passed.append(True)
+
+    with pytest.raises(Interrupted) as ended, ended_by_signals():
+        run()
+    assert (ended.value.number, passed) == (signal.SIGINT, [True])
+
+
+def test_handlers_of_others_wait_meanwhile() -> None:
+    told = []
+
+    def run() -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as ended, ended_by_signals():
+        run()
+    assert (ended.value.number, told) == (signal.SIGINT, [])
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_no_signal_disturbs_a_clean_up(number: signal.Signals) -> None:
     done = []
