@@ -5,7 +5,6 @@ none. So what counts is when the account last answered anybody, and not how ofte
 """
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,13 +32,11 @@ class Patience:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds, self.clock = seconds, clock
         self._answered = clock() - seconds
-        self._lock = threading.Lock()
 
     def note(self, status: int) -> None:
         """Notes an answer; one that says to come again later does not count."""
         if status < 500 and status != _THROTTLED:
-            with self._lock:
-                self._answered = self.clock()
+            self._answered = self.clock()
 
     def is_over(self, begun: float) -> bool:
         """Whether a request that was begun then is to be given up."""

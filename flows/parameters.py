@@ -131,8 +131,8 @@ class RunParameters(BaseModel):
         """Where in storage logs and outputs stay; None if they are downloaded."""
         if not self.results or not self.results.startswith(BLOB_SCHEME):
             return None
-        container, _, folder = self.results.removeprefix(BLOB_SCHEME).partition("/")
-        return Place(container, folder.strip("/"))
+        place = Place.parse(self.results)
+        return Place(place.container, place.folder.strip("/"))
 
     def place_of(self, run_id: str) -> Place | None:
         """Where in storage the logs and outputs of one run stay."""
@@ -153,7 +153,8 @@ class RunParameters(BaseModel):
     @classmethod
     def _results_in_storage_have_a_container(cls, results: str | None) -> str | None:
         if results and results.startswith(BLOB_SCHEME):
-            container, _, folder = results.removeprefix(BLOB_SCHEME).partition("/")
+            place = Place.parse(results)
+            container, folder = place.container, place.folder
             if not _CONTAINER.fullmatch(container):
                 raise ValueError(f"{container!r} is no name of a container: write az://container/prefix")
             if container == WORK_CONTAINER:

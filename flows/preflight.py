@@ -22,13 +22,13 @@ def check_locally(run: RunParameters) -> None:
     Raises:
         BadInput: says what is wrong.
     """
+    for _ in _local_inputs(run):
+        pass
     _check(run)
 
 
 def _check(run: RunParameters) -> None:
-    """Makes the checks that all runs have in common."""
-    for _ in _local_inputs(run):
-        pass
+    """Makes the checks that all runs have in common, but for those of inputs."""
     if run.app and package_of(run.app) is None:
         check_program(Path(run.app))
     if run.results_place is None:
@@ -51,8 +51,9 @@ def check_mpi_locally(run: MpiParameters) -> None:
     Raises:
         BadInput: says what is wrong.
     """
+    names = [found.item.name for found in _local_inputs(run)]
     _check(run)
-    check_common_names(found.item.name for found in _local_inputs(run))
+    check_common_names(names)
     if run.account is None and run.mpi == "mvapich":
         raise BadInput("The local Azure has no mvapich: try the program with --mpi mpich, whose line is the same.")
     if run.account is None and run.fabric == "infiniband":

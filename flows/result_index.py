@@ -136,11 +136,9 @@ def store_index(storage: AzureStorageCredentials, index: ResultIndex, place: Pla
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
-    service = storage.get_client()
     with translated(f"store the index of the results in container {place.container!r}"):
-        transfer.ensure_container(service, place.container)
-        blob = service.get_blob_client(place.container, f"{place.folder}/{INDEX_NAME}")
-        blob.upload_blob((f"{task.model_dump_json()}\n".encode() for task in index.tasks), overwrite=True)
+        lines = (f"{task.model_dump_json()}\n".encode() for task in index.tasks)
+        transfer.write_blob(storage.get_client(), place.container, f"{place.folder}/{INDEX_NAME}", lines)
 
 
 def _new_file(path: Path) -> IO[bytes]:

@@ -41,11 +41,9 @@ def keep_manifest(storage: AzureStorageCredentials, run: Run, manifest: Manifest
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
-    service = storage.get_client()
     with translated(f"store the manifest of run {run.run_id!r}"):
-        transfer.ensure_container(service, run.container)
-        blob = service.get_blob_client(run.container, f"{run.folder}/{MANIFEST_NAME}")
-        blob.upload_blob(manifest.json_lines(), overwrite=True)
+        name = f"{run.folder}/{MANIFEST_NAME}"
+        transfer.write_blob(storage.get_client(), run.container, name, manifest.json_lines())
 
 
 def upload_batch(storage: AzureStorageCredentials, manifest: Manifest, batch: Batch) -> Batch:

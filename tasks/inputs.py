@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
@@ -134,10 +134,11 @@ def _check_file(path: Path) -> None:
 
 
 def _find_blobs(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
-    container, _, prefix = pattern.removeprefix(BLOB_SCHEME).partition("/")
+    place = Place.parse(pattern)
+    container = place.container
     if not container:
         raise BadInput(f"{pattern!r} names no container: write az://container/prefix.")
-    for blob, etag in list_blobs(container, prefix):
+    for blob, etag in list_blobs(container, place.folder):
         name = blob.rpartition("/")[2]
         if name in (".", ".."):
             raise BadInput(f"The blob {blob!r} in {container!r} has no usable file name: rename it.")

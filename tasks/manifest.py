@@ -114,12 +114,12 @@ class Manifest:
              each.item.container, each.item.blob, each.item.etag)
             for each in found
         )  # fmt: skip
-        with self._changing() as execute:
-            execute.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            if twins := execute.execute(_TWO_NAMES).fetchone():
+        with self._changing() as cursor:
+            cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            if twins := cursor.execute(_TWO_NAMES).fetchone():
                 raise BadInput(complaint_about_twins(*twins))
-            execute.execute(_SORT)
-            execute.execute("DROP TABLE found")
+            cursor.execute(_SORT)
+            cursor.execute("DROP TABLE found")
         self._identify()
         return self
 
@@ -131,8 +131,8 @@ class Manifest:
             tasks: ids, and what a person calls them.
         """
         self = cls()
-        with self._changing() as execute:
-            execute.executemany("INSERT INTO inputs (task_id, label, number) VALUES (?, ?, ?)",
+        with self._changing() as cursor:
+            cursor.executemany("INSERT INTO inputs (task_id, label, number) VALUES (?, ?, ?)",
                                 ((*task, number) for number, task in enumerate(tasks)))  # fmt: skip
         self._index()
         return self
@@ -140,8 +140,8 @@ class Manifest:
     def _identify(self) -> None:
         for items in self._items("1"):
             known = transfer.each(with_version, items)
-            with self._changing() as execute:
-                execute.executemany(
+            with self._changing() as cursor:
+                cursor.executemany(
                     "UPDATE inputs SET version = ?, changed = ?, size = ? WHERE number = ?",
                     ((item.version, *(item.stamp or (None, None)), item.index) for item in known),
                 )
@@ -150,8 +150,8 @@ class Manifest:
     def name_tasks(self, name: Callable[[InputItem], str]) -> None:
         """Gives each input's task its id."""
         for items in self._items("1"):
-            with self._changing() as execute:
-                execute.executemany(
+            with self._changing() as cursor:
+                cursor.executemany(
                     "UPDATE inputs SET task_id = ? WHERE number = ?", ((name(item), item.index) for item in items)
                 )
         self._index()
@@ -165,9 +165,9 @@ class Manifest:
     def mark_done(self, outcomes: Iterable[Outcome]) -> None:
         """Notes which inputs need not be done, for they have been; the last success of each counts."""
         for some in _pieces(outcomes):
-            with self._changing() as execute:
+            with self._changing() as cursor:
                 for outcome in some:
-                    known = execute.execute(
+                    known = cursor.execute(
                         "SELECT outcome FROM inputs WHERE task_id = ?", (outcome.task_id,)
                     ).fetchone()
                     if known and (known[0] is None or _moment(outcome) > _moment(_OUTCOMES.validate_json(known[0]))):
@@ -184,8 +184,8 @@ class Manifest:
             How many of them are wanted here.
         """
         for some in _pieces(tasks):
-            with self._changing() as execute:
-                execute.executemany(
+            with self._changing() as cursor:
+                cursor.executemany(
                     f"UPDATE inputs SET source = ?, place = ? WHERE task_id = ? AND source = {OURS}",
                     [(source, place, task_id) for task_id, place in some],
                 )
@@ -210,10 +210,10 @@ class Manifest:
 
     def batches(self, source: int, size: int) -> list[Batch]:
         """Cuts what one does, and what has no result yet, into batches of so many inputs at most."""
-        with self._changing() as execute:
-            first = 1 + (execute.execute("SELECT max(batch) FROM inputs").fetchone()[0] or 0)
-            execute.execute(_CUT, {"first": first, "size": size, "source": source})
-            rows = execute.execute(
+        with self._changing() as cursor:
+            first = 1 + (cursor.execute("SELECT max(batch) FROM inputs").fetchone()[0] or 0)
+            cursor.execute(_CUT, {"first": first, "size": size, "source": source})
+            rows = cursor.execute(
                 "SELECT batch, count(*), sum(state), min(number), max(number), min(label) FROM inputs WHERE batch >= ? "
                 "GROUP BY batch ORDER BY batch",
                 (first,),
@@ -260,13 +260,11 @@ class Manifest:
 
     def report(self, batch: Batch, numbers: Iterable[int]) -> None:
         """Notes that inputs of a batch have results."""
-        with self._changing() as execute:
+        with self._changing() as cursor:
             for number in numbers:
-                ended = execute.execute(f"SELECT state = {_ENDED} FROM inputs WHERE number = ?", (number,)).fetchone()[
-                    0
-                ]
+                ended = cursor.execute(f"SELECT state = {_ENDED} FROM inputs WHERE number = ?", (number,)).fetchone()[0]
                 self._ready[batch.number] -= ended
-                execute.execute(
+                cursor.execute(
                     f"UPDATE inputs SET state = {_REPORTED}, ended = NULL, outcome = NULL WHERE number = ?", (number,)
                 )
 

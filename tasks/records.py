@@ -29,6 +29,12 @@ class Place:
     container: str
     folder: str
 
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """Reads what is written ``az://container/folder``."""
+        container, _, folder = text.removeprefix(BLOB_SCHEME).partition("/")
+        return cls(container, folder)
+
     def __truediv__(self, name: str) -> "Place":
         """A folder or file below it."""
         return Place(self.container, f"{self.folder}/{name}".lstrip("/"))

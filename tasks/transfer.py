@@ -55,6 +55,11 @@ def ensure_container(service: BlobServiceClient, name: str) -> ContainerClient:
     return container
 
 
+def write_blob(service: BlobServiceClient, container: str, name: str, content: Iterable[bytes]) -> None:
+    """Writes a blob from pieces of its content, over what it held; its container is made if it is missing."""
+    ensure_container(service, container).upload_blob(name, content, overwrite=True)
+
+
 def send_file(blob: BlobClient, path: Path) -> int:
     """Uploads a file to a blob that is named by the file's content, unless the blob is there.
 
