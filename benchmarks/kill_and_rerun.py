@@ -1,9 +1,10 @@
-"""Kills a map of many inputs at random moments, starts it again, and counts what was done twice and what was left.
+"""Kills a map of many inputs at a random moment, starts it again, and counts what was done twice and what was left.
 
-    python benchmarks/kill_and_rerun.py [KILLS] [INPUTS] [SEED] [SECONDS]
+    python benchmarks/kill_and_rerun.py [KILLS] [INPUTS] [SEED]
 
-It runs against a local Azure of its own, whose command writes a line for each time that an input is worked on. At the
-end the run is let come to its end, and upkeep is run; then nothing may be left in the account.
+Each round has inputs of its own: a run over them is killed, with its whole process group, and the same command is let
+come to its end. A task takes a second and writes a line each time that it is begun. At the end upkeep is run; then
+nothing may be left in the account.
 """
 
 import json
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from azure.batch import BatchClient
@@ -22,56 +24,76 @@ from azure.core.credentials import AzureNamedKeyCredential
 
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 
-LONGEST = 40.0
+NODES, SLOTS = 2, 4
+LONGEST = 30.0
+HOLD_SECONDS = 16
 
 
-def main(kills: int = 10, inputs: int = 100, seed: int = 1, seconds_each: int = 1) -> None:
-    """Runs, kills, and counts; a task takes so many seconds."""
-    chance = random.Random(seed)
+@dataclass(frozen=True)
+class Round:
+    """A kill, and what came of it."""
+
+    killed_after: float | None
+    begun_before: int
+    seconds: float
+    twice: int
+    wrong: int
+
+    def __str__(self) -> str:
+        """A line of the table."""
+        moment = f"{self.killed_after:5.1f} s" if self.killed_after else "ended by itself"
+        return f"{moment:>15} {self.begun_before:>12} {self.seconds:>12.1f} s {self.twice:>6} {self.wrong:>6}"
+
+
+def play(home: Path, variables: dict[str, str], number: int, inputs: int, moment: float) -> Round:
+    """Kills a run at a moment and runs it again."""
+    here, log = home / f"{number:03}", home / f"{number:03}.log"
+    here.mkdir()
+    for place in range(inputs):
+        (here / f"n{place:03}").write_text(f"{number} {place}")
+    command = [
+        sys.executable, "-m", "prefect_azure_batch.flows.map_flow", "--inputs", str(here), "--nodes", str(NODES),
+        "--command", f"echo {{stem}} >> {log}; sleep 1; cat {{input}}", "--slots", str(SLOTS), "--json",
+        "--results", f"{here}-out",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    killed: float | None = moment
+    try:
+        process.wait(moment)
+        killed = None
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = len(log.read_text().split()) if log.exists() else 0
+    begun = time.monotonic()
+    last = subprocess.run(command, env=variables, capture_output=True, check=False)
+    seconds = time.monotonic() - begun
+    if last.returncode:
+        raise SystemExit(f"round {number}: exit {last.returncode}\n{last.stderr.decode()}")
+    tasks = json.loads(last.stdout)["tasks"]
+    wrong = sum(Path(task["stdout"]).read_text() != Path(task["input"]).read_text() for task in tasks)
+    times = Counter(log.read_text().split())
+    return Round(killed, before, seconds, times.total() - len(times), wrong + inputs - len(tasks))
+
+
+def main(kills: int = 10, inputs: int = 100, seed: int = 1) -> None:
+    """Plays the rounds, and sums up."""
+    chance, rounds = random.Random(seed), list[Round]()
     with tempfile.TemporaryDirectory() as name, LocalAzure(attach=False) as azure:
-        home, log = Path(name), Path(name, "log")
+        home = Path(name)
         (home / "azure.json").write_text(azure.endpoints.to_line())
-        (home / "in").mkdir()
-        for number in range(inputs):
-            (home / "in" / f"n{number:03}").write_text(str(number))
-        command = [
-            *(sys.executable, "-m", "flows.map_flow", "--inputs", str(home / "in"), "--results", str(home / "out")),
-            *(
-                "--command",
-                f"echo {{stem}} >> {log}; sleep {seconds_each}; cat {{input}}",
-                "--nodes",
-                "2",
-                "--slots",
-                "4",
-                "--json",
-            ),
-        ]
         variables = os.environ | {CONNECTION_VARIABLE: str(home / "azure.json"), "PREFECT_HOME": str(home / "prefect")}
-        for kill in range(kills):
-            process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, start_new_session=True)
-            seconds = chance.uniform(1, LONGEST)
-            try:
-                print(f"run {kill}: ended by itself with {process.wait(seconds)}")
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                runs = len(log.read_text().split()) if log.exists() else 0
-                print(f"run {kill}: killed after {seconds:.1f} s, {runs} tasks begun so far", flush=True)
-        begun = time.monotonic()
-        last = subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=False)
-        print(
-            f"last run: exit {last.returncode}, {time.monotonic() - begun:.1f} s, {json.loads(last.stdout)['counts']}"
-        )
-        begun = time.monotonic()
-        again = subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=False)
-        result = json.loads(again.stdout)
-        print(f"once more: exit {again.returncode}, {time.monotonic() - begun:.1f} s, {result['counts']}")
-        wrong = [t["input"] for t in result["tasks"] if Path(t["stdout"]).read_text() != Path(t["input"]).read_text()]
-        times = Counter(log.read_text().split())
-        print(f"inputs {len(times)}, begun {times.total()}, twice or more {sum(n > 1 for n in times.values())}")
-        print(f"outputs wrong: {len(wrong)}; left before upkeep: {left(azure)}")
-        time.sleep(16)
-        upkeep = [sys.executable, "-m", "flows.upkeep_flow", "--delete"]
+        print("   killed after  begun before   run again in  twice  wrong", flush=True)
+        while sum(one.killed_after is not None for one in rounds) < kills:
+            rounds.append(play(home, variables, len(rounds), inputs, chance.uniform(1, LONGEST)))
+            print(rounds[-1], flush=True)
+        print(f"{kills} kills; {inputs} inputs each; {NODES * SLOTS} tasks at a time")
+        print(f"begun twice: {sum(one.twice for one in rounds)}; wrong: {sum(one.wrong for one in rounds)}")
+        print(f"longest second run: {max(one.seconds for one in rounds):.1f} s; left before upkeep: {left(azure)}")
+        time.sleep(HOLD_SECONDS)
+        upkeep = [sys.executable, "-m", "prefect_azure_batch.flows.upkeep_flow", "--delete"]
         subprocess.run(upkeep, env=variables, stdout=subprocess.DEVNULL, check=True)
         print(f"left after upkeep: {left(azure)}")
 

@@ -6,6 +6,7 @@
     errors              what a credential cannot do
 
 What they share, none of which imports Prefect:
+    containers          names of containers
     clients             one client per account and process; time limits
     patience            how often and how long requests are tried again
     connection_string   storage connection strings taken apart

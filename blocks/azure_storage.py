@@ -11,6 +11,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from prefect_azure_batch.blocks.clients import blob_options, cached
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER, check_container_name
 from prefect_azure_batch.blocks.credentials import (
     DefaultCredential,
     ServicePrincipal,
@@ -70,10 +71,22 @@ class AzureStorageCredentials(CredentialsBlock):
     )
     credential: StorageCredential = Field(description="How to sign in to the storage account.")
 
+    work_container: str = Field(
+        default=WORK_CONTAINER,
+        description=(
+            "Container for what runs leave: logs, outputs, and the ledgers by which later runs know what is done."
+        ),
+    )
+
     @field_validator("account_url")
     @classmethod
     def _check_account_url(cls, url: str | None) -> str | None:
         return check_endpoint(url, "account_url") if url and url.strip() else None
+
+    @field_validator("work_container")
+    @classmethod
+    def _check_work_container(cls, name: str) -> str:
+        return check_container_name(name)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -18,22 +18,29 @@ from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
 
 
 @contextmanager
-def open_account(name: str | None = None, mpi: Mpi | None = None) -> Iterator[AzureBatchAccount]:
+def open_account(
+    name: str | None = None, mpi: Mpi | None = None, work_container: str | None = None
+) -> Iterator[AzureBatchAccount]:
     """The Batch account of a flow run, for all its stages.
 
     Args:
         name: of an Azure Batch account block; None starts a local Azure, which ends with the context, or attaches to
             one that the environment names.
         mpi: the MPI that the nodes of a local Azure must have; None if it does not matter.
+        work_container: takes what runs leave; None for the one that the block names.
 
     Raises:
         BadInput: there is no such block, or the local Azure that runs already has another MPI or cannot be reached.
         LocalAzureError: the local Azure could not start.
     """
     with _opened(name, mpi) as account:
-        yield account
+        yield account if work_container is None else _with_container(account, work_container)
     with telling_prefect("of all task runs"):
         wait_until_recorded()
+
+
+def _with_container(account: AzureBatchAccount, name: str) -> AzureBatchAccount:
+    return account.model_copy(update={"storage": account.storage.model_copy(update={"work_container": name})})
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
         TasksFailed: some tasks failed; the error holds the whole result.
     """
     check_locally(run)
-    with open_account(run.account) as account:
+    with open_account(run.account, work_container=run.work_container) as account:
         result = run_map(account, run)
     keep_result(result)
     with telling_prefect("the results"):

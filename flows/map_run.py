@@ -10,7 +10,7 @@ from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import check_results, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.inputs import search_inputs
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
@@ -36,6 +36,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
+    check_results(account, asked.results_place)
     patterns = asked.inputs or [str(example("map") / "inputs")]
     manifest = Manifest.of_inputs(search_inputs(patterns, blob_lister(account.storage)))
     if asked.pool:

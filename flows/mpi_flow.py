@@ -44,7 +44,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         TasksFailed: the program failed; the error holds the whole result.
     """
     check_mpi_locally(run)
-    with open_account(run.account, run.mpi) as account:
+    with open_account(run.account, run.mpi, run.work_container) as account:
         result = run_mpi(account, run)
     keep_result(result)
     with telling_prefect("the results"):

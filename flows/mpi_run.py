@@ -15,7 +15,7 @@ from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import check_results, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
 from prefect_azure_batch.tasks.common_files import check_common_names
@@ -58,6 +58,7 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         PoolUnusable: the pool cannot run the program; the message says why.
         ServiceFailure: Azure refused or failed a request that the run needs.
     """
+    check_results(account, asked.results_place)
     patterns = [str(example("mpi") / "inputs")] if asked.is_example else asked.inputs
     common_files = find_inputs(patterns, blob_lister(account.storage)) if patterns else []
     check_common_names(item.name for item in common_files)

@@ -9,13 +9,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from prefect_azure_batch.blocks.containers import check_container_name
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_VM_SIZE, WORK_CONTAINER, Place
-
-# Source: "Naming and referencing containers, blobs, and metadata", Azure Storage REST reference.
-_CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_VM_SIZE, Place
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
@@ -102,6 +100,14 @@ class RunParameters(BaseModel):
         title="Keep",
         description="Days for which logs and outputs stay in storage, for later runs to take up. 0: not at all.",
     )
+    work_container: str | None = Field(
+        default=None,
+        title="Work container",
+        description=(
+            "Container for logs, outputs and the ledgers by which later runs know what is done. Not given: the one "
+            "that the storage block names, batch-work."
+        ),
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
@@ -149,16 +155,17 @@ class RunParameters(BaseModel):
             raise ValueError(f"{vm_size!r} is no VM size; one is {DEFAULT_VM_SIZE}")
         return vm_size
 
+    @field_validator("work_container")
+    @classmethod
+    def _work_container_has_a_name(cls, name: str | None) -> str | None:
+        return check_container_name(name) if name else None
+
     @field_validator("results")
     @classmethod
     def _results_in_storage_have_a_container(cls, results: str | None) -> str | None:
         if results and results.startswith(BLOB_SCHEME):
             place = Place.parse(results)
-            container, folder = place.container, place.folder
-            if not _CONTAINER.fullmatch(container):
-                raise ValueError(f"{container!r} is no name of a container: write az://container/prefix")
-            if container == WORK_CONTAINER:
-                raise ValueError(f"what lies in {container!r} is deleted after --keep: name another container")
+            folder = check_container_name(place.container) and place.folder
             if any(part in ("", ".", "..") for part in folder.strip("/").split("/")) and folder.strip("/"):
                 raise ValueError(f"{folder!r} is no prefix: a part of it is empty, '.' or '..'")
         return results

@@ -15,7 +15,7 @@ from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undist
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
-from prefect_azure_batch.tasks.errors import BatchFlowError, CleanupFailed
+from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFailed
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
@@ -38,6 +38,16 @@ _logger = logging.getLogger(__name__)
 def new_run_id(name: str) -> str:
     """Id of a run that begins: the flow run's, so that it can be found from there."""
     return f"{name}-{flow_run.id or uuid.uuid4()}"
+
+
+def check_results(account: AzureBatchAccount, place: Place | None) -> None:
+    """Refuses results where upkeep would delete them.
+
+    Raises:
+        BadInput: they would lie in the container of works.
+    """
+    if place and place.container == account.storage.work_container:
+        raise BadInput(f"--results: what lies in {place.container!r} is deleted after --keep: name another container.")
 
 
 def find_program(account: AzureBatchAccount, program: str | Path | None) -> Program | None:
@@ -131,6 +141,7 @@ def open_run(
         retries,
         setup,
         setup_limit,
+        container=account.storage.work_container,
         folder=folder,
         lease=lease,
         results=results,

@@ -86,7 +86,7 @@ def upkeep_flow(run: UpkeepParameters = UpkeepParameters()) -> UpkeepResult:  # 
     Raises:
         CleanupFailed: something could not be deleted.
     """
-    with open_account(run.account) as account:
+    with open_account(run.account, work_container=run.work_container) as account:
         found = find_leftovers_task(account, goes_on)
         failures = delete_leftovers_task(account, found) if run.delete else []
     result = UpkeepResult(leftovers=[_shown(left, deleted=run.delete and not failures) for left in found])

@@ -12,7 +12,7 @@ from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import read_successes
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Run
+from prefect_azure_batch.tasks.records import Run
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs
 from prefect_azure_batch.tasks.stage import stage
 
@@ -38,16 +38,13 @@ class FoundRun:
         return run_of(self.record.job)
 
 
-def find_earlier(
-    account: AzureBatchAccount, work: str, manifest: Manifest, container: str = WORK_CONTAINER
-) -> tuple[FoundRun, ...]:
+def find_earlier(account: AzureBatchAccount, work: str, manifest: Manifest) -> tuple[FoundRun, ...]:
     """Notes in a manifest what is known of its tasks: in the ledgers of the work, and in the jobs of its runs.
 
     Args:
         account: the Batch account and its storage.
         work: the work's id.
         manifest: the tasks to look for.
-        container: of works.
 
     Returns:
         The runs that have not ended.
@@ -56,6 +53,7 @@ def find_earlier(
         BadInput: a ledger has a format that this version does not know.
         ServiceFailure: Azure refused or failed a request.
     """
+    container = account.storage.work_container
     records = list_runs(account.storage, container, work)
     # After the records: a run writes its ledger before its record goes.
     manifest.mark_done(read_successes(account.storage, container, work))

@@ -2,14 +2,19 @@
 
 <work>/<run>/ledger.jsonl is an append blob for each run: a line that says its format, then a line for each task that
 was seen to end. Nobody writes into the ledger of another run, so that runs at the same time cannot garble each other's.
+<work>/ledger.jsonl, where upkeep has made it, is the sum of those of many runs: its first line names them.
 """
 
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
@@ -17,9 +22,10 @@ from azure.storage.blob import BlobClient, BlobPrefix, ContainerClient
 from pydantic import TypeAdapter, ValidationError
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, translated
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, KeptFile, Place, Run
+from prefect_azure_batch.tasks.records import KeptFile, Place, Run
 
 LEDGER_NAME = "ledger.jsonl"
 FORMAT = 1
@@ -132,9 +138,66 @@ def read_successes(storage: AzureStorageCredentials, container: str, work: str) 
     """
     client = storage.get_client().get_container_client(container)
     with translated(f"read the ledger of work {work!r}"):
+        summed, outcomes = _read(client.get_blob_client(f"{work}/{LEDGER_NAME}"))
+        yield from outcomes
         for folder in run_folders(client, work):
-            outcomes = _outcomes(client.get_blob_client(f"{folder}/{LEDGER_NAME}"))
-            yield from (outcome for outcome in outcomes if outcome.succeeded)
+            if folder.rpartition("/")[2] not in summed:
+                yield from successes_of(client, folder)
+
+
+def successes_of(client: ContainerClient, folder: str) -> Iterator[Outcome]:
+    """Reads which tasks have succeeded in one run, from its own ledger; as ``read_successes``."""
+    _, outcomes = _read(client.get_blob_client(f"{folder}/{LEDGER_NAME}"))
+    return (outcome for outcome in outcomes if outcome.succeeded)
+
+
+def sum_ledgers(client: ContainerClient, work: str, run_ids: Sequence[str]) -> bool:
+    """Puts the ledgers of several runs that have ended together in one of the work, which later runs read instead.
+
+    Those of the runs stay. Where two have a success of the same task, the later run's is taken.
+
+    Args:
+        client: of the container of works.
+        work: the work's id.
+        run_ids: the runs, in the order in which they began; fewer than two are not worth a sum.
+
+    Returns:
+        Whether there was something to do.
+
+    Raises:
+        BadInput: a ledger has a format that this version does not know.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    blob = client.get_blob_client(f"{work}/{LEDGER_NAME}")
+    with translated(f"put the ledgers of work {work!r} together"):
+        summed, _ = _read(blob)
+        wanted = list(run_ids) if len(run_ids) > 1 else []
+        if summed == wanted:
+            return False
+        try:
+            condition = unchanged(blob) if summed else {"match_condition": MatchConditions.IfMissing}
+            if wanted:
+                head = json.dumps({"ledger": FORMAT, "runs": wanted}).encode() + b"\n"
+                blob.upload_blob(chain([head], _last_successes(client, work, wanted)), overwrite=True, **condition)
+            else:
+                blob.delete_blob(**condition)
+        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+            return False  # somebody else does the same
+        return True
+
+
+def unchanged(blob: BlobClient) -> dict[str, Any]:
+    """Options of a request that is to fail if the blob is not what it is now."""
+    return {"etag": blob.get_blob_properties().etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _last_successes(client: ContainerClient, work: str, run_ids: Sequence[str]) -> Iterator[bytes]:
+    with closing(sqlite3.connect("")) as seen:
+        seen.execute("create table seen (task text primary key) without rowid")
+        for run_id in reversed(run_ids):
+            for outcome in successes_of(client, f"{work}/{run_id}"):
+                if seen.execute("insert or ignore into seen values (?)", [outcome.task_id]).rowcount:
+                    yield _LINES.dump_json(outcome) + b"\n"
 
 
 def read_run(storage: AzureStorageCredentials, run: Run) -> Iterator[Outcome]:
@@ -146,7 +209,7 @@ def read_run(storage: AzureStorageCredentials, run: Run) -> Iterator[Outcome]:
     """
     with translated(f"read the ledger of run {run.run_id!r}"):
         blob = storage.get_client().get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
-        yield from _outcomes(blob)
+        yield from _read(blob)[1]
 
 
 def run_folders(client: ContainerClient, work: str) -> list[str]:
@@ -158,43 +221,41 @@ def run_folders(client: ContainerClient, work: str) -> list[str]:
     return [entry.name.rstrip("/") for entry in entries if isinstance(entry, BlobPrefix)]
 
 
-def _outcomes(blob: BlobClient) -> Iterator[Outcome]:
+def _read(blob: BlobClient) -> tuple[list[str], Iterator[Outcome]]:
+    """The runs that a ledger says to be the sum of, and its lines; none of either if it is not there."""
+    try:
+        lines = _split(blob.download_blob().chunks())
+        head = next(lines, None)
+    except ResourceNotFoundError:
+        return [], iter(())  # of a run that has not seen a task end
+    if head is None:
+        return [], iter(())
+    found = _head(head)
+    if found.get("ledger") != FORMAT:
+        raise BadInput(
+            f"The ledger {blob.blob_name!r} has format {found.get('ledger', 'unknown')}, and this version knows "
+            f"{FORMAT}: use a newer version, or --no-resume."
+        )
+    return found.get("runs", []), _outcomes(blob.blob_name, lines)
+
+
+def _outcomes(name: str, lines: Iterator[bytes]) -> Iterator[Outcome]:
     unreadable = 0
-    for line in _lines(blob):
+    for line in lines:
         try:
             yield _LINES.validate_json(line)
         except ValidationError:
             unreadable += 1
     if unreadable:
-        _logger.warning(
-            "%d lines of the ledger %r cannot be read: what they say is done again.", unreadable, blob.blob_name
-        )
+        _logger.warning("%d lines of the ledger %r cannot be read: what they say is done again.", unreadable, name)
 
 
-def _lines(blob: BlobClient) -> Iterator[bytes]:
-    """The lines of a ledger after its first, which says the format."""
+def _head(line: bytes) -> dict[str, Any]:
     try:
-        chunks = blob.download_blob().chunks()
-        lines = _split(chunks)
-        head = next(lines, None)
-    except ResourceNotFoundError:
-        return  # a run that has not seen a task end
-    if head is None:
-        return
-    found = _format(head)
-    if found != FORMAT:
-        raise BadInput(
-            f"The ledger {blob.blob_name!r} has format {found}, and this version knows {FORMAT}: use a newer version, "
-            "or --no-resume."
-        )
-    yield from lines
-
-
-def _format(head: bytes) -> object:
-    try:
-        return json.loads(head).get("ledger")
-    except (ValueError, AttributeError):
-        return "unknown"
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
 
 DEFAULT_VM_SIZE = "standard_d2s_v3"
-WORK_CONTAINER = "batch-work"
-"""Takes what runs leave: logs, outputs, ledgers."""
 NO_WORK = "runs"
 """Folder in it of the runs that belong to no work, such as those of flows of one's own."""
 DEFAULT_LEASE = timedelta(minutes=30)

@@ -15,7 +15,7 @@ from prefect_azure_batch.tasks.intervals import growing_pauses
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import TAIL_BYTES, last_lines
 from prefect_azure_batch.tasks.output_files import LOG_FOLDER
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Collected, KeptFile, Place
+from prefect_azure_batch.tasks.records import Collected, KeptFile, Place
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import STDERR
 
@@ -42,7 +42,7 @@ def settle(
     settled, copies = [], list[tuple[Place, Place, KeptFile]]()
     for place, files in tasks:
         known, where = tuple(files), place
-        if place.container == WORK_CONTAINER:
+        if place.container == storage.work_container:
             where = results / "/".join(place.folder.split("/")[-2:])
             copies += [(place, where, file) for file in known]
         settled.append((where, known))

@@ -4,6 +4,7 @@ Nothing is looked at that does not bear our mark: the metadata of pools and jobs
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,9 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, current_nodes
-from prefect_azure_batch.tasks.errors import BatchFlowError, translated
-from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Created
+from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, translated
+from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledgers
+from prefect_azure_batch.tasks.records import Created
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs, take_over
 from prefect_azure_batch.tasks.stage import stage
 
@@ -27,6 +28,8 @@ _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,curren
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
 _LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
+
+_logger = logging.getLogger(__name__)
 
 RunState = Callable[[str], bool | None]
 """Tells whether a run, named by its id, still goes on by what Prefect says; None if Prefect does not know."""
@@ -96,7 +99,7 @@ class _Runs:
         return False, "nobody knows its run"
 
 
-def find_leftovers(account: AzureBatchAccount, ask: RunState, container: str = WORK_CONTAINER) -> list[Leftover]:
+def find_leftovers(account: AzureBatchAccount, ask: RunState) -> list[Leftover]:
     """Finds pools, jobs and stored work of ours, and tells of each whether its run is over.
 
     A run that lives holds its record in storage, whatever Prefect server it belongs to.
@@ -104,12 +107,12 @@ def find_leftovers(account: AzureBatchAccount, ask: RunState, container: str = W
     Args:
         account: the Batch account and its storage.
         ask: what Prefect says of a run.
-        container: of works.
 
     Raises:
         ServiceFailure: Azure refused or failed a request.
     """
     storage, now = account.storage, datetime.now(UTC)
+    container = storage.work_container
     client = storage.get_client().get_container_client(container)
     with translated("look for what runs have left"):
         works = _works(client)
@@ -174,27 +177,24 @@ def _head(client: ContainerClient, folder: str) -> dict[str, str] | None:
     return found
 
 
-def delete_leftovers(
-    account: AzureBatchAccount, leftovers: Sequence[Leftover], container: str = WORK_CONTAINER
-) -> list[str]:
+def delete_leftovers(account: AzureBatchAccount, leftovers: Sequence[Leftover]) -> list[str]:
     """Deletes those that are over; a run that has come to life again in the meantime is left alone.
 
     Args:
         account: the Batch account and its storage.
         leftovers: what was found.
-        container: of works.
 
     Returns:
         What could not be deleted, in words.
     """
-    failures: list[str] = []
+    failures = _sum_ledgers(account.storage, leftovers)
     dead = {left.run_id: left.record for left in leftovers if left.record is not None}
     holds = {run_id: take_over(account.storage, record, 0) for run_id, record in dead.items()}
     alive = {run_id for run_id, hold in holds.items() if hold is None}
     for kinds in (("pool", "job"), ("work",)):
         for left in leftovers:
             if left.is_over and left.kind in kinds and left.run_id not in alive:
-                failures += _delete(account, left, container)
+                failures += _delete(account, left)
         for hold in holds.values():
             if hold is not None:
                 hold.release() if failures else hold.end()
@@ -202,11 +202,31 @@ def delete_leftovers(
     return failures
 
 
-def _delete(account: AzureBatchAccount, left: Leftover, container: str) -> list[str]:
+def _sum_ledgers(storage: AzureStorageCredentials, leftovers: Sequence[Leftover]) -> list[str]:
+    """Puts the ledgers of runs that have ended together, without those that are about to be deleted."""
+    client = storage.get_client().get_container_client(storage.work_container)
+    failures, kept = [], dict[str, list[Leftover]]()
+    for left in leftovers:
+        if left.kind == "work":
+            runs = kept.setdefault(left.name.rpartition("/")[0], [])
+            runs += [left] if left.created and left.record is None and not left.is_over else []
+    for work, runs in kept.items():
+        in_order = sorted((run.created, run.run_id) for run in runs if run.created)
+        try:
+            if sum_ledgers(client, work, [run_id for _, run_id in in_order]):
+                _logger.info("The ledgers of %d runs of work %s are put together.", len(runs), work)
+        except BadInput as error:  # of a newer version
+            _logger.warning("%s", error)
+        except BatchFlowError as error:
+            failures.append(str(error))
+    return failures
+
+
+def _delete(account: AzureBatchAccount, left: Leftover) -> list[str]:
     created = {
         "pool": Created(pool_id=left.name),
         "job": Created(job_id=left.name),
-        "work": Created(folders=((container, left.name),)),
+        "work": Created(folders=((account.storage.work_container, left.name),)),
     }
     try:
         delete_created(account, created[left.kind])

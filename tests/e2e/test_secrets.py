@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localbatch.launcher import LocalAzure
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.account import local_account
-from prefect_azure_batch.tasks.records import WORK_CONTAINER
 from tests.e2e.conftest import environment
 from tests.support.processes import descendants, wait_until
 

@@ -12,12 +12,13 @@ from azure.batch import models
 from azure.storage.blob import BlobLeaseClient
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.results import LeftBehind, MapResult, TasksFailed
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, PoolPlan
+from prefect_azure_batch.tasks.records import PoolPlan
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 

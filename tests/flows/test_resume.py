@@ -14,13 +14,13 @@ import pytest
 
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.result_index import INDEX_NAME
 from prefect_azure_batch.flows.results import MapResult, MpiResult, TasksFailed
-from prefect_azure_batch.tasks.records import WORK_CONTAINER
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 

@@ -1,5 +1,6 @@
 """Upkeep: what runs have left is found and, if that is asked for, deleted; nothing else is touched."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.upkeep_flow import UpkeepResult, upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Created, PoolPlan
+from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 
@@ -84,3 +86,33 @@ def test_stored_work_goes_when_it_has_been_kept_for_long_enough(
     assert [states(result, run_id) for run_id in ids] == [{"work": "deleted"}, {"work": "needed"}]
     blobs = [blob.name for blob in account.storage.get_client().get_container_client(WORK_CONTAINER).list_blobs()]
     assert [any(run_id in name for name in blobs) for run_id in ids] == [False, True]
+
+
+@pytest.mark.usefixtures("local")
+def test_ledgers_of_a_work_are_put_together_and_say_what_is_done(
+    account: AzureBatchAccount, two_files: Path, tmp_path: Path
+) -> None:
+    container = f"work-{uuid.uuid4().hex}"
+    asked = {
+        "inputs": [str(two_files / "a.txt")],
+        "command": f"true {tmp_path}",
+        "results": str(tmp_path / "out"),
+        "work_container": container,
+    }
+    first = map_flow(MapParameters.model_validate(asked))
+    asked["inputs"] = [str(two_files)]
+    second = map_flow(MapParameters.model_validate(asked))
+    assert [task.state for task in second.tasks] == ["skipped", "succeeded"]
+    assert states(upkeep_flow(UpkeepParameters(work_container=container)), first.run_id) == {"work": "needed"}
+    assert states(upkeep_flow(), first.run_id) == {}  # it is another container's
+    upkeep_flow(UpkeepParameters(delete=True, work_container=container))
+    client = account.storage.get_client().get_container_client(container)
+    (ledger,) = (blob.name for blob in client.list_blobs() if blob.name.count("/") == 1)
+    head = json.loads(client.download_blob(ledger).readall().splitlines()[0])
+    assert head == {"ledger": 1, "runs": [first.run_id, second.run_id]}
+    third = map_flow(MapParameters.model_validate(asked))
+    assert [(task.state, task.run_id) for task in third.tasks] == [
+        ("skipped", first.run_id),
+        ("skipped", second.run_id),
+    ]
+    client.delete_container()

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.collect import collect_outputs
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import (
-    WORK_CONTAINER,
     AddedTask,
     Collected,
     Created,

@@ -8,12 +8,13 @@ from azure.mgmt.batch import BatchManagementClient
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.application import publish_application, ship_program, use_package
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Created, JobPlan, PoolPlan, TaskPlan
+from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.upload import upload_inputs
 from prefect_azure_batch.tasks.wait import wait_for_tasks

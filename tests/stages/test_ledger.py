@@ -2,16 +2,25 @@
 
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.ledger import LEDGER_NAME, Outcome, read_run, read_successes, record_outcomes
+from prefect_azure_batch.tasks.ledger import (
+    LEDGER_NAME,
+    Outcome,
+    read_run,
+    read_successes,
+    record_outcomes,
+    sum_ledgers,
+)
 from prefect_azure_batch.tasks.manifest import DONE, Manifest
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, JobPlan, KeptFile, Run
+from prefect_azure_batch.tasks.records import JobPlan, KeptFile, Run
 from prefect_azure_batch.tasks.run_record import RunRecord, hold_run, is_there, list_runs, take_over
 from prefect_azure_batch.tasks.transfer import delete_folder
 
@@ -91,6 +100,47 @@ def test_another_format_is_told(account: AzureBatchAccount, work: str, head: byt
     blob.append_block(head)
     with pytest.raises(BadInput, match="this version knows 1"):
         read_outcomes(account, work, {"a"})
+
+
+def test_ledgers_put_together_say_what_they_said_each(account: AzureBatchAccount, work: str) -> None:
+    storage = account.storage
+    record_outcomes(storage, run(work), [outcome("a"), outcome("b", succeeded=False), outcome("c")])
+    record_outcomes(storage, run(work, 2), [outcome("a", "run-2", hour=2), outcome("b", "run-2", hour=2)])
+    before = read_outcomes(account, work, "abcd")
+    client = storage.get_client().get_container_client(WORK_CONTAINER)
+    assert sum_ledgers(client, work, ["run-1", "run-2"])
+    assert not sum_ledgers(client, work, ["run-1", "run-2"])
+    lines = client.download_blob(f"{work}/{LEDGER_NAME}").readall().splitlines()
+    assert len(lines) == 1 + len("abc")
+    for number in (1, 2):
+        client.delete_blob(f"{work}/run-{number}/{LEDGER_NAME}")
+    assert read_outcomes(account, work, "abcd") == before
+    record_outcomes(storage, run(work, 3), [outcome("d", "run-3")])
+    assert read_outcomes(account, work, "abcd") == before | {"d": outcome("d", "run-3")}
+
+
+def test_a_sum_of_ledgers_follows_the_runs_that_are_kept(account: AzureBatchAccount, work: str) -> None:
+    for number in (1, 2, 3):
+        record_outcomes(account.storage, run(work, number), [outcome(f"t{number}", f"run-{number}")])
+    client = account.storage.get_client().get_container_client(WORK_CONTAINER)
+    assert sum_ledgers(client, work, ["run-1", "run-2", "run-3"])
+    assert sum_ledgers(client, work, ["run-2", "run-3"])
+    client.delete_blob(f"{work}/run-1/{LEDGER_NAME}")
+    assert sorted(read_outcomes(account, work, ["t1", "t2", "t3"])) == ["t2", "t3"]
+    assert sum_ledgers(client, work, ["run-3"])
+    assert not client.get_blob_client(f"{work}/{LEDGER_NAME}").exists()
+    assert not sum_ledgers(client, work, [])
+
+
+def test_of_two_that_put_ledgers_together_one_does(account: AzureBatchAccount, work: str) -> None:
+    for number in (1, 2):
+        record_outcomes(account.storage, run(work, number), [outcome("a", f"run-{number}")])
+    client = account.storage.get_client().get_container_client(WORK_CONTAINER)
+    both = [sum_ledgers, sum_ledgers]
+    with ThreadPoolExecutor() as threads:
+        did = list(threads.map(lambda put: put(client, work, ["run-1", "run-2"]), both))
+    assert any(did)
+    assert sorted(read_outcomes(account, work, "a")) == ["a"]
 
 
 def test_a_run_is_taken_over_when_it_is_dead_and_not_before(account: AzureBatchAccount, work: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_instances
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
@@ -17,7 +18,6 @@ from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.outputs import list_outputs
 from prefect_azure_batch.tasks.pool import check_pool, create_pool
 from prefect_azure_batch.tasks.records import (
-    WORK_CONTAINER,
     AddedTask,
     Created,
     EndedMultiInstanceTask,

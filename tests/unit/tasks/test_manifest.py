@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.inputs import search_inputs
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.manifest import AT_ONCE, DONE, OURS, Manifest
-from prefect_azure_batch.tasks.records import WORK_CONTAINER, Run, TaskEnd
+from prefect_azure_batch.tasks.records import Run, TaskEnd
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = Run("run", "job", "pool", WORK_CONTAINER, folder="work/run")
