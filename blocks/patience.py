@@ -24,6 +24,8 @@ _THROTTLED = 429
 class Patience:
     """How long all who call one account go on trying.
 
+    With one that has never answered, patience is lost once: what follows is tried a single time.
+
     Args:
         seconds: how long after the account has last answered anybody.
         clock: seconds on a clock that only goes forward.
@@ -31,17 +33,21 @@ class Patience:
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds, self.clock = seconds, clock
-        self._answered = clock() - seconds
+        self._answered: float | None = None
+        self._is_lost = False
 
     def note(self, status: int) -> None:
         """Notes an answer; one that says to come again later does not count."""
         if status < 500 and status != _THROTTLED:
-            self._answered = self.clock()
+            self._answered, self._is_lost = self.clock(), False
 
     def is_over(self, begun: float) -> bool:
         """Whether a request that was begun then is to be given up."""
-        now = self.clock()
-        return now - begun > _LONGEST_SECONDS or now - max(begun, self._answered) > self.seconds
+        now, answered = self.clock(), self._answered
+        if answered is None:
+            self._is_lost = self._is_lost or now - begun > self.seconds
+            return self._is_lost
+        return now - begun > _LONGEST_SECONDS or now - max(begun, answered) > self.seconds
 
 
 class BatchRetry(RetryPolicy[Any, Any]):

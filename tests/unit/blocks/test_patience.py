@@ -126,3 +126,19 @@ def test_an_answer_to_another_request_prolongs_patience() -> None:
     now[0] = 601
     patience.note(200)
     assert patience.is_over(0)
+
+
+def test_with_an_account_that_has_never_answered_patience_is_lost_once() -> None:
+    now = [0.0]
+    patience = Patience(5, clock=lambda: now[0])
+    assert not patience.is_over(0)
+    now[0] = 6
+    assert patience.is_over(0)
+    assert patience.is_over(6)
+    patience.note(503)
+    assert patience.is_over(6)
+    patience.note(200)
+    assert not patience.is_over(6)
+    now[0] = 12
+    assert patience.is_over(6)
+    assert not patience.is_over(12)
