@@ -2,15 +2,16 @@
 
 import argparse
 import base64
+import functools
 import ipaddress
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localbatch.host.faults import FAULTS
+from localbatch.host.faults import BATCH_FAULTS, BLOB_FAULTS
 from localbatch.host.foreground import BAD_OPTION, Options, run
 from localbatch.host.mpi_runtime import FLAVOURS, MPICH
 from localbatch.rules.images import Image
@@ -101,10 +102,11 @@ def _make_parser() -> argparse.ArgumentParser:
         help="echo: file systems that can't be mounted here are empty directories, and nodes stay usable",
     )
     add("--tokens", action="store_true", help="accept bearer tokens on the data plane too, as LocalAzure makes them")
-    faults = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
-    rate: dict[str, Any] = {"type": _fault, "action": "append", "default": [], "metavar": "FAULT=RATE"}
-    add("--fault", **rate, help=f"have Batch fail so often (0 to 1); may be given several times. {faults}")
-    add("--blob-fault", **rate, help="the same for the Blob service")
+    rate: dict[str, Any] = {"action": "append", "default": [], "metavar": "FAULT=RATE"}
+    for option, service, faults in (("--fault", "Batch", BATCH_FAULTS), ("--blob-fault", "Blob", BLOB_FAULTS)):
+        texts = "; ".join(f"{name}: {what}" for name, what in faults.items())
+        help_text = f"have {service} fail so often (0 to 1); may be given several times. {texts}"
+        add(option, type=functools.partial(_fault, faults), **rate, help=help_text)
     add("--fault-seed", type=_count, help="has faults repeat themselves (default: by chance)")
     add("--latency-ms", type=_seconds, default=0.0, help="by how much each answer of both is late (default: 0)")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
@@ -132,10 +134,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _fault(text: str) -> tuple[str, float]:
+def _fault(known: Iterable[str], text: str) -> tuple[str, float]:
     fault, _, rate = text.partition("=")
-    if fault not in FAULTS:
-        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(f'{name}=RATE' for name in FAULTS)}")
+    if fault not in known:
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(f'{name}=RATE' for name in known)}")
     share = _positive(rate, "a rate from 0 to 1")
     if share > 1:
         raise argparse.ArgumentTypeError(f"{rate} is not a rate from 0 to 1")

@@ -14,17 +14,24 @@ from typing import Any
 from localbatch.host.connections import BoundedProtocol
 from localbatch.wire.errors import ServiceError
 
-THROTTLE, BUSY, FAIL, RESET, ITEM = "throttle", "busy", "fail", "reset", "item"
-FAULTS = {
+THROTTLE, BUSY, FAIL, RESET, ITEM, EXPIRED = "throttle", "busy", "fail", "reset", "item", "expired"
+_OF_BOTH = {
     THROTTLE: "429 with Retry-After, nothing done",
     BUSY: "503, nothing done",
     FAIL: "500, though all was done",
     RESET: "the connection ends with no answer, though all was done",
-    ITEM: "a task of a collection is said to have failed, though it was added",
 }
+BATCH_FAULTS = {**_OF_BOTH, ITEM: "a task of a collection is said to have failed, though it was added"}
+BLOB_FAULTS = {**_OF_BOTH, EXPIRED: "403 for a request that a link permits, as if its time were over"}
 _RETRY_AFTER = b"1"
 _OWN_PATHS = ("/localbatch/",)
-_STATUSES = {THROTTLE: (429, "ServerBusy"), BUSY: (503, "ServerBusy"), FAIL: (500, "InternalError")}
+_STATUSES = {
+    THROTTLE: (429, "ServerBusy"),
+    BUSY: (503, "ServerBusy"),
+    FAIL: (500, "InternalError"),
+    EXPIRED: (403, "AuthenticationFailed"),
+}
+_SIGNATURE = b"sig="
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,10 +57,10 @@ class FaultPlan:
         """Whether anything is."""
         return bool(self.latency or any(self.rates.values()))
 
-    def draw(self) -> str | None:
-        """What befalls the next request."""
+    def draw(self, query: bytes) -> str | None:
+        """What befalls the next request, which has such a query."""
         mark = self.chance.random()
-        for fault in (THROTTLE, BUSY, FAIL, RESET):
+        for fault in (*_OF_BOTH, *([EXPIRED] if _SIGNATURE in query else [])):
             mark -= self.rates.get(fault, 0.0)
             if mark < 0:
                 return fault
@@ -89,8 +96,8 @@ class _Faulty:
             await self._app(scope, receive, send)
             return
         await asyncio.sleep(self._plan.latency)
-        fault = self._plan.draw()
-        if fault in (THROTTLE, BUSY):
+        fault = self._plan.draw(scope["query_string"])
+        if fault in (THROTTLE, BUSY, EXPIRED):
             await _read_all(receive)
         elif fault in (FAIL, RESET):
             await self._app(scope, receive, _nowhere)

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import BlobServiceClient, LinearRetry
+from azure.storage.blob import BlobSasPermissions, BlobServiceClient, LinearRetry, generate_blob_sas
 
 from localbatch.launcher import LocalAzure
 from tests.service.host.test_launcher_command_line import refuse
@@ -97,6 +98,24 @@ def test_blobs_have_faults_of_their_own_and_come_through_whole() -> None:
         assert len(answers) == 2
 
 
+def test_links_are_refused_as_if_their_time_were_over() -> None:
+    with faulty("--blob-fault=expired=1", storage=True) as azure:
+        found = azure.endpoints
+        with (
+            BlobServiceClient.from_connection_string(found.storage_connection_string) as blobs,
+            blobs.create_container("box") as box,
+        ):
+            box.upload_blob("a", b"content")
+            until = datetime.now(UTC) + timedelta(hours=1)
+            permission = BlobSasPermissions(read=True)
+            link = generate_blob_sas(
+                found.storage_account, "box", "a", account_key=found.storage_key, permission=permission, expiry=until
+            )
+            assert box.download_blob("a").readall() == b"content"
+            refused = httpx.get(f"{found.blob_endpoint}/box/a?{link}")
+        assert (refused.status_code, refused.headers["x-ms-error-code"]) == (403, "AuthenticationFailed")
+
+
 def test_answers_are_late_where_that_is_asked_for() -> None:
     with faulty("--latency-ms=150") as azure, client(azure) as batch:
         begun = time.monotonic()
@@ -104,7 +123,15 @@ def test_answers_are_late_where_that_is_asked_for() -> None:
         assert time.monotonic() - begun > 0.14
 
 
-@pytest.mark.parametrize(("option", "reason"), [("--fault=flood=1", "is none of"), ("--fault=busy=2", "not a rate")])
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--fault=flood=1", "is none of"),
+        ("--fault=expired=1", "is none of"),
+        ("--blob-fault=item=1", "is none of"),
+        ("--fault=busy=2", "not a rate"),
+    ],
+)
 def test_what_is_no_fault_is_refused(option: str, reason: str) -> None:
     status, _, said = refuse(option)
     assert status == 2
