@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from azure.batch import models
 
-from benchmarks.trial import LIMIT, Trial, line, prefect_server, wait_until
+from benchmarks.trial import LIMIT, Trial, heed_signals, line, prefect_server, wait_until
 from localbatch.launcher import LocalAzure
 
 BEGUN = 4
@@ -148,7 +148,7 @@ def to_job(what: str) -> Happens:
         with trial.client() as client:
             (name,) = [job.id or "" for job in client.list_jobs()]
             if what == "terminate":
-                client.begin_terminate_job(name)
+                client.begin_terminate_job(name, {"terminateReason": "Enough"})  # type: ignore[arg-type]
             elif what == "delete its pool":
                 client.begin_delete_pool(pool_of(trial))
             else:
@@ -267,6 +267,8 @@ def finish(trial: Trial, name: str, status: object, limit: float = 5) -> list[ob
         trial.upkeep()
         after = ", ".join(trial.left()) or "nothing"
     again, right = trial.again()
+    if again or right != trial.inputs:
+        sys.stderr.write(f"{name}:\n{trial.said()}\n")
     stays = trial.left()
     seconds = "at once" if clean is not None and clean < 1 else "-" if clean is None else f"{clean:.0f} s"
     after = ", ".join([after, *(f"{one} after the second run" for one in stays)])
@@ -275,6 +277,7 @@ def finish(trial: Trial, name: str, status: object, limit: float = 5) -> list[ob
 
 def main(words: list[str]) -> None:
     """Plays the rows, and prints each as it comes."""
+    heed_signals()
     titles = ["what happened", "exit", "left", "left after upkeep", "exit again", "right", "begun twice"]
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name, "prefect"), 4299) as (server, _):
         print(line(titles), line(["---"] * len(titles)), sep="\n", flush=True)

@@ -64,7 +64,7 @@ class Trial:
     @property
     def parameters(self) -> dict[str, object]:
         """Of the map, but for what its arguments say."""
-        command = f"echo {{stem}} >> {self.log}; sleep 0.5; test ! -e {self.home}/spoilt; cat {{input}}"
+        command = f"echo {{stem}} >> {self.log}; sleep 0.5; test ! -e {self.home}/spoilt && cat {{input}}"
         return {"inputs": [str(self.home / "in")], "command": command, "results": str(self.home / "out"), "slots": 2}
 
     def start(self, **variables: str) -> "subprocess.Popen[str]":
@@ -134,6 +134,13 @@ class Trial:
         """How many times a task was begun that had been begun before."""
         times = Counter(self.log.read_text().split()) if self.log.exists() else Counter()
         return times.total() - len(times)
+
+
+def heed_signals() -> None:
+    """Has children heed signals that this program was started to ignore, as one in the background of a script is."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results
+from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.parameters import MapParameters
@@ -28,7 +29,7 @@ from prefect_azure_batch.flows.telling import keep_result, telling_prefect
     flow_run_name="map",
     persist_result=False,
     on_crashed=[clean_up_after],
-    on_cancellation=[clean_up_after],
+    on_cancellation=[clean_up_after, say_cancelled],
 )
 def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one program over many inputs on Azure Batch: a Batch task for each input.

@@ -15,6 +15,7 @@ from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks
+from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
@@ -28,7 +29,7 @@ from prefect_azure_batch.flows.telling import keep_result, telling_prefect
     flow_run_name="mpi",
     persist_result=False,
     on_crashed=[clean_up_after],
-    on_cancellation=[clean_up_after],
+    on_cancellation=[clean_up_after, say_cancelled],
 )
 def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one MPI program over several nodes of Azure Batch at once.

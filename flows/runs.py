@@ -11,6 +11,7 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.cancelling import ended_when_cancelled
 from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
@@ -194,7 +195,11 @@ def keep_run(
     """
     created = Created(record.job.job_id, record.pool.pool_id if record.pool else None)
     try:
-        with ended_by_unhandled_signals(), leased(account, record, hold, at_once=at_once):
+        with (
+            ended_by_unhandled_signals(),
+            leased(account, record, hold, at_once=at_once),
+            ended_when_cancelled(account, record.job.job_id),
+        ):
             yield
     except BaseException as error:
         with undisturbed():

@@ -104,10 +104,24 @@ def translated(doing: str) -> Iterator[None]:
             message += " Check the account's credential and this machine's clock."
         raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from safe_cause(error)
     except (ServiceRequestError, ServiceResponseError) as error:
-        message = f"Could not {doing}: no answer ({_first_line(error)})."
+        message = f"Could not {doing}: no answer ({_refusal(error) or _first_line(error)})."
         raise ServiceFailure(message, retryable=True) from safe_cause(error)
     except AzureError as error:
         raise ServiceFailure(f"Could not {doing}: {_first_line(error)}") from safe_cause(error)
+
+
+def _refusal(error: BaseException) -> str:
+    """What the machine said of a connection, such as ``lab.batch.azure.com: Connection refused``, if it did."""
+    host, seen = "", set[int]()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        host = getattr(vars(link).get("pool"), "host", host)
+        if isinstance(link, OSError) and link.strerror:
+            return f"{host}: {link.strerror}" if host else link.strerror
+        inner = (getattr(link, "inner_exception", None), getattr(link, "reason", None), link.__cause__, *link.args)
+        link = next((one for one in inner if isinstance(one, BaseException)), None)
+    return ""
 
 
 def _error_code(error: HttpResponseError) -> str:

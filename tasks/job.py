@@ -3,7 +3,7 @@
 import shlex
 
 from azure.batch import BatchClient, models
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import ARCHIVE_NAME
@@ -18,6 +18,7 @@ from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
+_CANCELLED = "FlowRunCancelled"
 _ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
@@ -119,6 +120,31 @@ def close_job(account: AzureBatchAccount, run: Run) -> None:
         except ResourceExistsError as error:
             if getattr(error.error, "code", "") not in _ENDED:
                 raise
+
+
+def cancel_job(account: AzureBatchAccount, job_id: str) -> bool:
+    """Ends a job with all its tasks; one that has ended already is fine.
+
+    Args:
+        account: the Batch account.
+        job_id: the job.
+
+    Returns:
+        Whether there is such a job.
+
+    Raises:
+        ServiceFailure: Batch refused or failed the request.
+    """
+    with translated(f"end job {job_id!r}"):
+        try:
+            # Without options the SDK fails, and their class is not public.
+            account.get_client().begin_terminate_job(job_id, {"terminateReason": _CANCELLED})  # type: ignore[arg-type]
+        except ResourceNotFoundError:
+            return False
+        except ResourceExistsError as error:
+            if getattr(error.error, "code", "") not in _ENDED:
+                raise
+    return True
 
 
 def diagnose_preparation(client: BatchClient, job_id: str) -> None:

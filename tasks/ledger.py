@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -36,6 +36,8 @@ _LARGEST_APPEND = 4 << 20
 _logger = logging.getLogger(__name__)
 # Among threads: the line that says the format comes first.
 _writing = threading.Lock()
+# Ledgers whose first line is known to be there.
+_begun = set[str]()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def record_outcomes(
         blob = service.get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
         for piece in _pieces(_LINES.dump_json(outcome) + b"\n" for outcome in outcomes):
             try:
+                if blob.url not in _begun:
+                    _begin(blob, run, keep)
                 blob.append_block(piece)
             except ResourceNotFoundError:
                 transfer.ensure_container(service, run.container)
@@ -103,11 +107,12 @@ def record_outcomes(
 def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:
     head = {"ledger": FORMAT, "run": run.run_id, "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "keep_days": keep / timedelta(days=1)}  # fmt: skip
-    try:
+    # A request whose answer was lost has done its work, and so may one of somebody who was killed then.
+    with suppress(ResourceExistsError, ResourceModifiedError):
         blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-    except (ResourceExistsError, ResourceModifiedError):
-        return
-    blob.append_block(json.dumps(head).encode() + b"\n")
+    with suppress(ResourceModifiedError):
+        blob.append_block(json.dumps(head).encode() + b"\n", appendpos_condition=0)
+    _begun.add(blob.url)
 
 
 def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -37,12 +37,13 @@ from prefect_azure_batch.tasks.records import Counts, TaskEnd
 _FIRST_CHECK = 2.0
 _LONGEST_CHECK = 10.0
 _LONG_SILENCE = 30.0
-_FAILURES_IN_A_ROW = 5
+_FAILURES_IN_A_ROW = 6
 _OVERLAP = timedelta(seconds=2)
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
 _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
     "userterminate": "somebody terminated it",
+    "flowruncancelled": "its flow run was cancelled in Prefect",
 }
 _ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
 
@@ -161,10 +162,12 @@ class JobPoller:
                 failures = 0
             except BatchFlowError as error:
                 failures += 1
-                if not error.retryable or failures == _FAILURES_IN_A_ROW:
+                if not error.retryable:
                     self._fail(error)
-                else:
-                    _logger.warning("%s", error)
+                elif failures == _FAILURES_IN_A_ROW:  # a stage that is repeated would begin it all again
+                    self._fail(ServiceFailure(f"{error} It was tried for long enough."))
+                elif failures == 1:
+                    _logger.warning("%s It is tried again.", error)
             except Exception as error:  # the outermost loop of a thread: who waits must hear of it
                 _logger.exception("The poller of job %s failed", self._job_id)
                 self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
@@ -189,7 +192,7 @@ class JobPoller:
         self._counts = counts
         if counts.completed > self._number:
             self._read_ends()
-        elif self._clock() - self._last_check > self._check_interval:
+        if self._clock() - self._last_check > self._check_interval:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
             job = self._check_job()

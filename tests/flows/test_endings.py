@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
+import httpx
 import pytest
 from azure.batch import models
 from azure.storage.blob import BlobLeaseClient
@@ -79,3 +80,27 @@ def test_a_flow_run_that_crashed_is_cleaned_up_by_its_hook(
     flow_run = SimpleNamespace(id=run_id, parameters={"run": {"account": account_name}})
     clean_up_after(map_flow, cast(Any, flow_run), cast(Any, None))
     wait_until(lambda: name not in left_behind(account), 30)
+
+
+def test_a_flow_run_that_is_cancelled_ends_itself(
+    account: AzureBatchAccount, prefect_server: str, run: Run, tmp_path: Path
+) -> None:
+    began, runs = tmp_path / "began", f"{prefect_server}/flow_runs"
+
+    def cancel() -> None:
+        wait_until(began.exists, 60)
+        (name,) = {name for name in left_behind(account) if name.startswith("map-")}
+        order = {"state": {"type": "CANCELLING"}}
+        httpx.post(f"{runs}/{name.removeprefix('map-')}/set_state", json=order).raise_for_status()
+        cancelled.append(name)
+
+    cancelled: list[str] = []
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(TasksFailed) as failed:
+        run(command=f"touch {began}; sleep 600")
+    thread.join()
+    assert [failed.value.result.run_id] == cancelled
+    assert left_behind(account) == []
+    state = httpx.get(f"{runs}/{cancelled[0].removeprefix('map-')}").json()["state"]
+    assert state["type"] == "CANCELLED"

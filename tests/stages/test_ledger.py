@@ -9,6 +9,7 @@ import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import (
@@ -67,6 +68,15 @@ def test_the_last_success_of_each_wanted_task_is_found_in_the_ledgers_of_all_run
     assert {name: item.run_id for name, item in found.items()} == {"a": "run-2", "c": "run-1"}
     assert found["c"] == outcome("c")
     assert sorted(item.task_id for item in read_run(storage, run(work))) == ["a", "b", "c", "unwanted"]
+
+
+def test_a_ledger_that_was_made_and_not_begun_is_begun(account: AzureBatchAccount, work: str) -> None:
+    blob = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{work}/run-1/{LEDGER_NAME}")
+    transfer.ensure_container(account.storage.get_client(), WORK_CONTAINER)
+    blob.create_append_blob()  # and its maker heard of a failure, or was killed
+    for name in ("a", "b"):
+        record_outcomes(account.storage, run(work), [outcome(name)])
+    assert sorted(read_outcomes(account, work, {"a", "b"})) == ["a", "b"]
 
 
 def test_there_is_nothing_to_find_where_nothing_was_written(account: AzureBatchAccount) -> None:

@@ -10,7 +10,8 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.outcomes import task_result
 from prefect_azure_batch.tasks.application import ship_program
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
-from prefect_azure_batch.tasks.job import close_job
+from prefect_azure_batch.tasks.job import cancel_job, close_job
+from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.records import Program, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.transfer import delete_folder
@@ -154,3 +155,19 @@ def test_a_closed_job_is_closed_once_more(bench: Bench, two_files: Path) -> None
     close_job(bench.account, bench.run)
     wait_until(lambda: client.get_job(bench.job_id).state == "completed", 30)
     close_job(bench.account, bench.run)
+
+
+def test_one_who_begins_to_wait_later_learns_too_that_the_job_has_ended(bench: Bench, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    bench.create_job()
+    added = bench.add(tmp_path, 'test "$(cat {input})" = a || sleep 600')
+    manifest = Manifest.of_tasks((task.task_id, task.label) for task in added)
+    (batch,) = manifest.batches(OURS, 2)
+    with job_poller(bench.account, bench.run, ends=manifest) as poller:
+        poller.wait_until(lambda: manifest.ready(batch) == 1)
+    assert cancel_job(bench.account, bench.job_id)
+    with job_poller(bench.account, bench.run, ends=manifest) as poller, pytest.raises(JobEnded, match="was cancelled"):
+        poller.wait_until(lambda: False)
+    assert cancel_job(bench.account, bench.job_id)
+    assert not cancel_job(bench.account, "no-such-job")
