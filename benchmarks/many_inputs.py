@@ -1,6 +1,7 @@
 """What very many inputs cost the process of a map flow: its peak memory and its time, for growing numbers of inputs.
 
-    python benchmarks/many_inputs.py 10000 100000
+    python -m benchmarks.many_inputs 10000 100000            memory and time
+    python -m benchmarks.many_inputs --calls 1000 10000      the requests to Batch and to Blob storage, too
 
 Each row runs ``python -m flows.map_flow`` over so many small files on simulated nodes of a local Azure. Nothing runs
 there, so no log arrives in storage, and every task is told to have failed: that is the longer way.
@@ -13,7 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.counting import counted
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
+from localbatch.wire.connection import Endpoints
 
 _IN_ONE_DIRECTORY = 10_000
 
@@ -35,11 +38,11 @@ def peak_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
-def measure(azure: LocalAzure, count: int) -> tuple[float, int]:
+def measure(endpoints: Endpoints, count: int) -> tuple[float, int]:
     """Seconds and peak memory of a run over so many inputs."""
     with tempfile.TemporaryDirectory() as folder:
         connection, inputs = Path(folder, "azure.json"), Path(folder, "inputs")
-        connection.write_text(azure.endpoints.to_line())
+        connection.write_text(endpoints.to_line())
         make_files(inputs, count)
         command = [
             sys.executable, "-m", "prefect_azure_batch.flows.map_flow", "--inputs", str(inputs), "--command", "true",
@@ -58,17 +61,27 @@ def measure(azure: LocalAzure, count: int) -> tuple[float, int]:
         return time.perf_counter() - begun, peak
 
 
-def main() -> None:
+def measure_calls(endpoints: Endpoints, count: int) -> tuple[float, int, str]:
+    """The same, and the requests that were made."""
+    with counted(endpoints) as (relayed, batch, blob):
+        seconds, peak = measure(relayed, count)
+        return seconds, peak, f"  Batch {batch.total()} {dict(batch)}, Blob {blob.total()} {dict(blob)}"
+
+
+def main(words: list[str]) -> None:
     """Prints the table."""
     print("  inputs   seconds  peak MiB  bytes for each input beyond those of the first row")
     first: tuple[int, int] | None = None
     with LocalAzure(driver="simulated", attach=False) as azure:
-        for count in map(int, sys.argv[1:] or ["1000", "10000"]):
-            seconds, peak = measure(azure, count)
+        for count in [int(word) for word in words if word.isdecimal()] or [1000, 10000]:
+            if "--calls" in words:
+                seconds, peak, calls = measure_calls(azure.endpoints, count)
+            else:
+                (seconds, peak), calls = measure(azure.endpoints, count), ""
             first = first or (count, peak)
             more = f"{(peak - first[1]) / (count - first[0]):.0f}" if count > first[0] else ""
-            print(f"{count:>8} {seconds:>9.1f} {peak / 2**20:>9.1f}  {more}", flush=True)
+            print(f"{count:>8} {seconds:>9.1f} {peak / 2**20:>9.1f}  {more}{calls}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,0 +1,67 @@
+"""Counts the requests that a local Azure gets, by relays in front of both of its services."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from localbatch.host.faults import Receive, Send
+from localbatch.host.foreground import bind
+from localbatch.host.relay import Relay
+from localbatch.wire.connection import Endpoints
+
+
+class Counted:
+    """A relay that counts what it passes on.
+
+    Attributes:
+        counts: requests by method.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.counts = Counter[str]()
+        self._relay = Relay(endpoint)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serves one request, or the beginning and end of the application's life."""
+        if scope["type"] == "http":
+            self.counts[scope["method"]] += 1
+        await self._relay(scope, receive, send)
+
+
+@contextmanager
+def counted(endpoints: Endpoints) -> Iterator[tuple[Endpoints, Counter[str], Counter[str]]]:
+    """The way to the same services by counting relays, and what they count: for Batch, for Blob."""
+    batch, blob = Counted(_origin(endpoints.batch_endpoint)), Counted(_origin(endpoints.blob_endpoint))
+    with ExitStack() as stack:
+        batch_url, blob_url = (stack.enter_context(_served(app)) for app in (batch, blob))
+        account = urlsplit(endpoints.blob_endpoint).path
+        yield (
+            replace(endpoints, batch_endpoint=batch_url, blob_endpoint=blob_url + account),
+            batch.counts,
+            blob.counts,
+        )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def _served(app: Counted) -> Iterator[str]:
+    with bind("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
