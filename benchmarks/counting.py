@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from localbatch.host.faults import Receive, Send
-from localbatch.host.foreground import bind
 from localbatch.host.relay import Relay
+from localbatch.host.serving import bind
 from localbatch.wire.connection import Endpoints
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import functools
 import importlib
 import importlib.util
 import logging
@@ -23,18 +22,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from localbatch.host.azurite import DEFAULT_ACCOUNT as DEFAULT_STORAGE_ACCOUNT
 from localbatch.host.azurite import Azurite, StorageOptions, connection_string
 from localbatch.host.azurite_cache import AzuriteError
-from localbatch.host.connections import BoundedProtocol
 from localbatch.host.ending import ENDING, Stopped
-from localbatch.host.faults import FaultPlan, FaultyProtocol
+from localbatch.host.faults import FaultPlan
 from localbatch.host.mpi_runtime import MPICH, MpiError, node_image
-from localbatch.host.relay import Relay
+from localbatch.host.relay import relaying, serve_behind
+from localbatch.host.serving import Unsignalled, bind, plain_http
 from localbatch.rules.images import Image
 from localbatch.rules.quotas import Quotas
 from localbatch.store.root import Identity, RootDirectory, RootError, open_root
@@ -55,9 +54,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
 _MOUNT = Path("mnt", "batch", "tasks")
 _BLOBS = "blobs"
 _USUAL_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - a directory that nobody else can enter is made there
-# Clients keep connections for as long as they like; closing one they are about to use costs them a retry.
-_KEEP_ALIVE_SECONDS = 600
-_GRACE_SECONDS = 3
 # All addresses of this machine, and the one by which it reaches itself.
 _OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # What the service needs of the extra ``local``, by the modules that are imported.
@@ -163,16 +159,7 @@ def run(options: Options) -> int:
         return _complain(error, FAILED)
 
 
-class _Unsignalled(uvicorn.Server):
-    """Uvicorn without its own signal handlers, which would end the process before the clean-up."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals alone."""
-        yield
-
-
-class _Server(_Unsignalled):
+class _Server(Unsignalled):
     """The service, and a look at its Azurite."""
 
     def __init__(self, config: uvicorn.Config, azurite: Azurite | None, on_started: Callable[[], None]) -> None:
@@ -223,45 +210,17 @@ def _run_services(options: Options, root: RootDirectory, listener: socket.socket
             app.state.accounts.reset_key(identity.account)
         # A key that was regenerated is the account's, and no longer the one that the service was started with.
         key, _ = app.state.accounts.keys(identity.account)
-        relay = _make_relay(options, azurite, stack)
-        blob_endpoint = relay.blob_endpoint if relay else azurite.blob_endpoint if azurite else ""
+        plan = _fault_plan(options, options.blob_fault)
+        relay = stack.enter_context(relaying(azurite.service_endpoint, plan)) if azurite and plan else None
+        blob_endpoint = (
+            f"{relay.origin}/{azurite.account}" if azurite and relay else azurite.blob_endpoint if azurite else ""
+        )
         endpoints = _describe(options, replace(identity, key=key), azurite, root, blob_endpoint)
         config = _configure(options, app)
         server = _Server(config, azurite, lambda: _announce(root, endpoints, options.mpi, page_token))
         ENDING.check()
-        asyncio.run(_serve(server, listener, relay))
+        asyncio.run(serve_behind(server, listener, relay))
         return server.exit_status
-
-
-@dataclass(frozen=True)
-class _Relaying:
-    """What stands in front of Azurite where that is to have faults."""
-
-    server: uvicorn.Server
-    listener: socket.socket
-    blob_endpoint: str
-
-
-def _make_relay(options: Options, azurite: Azurite | None, stack: contextlib.ExitStack) -> _Relaying | None:
-    plan = _fault_plan(options, options.blob_fault)
-    if azurite is None or not plan:
-        return None
-    listener = stack.enter_context(bind("127.0.0.1", 0))
-    config = uvicorn.Config(Relay(azurite.service_endpoint), lifespan="on", **_plain_http(plan))
-    endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/{azurite.account}"
-    return _Relaying(_Unsignalled(config), listener, endpoint)
-
-
-async def _serve(server: _Server, listener: socket.socket, relay: _Relaying | None) -> None:
-    if relay is None:
-        await server.serve(sockets=[listener])
-        return
-    relaying = asyncio.create_task(relay.server.serve(sockets=[relay.listener]))
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        relay.server.should_exit = True
-        await relaying
 
 
 def _fault_plan(options: Options, faults: Sequence[tuple[str, float]]) -> FaultPlan:
@@ -336,24 +295,6 @@ def _listen(options: Options, root: RootDirectory) -> Iterator[socket.socket]:
         yield listener
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Takes a port for a server of asyncio.
-
-    Raises:
-        OSError: the address is not to be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Asyncio tells by the protocol's number whether it may send small answers without waiting for acknowledgements.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
 def _describe(
     options: Options, identity: Identity, azurite: Azurite | None, root: RootDirectory, blob_endpoint: str
 ) -> Endpoints:
@@ -412,21 +353,8 @@ def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
         lifespan="on",
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
-        **_plain_http(_fault_plan(options, options.fault)),
+        **plain_http(_fault_plan(options, options.fault)),
     )
-
-
-def _plain_http(plan: FaultPlan) -> dict[str, Any]:
-    return {
-        "http": functools.partial(FaultyProtocol, plan=plan) if plan else BoundedProtocol,
-        "ws": "none",
-        "log_config": None,
-        "access_log": False,
-        "proxy_headers": False,
-        "server_header": False,
-        "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
-        "timeout_graceful_shutdown": _GRACE_SECONDS,
-    }
 
 
 def _make_driver(options: Options, root: RootDirectory) -> "Driver":

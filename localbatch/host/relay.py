@@ -1,11 +1,17 @@
 """A relay in front of Azurite, so that there is something between it and its clients that can go wrong."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import uvicorn
 
-from localbatch.host.faults import Message, Receive, Send
+from localbatch.host.faults import FaultPlan, Message, Receive, Send
+from localbatch.host.serving import Unsignalled, bind, plain_http
 
 # Of one connection; each side has its own.
 _OF_A_CONNECTION = {b"connection", b"keep-alive", b"transfer-encoding", b"expect"}
@@ -69,3 +75,37 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
         yield message.get("body", b"")
         if not message.get("more_body"):
             return
+
+
+@dataclass(frozen=True)
+class Relaying:
+    """A relay that can be served.
+
+    Attributes:
+        origin: where it listens.
+    """
+
+    server: uvicorn.Server
+    listener: socket.socket
+    origin: str
+
+
+@contextmanager
+def relaying(endpoint: str, plan: FaultPlan) -> Iterator[Relaying]:
+    """A relay in front of a service, whose answers come as the plan has it, and its socket while the context lasts."""
+    with bind("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(Relay(endpoint), lifespan="on", **plain_http(plan))
+        yield Relaying(Unsignalled(config), listener, f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
+async def serve_behind(server: uvicorn.Server, listener: socket.socket, relay: Relaying | None) -> None:
+    """Runs a server to its end, and as long the relay, if there is one."""
+    if relay is None:
+        await server.serve(sockets=[listener])
+        return
+    passing_on = asyncio.create_task(relay.server.serve(sockets=[relay.listener]))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        relay.server.should_exit = True
+        await passing_on

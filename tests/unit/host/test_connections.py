@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from localbatch.host.foreground import bind
+from localbatch.host.serving import bind
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
