@@ -180,7 +180,7 @@ def sum_ledgers(client: ContainerClient, work: str, run_ids: Sequence[str]) -> b
         if summed == wanted:
             return False
         try:
-            condition = unchanged(blob) if summed else {"match_condition": MatchConditions.IfMissing}
+            condition = _unchanged(blob) if summed else {"match_condition": MatchConditions.IfMissing}
             if wanted:
                 head = json.dumps({"ledger": FORMAT, "runs": wanted}).encode() + b"\n"
                 blob.upload_blob(chain([head], _last_successes(client, work, wanted)), overwrite=True, **condition)
@@ -191,7 +191,7 @@ def sum_ledgers(client: ContainerClient, work: str, run_ids: Sequence[str]) -> b
         return True
 
 
-def unchanged(blob: BlobClient) -> dict[str, Any]:
+def _unchanged(blob: BlobClient) -> dict[str, Any]:
     """Options of a request that is to fail if the blob is not what it is now."""
     return {"etag": blob.get_blob_properties().etag, "match_condition": MatchConditions.IfNotModified}
 
