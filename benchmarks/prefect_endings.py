@@ -150,10 +150,13 @@ def main(words: list[str]) -> None:
 
         def killed(trial: Trial) -> list[object]:
             with prefect_server(home / "mortal", _PORT - 1) as (mortal, process):
+
+                def kill(run: str) -> None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    trial.server = server
+
                 trial.server = mortal
-                row = play_on_command_line("Prefect killed", trial, lambda run: os.killpg(process.pid, signal.SIGKILL))
-            trial.server = server
-            return row
+                return play_on_command_line("Prefect killed", trial, kill)
 
         def cancelled(trial: Trial) -> list[object]:
             return play_on_command_line("cancelled, command line", trial, lambda run: cancel(trial, None, run))

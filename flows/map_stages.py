@@ -1,12 +1,14 @@
 """The stages that the inputs of a map go through, in batches, and how each fares."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prefect import unmapped
 from prefect.futures import PrefectFuture, as_completed
 
@@ -16,12 +18,19 @@ from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.resume import TakenUp
+from prefect_azure_batch.flows.telling import note_away
 from prefect_azure_batch.tasks.batches import (
+    ReportEnded,
+    add_batch,
     add_batch_task,
+    collect_batch,
     collect_batch_task,
     keep_manifest_task,
+    restore_batch,
     restore_batch_task,
+    upload_batch,
     upload_batch_task,
+    wait_for_batch,
     wait_for_batch_task,
     wait_for_other_batch_task,
 )
@@ -40,12 +49,24 @@ _NOT_DONE = "the run that had it ended without having done it: run again"
 _logger = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True)
 class _OnItsWay:
-    """A batch that goes through the stages: the future of each, in order."""
+    """A batch that goes through the stages.
+
+    Attributes:
+        stages: the future of each, in order.
+        send, fetch: the same stages once more, in this thread and without Prefect: those up to the tasks in their job,
+            and those from there on. What has been done already they find done.
+    """
 
     batch: Batch
     stages: tuple[PrefectFuture[Any], ...]
+    fetch: Callable[[], object]
+    send: Callable[[], object] = _nothing
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,8 @@ class MapStages:
                 under_way += self._started(run, further)
             self._follow(under_way)
             for future in further:
-                future.wait()
+                with suppress(httpx.HTTPError):  # Prefect is away
+                    future.wait()
 
     def _batches(self, source: int) -> list[Batch]:
         return self.manifest.batches(
@@ -90,7 +112,7 @@ class MapStages:
 
     def _restored(self) -> Iterator[_OnItsWay]:
         for batch in self._batches(DONE):
-            yield _OnItsWay(batch, (self._restore(batch, batch),))
+            yield _OnItsWay(batch, (self._restore(batch, batch),), partial(self._restore_here, batch))
 
     def _waited(self, other: TakenUp) -> Iterator[_OnItsWay]:
         run = other.run
@@ -100,7 +122,9 @@ class MapStages:
                 ended = wait_for_batch_task.submit(
                     self.account, run, self.manifest, batch, label=label, return_state=False
                 )
-                yield _OnItsWay(batch, (ended, self._collect(run, ended, label)))
+                yield _OnItsWay(
+                    batch, (ended, self._collect(run, ended, label)), partial(self._collect_here, run, batch)
+                )
             else:
                 told = wait_for_other_batch_task.submit(
                     self.account.storage,
@@ -111,7 +135,7 @@ class MapStages:
                     label=label,
                     return_state=False,
                 )
-                yield _OnItsWay(batch, (told, self._restore(told, batch)))
+                yield _OnItsWay(batch, (told, self._restore(told, batch)), partial(self._restore_here, batch))
 
     def _started(self, run: Run, further: list[PrefectFuture[None]]) -> list[_OnItsWay]:
         batches = self._batches(OURS)
@@ -125,9 +149,23 @@ class MapStages:
         ended = wait_for_batch_task.map(*fixed, added, label=labels)
         collected = [self._collect(run, future, label) for future, label in zip(ended, labels, strict=True)]
         stages = zip(stored, added, ended, collected, strict=True)
-        return [_OnItsWay(batch, futures) for batch, futures in zip(batches, stages, strict=True)]
+        return [
+            _OnItsWay(batch, futures, partial(self._collect_here, run, batch), partial(self._send_here, run, batch))
+            for batch, futures in zip(batches, stages, strict=True)
+        ]
 
-    def _collect(self, run: Run, ended: PrefectFuture[Batch], label: str) -> PrefectFuture[None]:
+    def _send_here(self, run: Run, batch: Batch) -> None:
+        upload_batch(self.account.storage, self.manifest, batch)
+        add_batch(self.account, run, self.manifest, batch, self.plan)
+
+    def _collect_here(self, run: Run, batch: Batch) -> None:
+        wait_for_batch(self.account, run, self.manifest, batch)
+        collect_batch(self.account, run, self.manifest, batch, self.results, self._report_ended(run))
+
+    def _restore_here(self, batch: Batch) -> None:
+        restore_batch(self.account.storage, self.manifest, batch, self.results, self._report_restored)
+
+    def _report_ended(self, run: Run) -> ReportEnded:
         def report(some: Sequence[tuple[int, EndedTask, Collected]]) -> None:
             outcomes = []
             for number, task, files in some:
@@ -136,21 +174,25 @@ class MapStages:
                 outcomes.append(task_outcome(task, files, result, run.outputs.container))
             self._record(run, outcomes)
 
+        return report
+
+    def _report_restored(self, some: Sequence[tuple[int, str, Outcome, Collected]]) -> None:
+        for number, label, outcome, files in some:
+            self.index.write(number, result_of_other(outcome, files).model_copy(update={"input": label}))
+
+    def _collect(self, run: Run, ended: PrefectFuture[Batch], label: str) -> PrefectFuture[None]:
+        report = self._report_ended(run)
         return collect_batch_task.submit(
             self.account, run, self.manifest, ended, self.results, report, label=label, return_state=False
         )
 
     def _restore(self, known: Any, batch: Batch) -> PrefectFuture[None]:
-        def report(some: Sequence[tuple[int, str, Outcome, Collected]]) -> None:
-            for number, label, outcome, files in some:
-                self.index.write(number, result_of_other(outcome, files).model_copy(update={"input": label}))
-
         return restore_batch_task.submit(
             self.account.storage,
             self.manifest,
             known,
             self.results,
-            report,
+            self._report_restored,
             label=batch.label,
             return_state=False,
         )
@@ -158,13 +200,35 @@ class MapStages:
     def _follow(self, under_way: Sequence[_OnItsWay]) -> None:
         """Waits for all batches; inputs that did not come through the stages have failed."""
         by_future = {one.stages[-1]: one for one in under_way}
+        lost = []
         for future in as_completed(list(by_future)):
             one = by_future[future]
-            for rows in self.manifest.unreported(one.batch):
-                error = _error_of(one.stages)
-                for number, label, task_id in rows:
-                    self.index.write(number, failed_result(label, task_id, error))
-                self.manifest.report(one.batch, [number for number, *_ in rows])
+            error = _error_of(one.stages)
+            if isinstance(error, httpx.HTTPError):
+                lost.append(one)
+            else:
+                self._give_up(one.batch, error)
+        if lost:
+            note_away()
+            _logger.warning("Prefect cannot be reached: the stages of %d batches go on without it.", len(lost))
+            self._go_on_without_prefect(lost)
+
+    def _give_up(self, batch: Batch, error: BaseException | None) -> None:
+        """Says of the inputs of a batch that have no result why they have none."""
+        for rows in self.manifest.unreported(batch):
+            for number, label, task_id in rows:
+                self.index.write(number, failed_result(label, task_id, str(error or _NOT_DONE)))
+            self.manifest.report(batch, [number for number, *_ in rows])
+
+    def _go_on_without_prefect(self, lost: Sequence[_OnItsWay]) -> None:
+        for stages in ([(one.batch, one.send) for one in lost], [(one.batch, one.fetch) for one in lost]):
+            for batch, stage in stages:
+                try:
+                    stage()
+                except BatchFlowError as error:
+                    self._give_up(batch, error)
+        for one in lost:
+            self._give_up(one.batch, None)
 
     def _record(self, run: Run, outcomes: Sequence[Outcome]) -> None:
         try:
@@ -173,10 +237,14 @@ class MapStages:
             _logger.warning("%s A later run will do these inputs again.", error)
 
 
-def _error_of(stages: Sequence[PrefectFuture[Any]]) -> str:
+def _error_of(stages: Sequence[PrefectFuture[Any]]) -> BaseException | None:
+    """Why the stages did not come to their end; an error of HTTP says that Prefect is away."""
     for future in stages:
-        future.wait()
-        value = future.state.result(raise_on_failure=False)
+        try:
+            future.wait()
+            value = future.state.result(raise_on_failure=False)
+        except httpx.HTTPError as error:
+            return error
         if isinstance(value, BaseException):
-            return str(value)
-    return _NOT_DONE
+            return value
+    return None

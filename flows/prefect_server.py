@@ -21,7 +21,7 @@ from pathlib import Path
 
 import httpx
 from prefect.client.base import ServerType
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_TO_API_ENABLED,
@@ -39,7 +39,7 @@ _own_urls: set[str] = set()
 
 
 class PrefectServerError(BatchFlowError):
-    """The Prefect server did not start."""
+    """The Prefect server did not start, or does not answer."""
 
 
 @contextmanager
@@ -47,9 +47,10 @@ def prefect_server() -> Iterator[None]:
     """Sees to it that there is a Prefect server: the one that is configured, else one for the life of the context.
 
     Raises:
-        PrefectServerError: it did not start.
+        PrefectServerError: it did not start, or does not answer.
     """
-    if get_current_settings().api.url:
+    if url := get_current_settings().api.url:
+        _check(url)
         yield
         return
     with tempfile.TemporaryFile("w+") as log:
@@ -73,6 +74,16 @@ def prefect_server() -> Iterator[None]:
                 yield
         finally:
             _stop(process)
+
+
+def _check(url: str) -> None:
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise PrefectServerError(
+            f"No Prefect server answers at {url} ({type(error).__name__}): start it, or unset PREFECT_API_URL, also in "
+            "Prefect's profile, for a temporary one."
+        )
 
 
 def is_temporary(client: SyncPrefectClient) -> bool:

@@ -1,15 +1,18 @@
 """A run's result does not hang on Prefect: it is kept in this process until Prefect has been told of it."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from prefect_azure_batch.flows.results import RunResult
 
 _logger = logging.getLogger(__name__)
 _kept: list[RunResult] = []
+_away = threading.Event()
 
 
 def keep_result(result: RunResult) -> None:
@@ -22,6 +25,11 @@ def kept_result() -> RunResult | None:
     return _kept[0] if _kept else None
 
 
+def note_away() -> None:
+    """Notes that Prefect could not be reached, with all the patience that its client has: once is enough."""
+    _away.set()
+
+
 @contextmanager
 def telling_prefect(what: str) -> Iterator[None]:
     """Tells Prefect something that the run does not need; that it could not be told is one line in the log.
@@ -29,7 +37,10 @@ def telling_prefect(what: str) -> Iterator[None]:
     Args:
         what: is told.
     """
+    settings = {PREFECT_CLIENT_MAX_RETRIES: 0} if _away.is_set() else {}
     try:
-        yield
+        with temporary_settings(settings):
+            yield
     except httpx.HTTPError as error:
+        note_away()
         _logger.warning("Prefect could not be told %s (%s).", what, type(error).__name__)

@@ -171,10 +171,12 @@ def test_no_process_is_left_when_the_flow_is_killed(
 def test_the_result_does_not_hang_on_prefects_server(
     prefect_home: Callable[[], Path], two_files: Path, tmp_path: Path
 ) -> None:
-    marker = tmp_path / "began"
+    marker, many = tmp_path / "began", 12  # most of whose stages have not begun when Prefect goes
+    for number in range(many):
+        (two_files / f"{number}").write_text(str(number))
     command = [
         sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
-        "--json", "--command", f"touch {marker}; sleep 3; cat {{input}}",
+        "--json", "--command", f"touch {marker}; sleep 1; cat {{input}}",
     ]  # fmt: skip
     with running_prefect(prefect_home(), Path.cwd()) as prefect:
         variables = prefect.environment | {"PREFECT_CLIENT_MAX_RETRIES": "0"}
@@ -183,6 +185,6 @@ def test_the_result_does_not_hang_on_prefects_server(
         prefect.kill()
         printed, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert json.loads(printed)["counts"] == {"succeeded": 2, "failed": 0, "skipped": 0}
+    assert json.loads(printed)["counts"] == {"succeeded": 2 + many, "failed": 0, "skipped": 0}
     assert "Prefect's server cannot be reached" in said.splitlines()[-1]
     assert "Traceback" not in said

@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from azure.batch import models
 from azure.storage.blob import BlobLeaseClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
@@ -82,25 +84,23 @@ def test_a_flow_run_that_crashed_is_cleaned_up_by_its_hook(
     wait_until(lambda: name not in left_behind(account), 30)
 
 
-def test_a_flow_run_that_is_cancelled_ends_itself(
-    account: AzureBatchAccount, prefect_server: str, run: Run, tmp_path: Path
-) -> None:
-    began, runs = tmp_path / "began", f"{prefect_server}/flow_runs"
+def test_a_flow_run_that_is_cancelled_ends_itself(account: AzureBatchAccount, run: Run, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    cancelled: list[UUID] = []
 
     def cancel() -> None:
         wait_until(began.exists, 60)
         (name,) = {name for name in left_behind(account) if name.startswith("map-")}
-        order = {"state": {"type": "CANCELLING"}}
-        httpx.post(f"{runs}/{name.removeprefix('map-')}/set_state", json=order).raise_for_status()
-        cancelled.append(name)
+        cancelled.append(UUID(name.removeprefix("map-")))
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(cancelled[0], State(type=StateType.CANCELLING))
 
-    cancelled: list[str] = []
-    thread = threading.Thread(target=cancel)
+    thread = threading.Thread(target=copy_context().run, args=(cancel,))
     thread.start()
     with pytest.raises(TasksFailed) as failed:
         run(command=f"touch {began}; sleep 600")
     thread.join()
-    assert [failed.value.result.run_id] == cancelled
+    assert failed.value.result.run_id == f"map-{cancelled[0]}"
     assert left_behind(account) == []
-    state = httpx.get(f"{runs}/{cancelled[0].removeprefix('map-')}").json()["state"]
-    assert state["type"] == "CANCELLED"
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(cancelled[0]).state_type == StateType.CANCELLED
