@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def _isolate_prefect() -> None:
 
 
 _isolate_prefect()
+# How long an example takes tells of what else the machine does; no property here is one of time.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 # A shell starts what runs in its background with this one ignored, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

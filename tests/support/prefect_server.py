@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
+
 from tests.support.processes import wait_until
 
 LIMIT = 300
@@ -121,16 +123,15 @@ def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
     prefect = Prefect(_unset() | settings, directory)
     server = prefect.start("server", "start", own_group=True)
     try:
-        wait_until(lambda: _answers(address), 120)
+        wait_until(lambda: _answers(settings["PREFECT_API_URL"]), 120)
         yield replace(prefect, server=server)
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _answers(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, 1).close()
-    except OSError:
+def _answers(url: str) -> bool:
+    try:  # a connection alone says nothing: one to a free port of this machine can be answered by itself
+        return httpx.get(f"{url}/health", timeout=10, trust_env=False).is_success
+    except httpx.TransportError:
         return False
-    return True
