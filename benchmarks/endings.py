@@ -189,6 +189,12 @@ def be_told_and_interrupt(words: str) -> Happens:
     return do
 
 
+def lose_all(trial: Trial, run: "subprocess.Popen[str]") -> None:
+    """Loses all nodes, which Batch may find again, and ends the run when that is told."""
+    to_nodes(LocalAzure.lose_node, to_all=True)(trial, run)
+    be_told_and_interrupt("hears nothing")(trial, run)
+
+
 FAILING_START = models.BatchStartTask(command_line="/bin/sh -c 'echo no disk >&2; exit 3'", wait_for_success=True)
 ENDINGS: dict[str, Happens] = {
     "success": nothing,
@@ -216,7 +222,7 @@ CASES = [
     Case("links expired, half", nothing, ("--blob-fault=expired=0.5", "--fault-seed=4")),
     Case("links expired, all", nothing, ("--blob-fault=expired=1",)),
     Case("a node lost", to_nodes(LocalAzure.lose_node)),
-    Case("all nodes lost", to_nodes(LocalAzure.lose_node, to_all=True)),
+    Case("all nodes lost, told, Ctrl-C", lose_all),
     Case("a node unusable", to_nodes(LocalAzure.spoil_node)),
     Case("all nodes unusable", to_nodes(LocalAzure.spoil_node, to_all=True)),
     Case("a node preempted", to_nodes(LocalAzure.preempt_node), (), ("--pool", "mine"),
