@@ -139,6 +139,8 @@ def play_on_command_line(name: str, trial: Trial, happens: Callable[[str], objec
     happens(run_id)
     begun = time.monotonic()
     status = run.wait(240)
+    if status:
+        sys.stderr.write(f"{name}:\n{trial.said()}\n")
     return finish(trial, name, f"{status} ({time.monotonic() - begun:.0f} s)", 30)
 
 

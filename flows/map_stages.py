@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from prefect import unmapped
+from prefect.exceptions import CrashedRun, UnfinishedRun
 from prefect.futures import PrefectFuture, as_completed
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -44,6 +45,8 @@ from prefect_azure_batch.tasks.wait import abandon_job, job_poller
 MOST_BATCHES = 50
 """Up to this many inputs go through the stages one by one; more go in so many batches, unless it is asked otherwise."""
 
+# What becomes of a stage that Prefect could not start, or not end, because its server is gone.
+_OF_PREFECT = (httpx.HTTPError, CrashedRun, UnfinishedRun)
 _NOT_DONE = "the run that had it ended without having done it: run again"
 
 _logger = logging.getLogger(__name__)
@@ -204,7 +207,7 @@ class MapStages:
         for future in as_completed(list(by_future)):
             one = by_future[future]
             error = _error_of(one.stages)
-            if isinstance(error, httpx.HTTPError):
+            if isinstance(error, _OF_PREFECT):
                 lost.append(one)
             else:
                 self._give_up(one.batch, error)
@@ -221,7 +224,8 @@ class MapStages:
             self.manifest.report(batch, [number for number, *_ in rows])
 
     def _go_on_without_prefect(self, lost: Sequence[_OnItsWay]) -> None:
-        for stages in ([(one.batch, one.send) for one in lost], [(one.batch, one.fetch) for one in lost]):
+        unsent = [one for one in lost if _error_of(one.stages[:-2]) is not None]  # the last two fetch
+        for stages in ([(one.batch, one.send) for one in unsent], [(one.batch, one.fetch) for one in lost]):
             for batch, stage in stages:
                 try:
                     stage()
@@ -238,7 +242,7 @@ class MapStages:
 
 
 def _error_of(stages: Sequence[PrefectFuture[Any]]) -> BaseException | None:
-    """Why the stages did not come to their end; an error of HTTP says that Prefect is away."""
+    """Why the stages did not come to their end: an error of theirs, or one of Prefect's."""
     for future in stages:
         try:
             future.wait()
