@@ -182,7 +182,7 @@ def test_the_index_tells_each_input_from_the_others(run: Run, tmp_path: Path) ->
 def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
     account: AzureBatchAccount, run: Run, log: Path, other: "subprocess.Popen[bytes]"
 ) -> None:
-    wait_until(lambda: sum(ran(log).values()) >= 2, 60)
+    wait_until(lambda: sum(ran(log).values()) >= 2, 120)
     (pool,) = (pool for pool in account.get_client().list_pools() if (pool.id or "").startswith("map-"))
     other.send_signal(signal.SIGKILL)
     other.wait()
@@ -197,7 +197,7 @@ def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
 def test_what_a_living_run_does_is_waited_for_and_not_done_twice(
     account: AzureBatchAccount, run: Run, log: Path, inputs: Path, other: "subprocess.Popen[bytes]"
 ) -> None:
-    wait_until(lambda: sum(ran(log).values()) >= 2, 60)
+    wait_until(lambda: sum(ran(log).values()) >= 2, 120)
     (inputs / "mine.txt").write_text(f"{log}")
     watch = subprocess.Popen(["/bin/sh", "-c", f"sleep 22; rm {log}.wait"])
     begun = time.monotonic()
