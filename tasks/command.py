@@ -175,28 +175,37 @@ def shell_command(script: str) -> str:
 
 
 # Batch starts a task again in the directory that the attempt before has left (Azure/Batch#14). What was there when the
-# first attempt began is known by empty files of the same names; whatever else is there later was left by an attempt.
+# first attempt began is noted in a directory beside it, which has another name until it is whole.
 _TIDY = """
 shopt -s nullglob dotglob
-if mkdir ../began 2> /dev/null; then
-    for name in *; do : > "../began/$name"; done
+if [ ! -e ../began ]; then
+    rm -rf ../begins && mkdir ../begins && {note} && mv ../begins ../began
 elif [ -d ../began ]; then
     attempt=1
     while [ -e "../attempt-$attempt" ]; do attempt=$((attempt + 1)); done
     mkdir "../attempt-$attempt"
     for name in *; do [ -e "../began/$name" ] || mv -- "$name" "../attempt-$attempt/"; done
+    {restore}
 fi
 shopt -u nullglob dotglob
 unset name attempt
 """.strip()
+_NAMES = {"note": 'for name in *; do : > "../begins/$name"; done', "restore": ":"}
+_FILES = {"note": "cp -a . ../begins", "restore": "rm -rf -- ./* && cp -a ../began/. ."}
 
 
-def from_the_beginning(script: str) -> str:
+def from_the_beginning(script: str, *, keeps_files: bool) -> str:
     """A script that finds its directory as its first attempt has; what attempts have left is moved to ``../attempt-n``.
 
-    It is for tasks whose directory is theirs alone.
+    Args:
+        script: of a task whose directory is its alone.
+        keeps_files: what an attempt has changed or deleted is there again for the next, from copies made before the
+            first; otherwise only what is new is moved away.
     """
-    return f"{_TIDY}\n{script}"
+    tidy = _TIDY
+    for name, lines in (_FILES if keeps_files else _NAMES).items():
+        tidy = tidy.replace(f"{{{name}}}", lines)
+    return f"{tidy}\n{script}"
 
 
 def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
@@ -211,9 +220,7 @@ def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
     return f"""
 _attempts_left={times}
 while :; do
-(
-{script}
-)
+/bin/bash -c {shlex.quote(script)}
 _exit_code=$?
 case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
 [ $_attempts_left -gt 0 ] || exit $_exit_code

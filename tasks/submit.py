@@ -86,7 +86,7 @@ def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem |
 
 
 def _attempts(script: str, plan: TaskPlan) -> str:
-    script = from_the_beginning(script)
+    script = from_the_beginning(script, keeps_files=plan.retries > 0)
     return repeated(script, plan.retries, plan.retry_on) if plan.retry_on else script
 
 
