@@ -2,15 +2,21 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.outcomes import result_of_other, subtask_result, task_outcome, task_result
+from prefect_azure_batch.flows.outcomes import (
+    result_of_other,
+    subtask_of_other,
+    subtask_result,
+    task_outcome,
+    task_result,
+)
 from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
@@ -34,7 +40,15 @@ from prefect_azure_batch.tasks.multi_instance import (
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
-from prefect_azure_batch.tasks.records import AddedTask, CollectedSubtask, InputItem, MultiInstancePlan, Place, Run
+from prefect_azure_batch.tasks.records import (
+    AddedTask,
+    CollectedSubtask,
+    InputItem,
+    KeptFile,
+    MultiInstancePlan,
+    Place,
+    Run,
+)
 from prefect_azure_batch.tasks.settling import store_files_task
 from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
@@ -146,15 +160,25 @@ class _Stages:
             of_others = [name for files in further for name in _names(files, directory / added.task_id)]
             task = task_result(ended, collected, self.asked.outputs, run.run_id, of_others)
             subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
+            files, base = [file for one in further for file in _files(one)], directory / added.task_id
+            outcome = replace(task_outcome(ended, collected, task, run.outputs.container), subtasks=ended.subtasks)
             if collected.place:
-                store_files_task(storage, directory / added.task_id, collected.place)
-                subtasks = [_moved(subtask, directory / added.task_id, collected.place) for subtask in subtasks]
-        outcome = task_outcome(ended, collected, task, run.outputs.container)
+                kept = store_files_task(storage, files, base, collected.place)
+                self._record(run, outcome, lambda: kept)
+                subtasks = [_moved(subtask, base, collected.place) for subtask in subtasks]
+            else:
+                self._record(run, outcome, lambda: store_files_task(storage, files, base, outcome.place))
+        return self._result(run.run_id, run, task, subtasks)
+
+    def _record(self, run: Run, outcome: Outcome, store: Callable[[], list[KeptFile]]) -> None:
+        """Lets later runs know, once the files of subtasks are where those will look for them."""
+        if not self.asked.keep_time:
+            return
         try:
-            record_outcomes(storage, run, [outcome], self.asked.keep_time)
+            known = replace(outcome, files=(*outcome.files, *store()))
+            record_outcomes(self.account.storage, run, [known], self.asked.keep_time)
         except BatchFlowError as error:
             _logger.warning("%s A later run will not know of this one.", error)
-        return self._result(run.run_id, run, task, subtasks)
 
     @contextmanager
     def _directory(self) -> Iterator[Path]:
@@ -166,7 +190,7 @@ class _Stages:
                 yield Path(directory)
 
     def wait_for(self, other: TakenUp, manifest: Manifest) -> MpiResult:
-        """Waits for the same program in a run that goes on; the files of its subtasks are that one's alone."""
+        """Waits for the same program in a run that goes on."""
         (batch,) = manifest.batches(other.found.number, 1)
         wait_for_other_batch_task(self.account.storage, other.found.record, manifest, batch, self.asked.time_limit)
         if manifest.waiting(batch):
@@ -176,7 +200,9 @@ class _Stages:
     def restore(self, outcome: Outcome, run: Run | None = None) -> MpiResult:
         """The result of a program that another run has run."""
         (collected,) = restore_outputs_task(self.account.storage, [outcome], self.results)
-        return self._result(outcome.run_id, run, result_of_other(outcome, collected), [])
+        directory = collected.place or self.results / outcome.task_id
+        subtasks = [subtask_of_other(subtask, outcome, directory) for subtask in outcome.subtasks]
+        return self._result(outcome.run_id, run, result_of_other(outcome, collected), subtasks)
 
     def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
         place = self.asked.place_of(self.run_id)
@@ -210,6 +236,11 @@ def _moved(subtask: SubtaskResult, directory: Path, place: Place) -> SubtaskResu
 
     changes = {"stdout": subtask.stdout and new(subtask.stdout), "outputs": [new(path) for path in subtask.outputs]}
     return subtask.model_copy(update=changes)
+
+
+def _files(subtask: CollectedSubtask) -> list[Path]:
+    """All files of a subtask."""
+    return [path for path in (subtask.files.stdout, subtask.files.stderr, *subtask.files.outputs) if path]
 
 
 def _names(subtask: CollectedSubtask, directory: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
@@ -9,7 +10,7 @@ from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
 from prefect_azure_batch.tasks.output_files import LOG_FOLDER, is_output
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Subtask
+from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Place, Subtask
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
 
 _SIGNAL_BASE = 128
@@ -125,6 +126,28 @@ def _missing(task: EndedTask, collected: Collected, patterns: Sequence[str], of_
             f"it ended well, but left no file that matches {shown} of --outputs (one that may be missing: '?{left[0]}')"
         )
     return None
+
+
+def subtask_of_other(subtask: Subtask, outcome: Outcome, directory: Path | Place) -> SubtaskResult:
+    """The result of a subtask of a task that another run has done, and whose files have been restored.
+
+    Args:
+        subtask: the subtask.
+        outcome: of its task.
+        directory: of the task's files.
+    """
+    own = f"subtask-{subtask.id}/"
+    names = [file.name for file in outcome.files if file.name.startswith(own)]
+    logs = [f"{own}{log}" for log in (STDOUT, STDERR)]
+    return SubtaskResult(
+        id=subtask.id,
+        node_id=subtask.node_id or None,
+        state=subtask.state,
+        exit_code=subtask.exit_code,
+        stdout=str(directory / logs[0]) if logs[0] in names else None,
+        outputs=[str(directory / name) for name in names if name not in logs],
+        error=subtask.failure or None,
+    )
 
 
 def subtask_result(subtask: Subtask, collected: CollectedSubtask) -> SubtaskResult:

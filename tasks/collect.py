@@ -11,7 +11,13 @@ from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
-from prefect_azure_batch.tasks.output_files import FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER, covering_prefixes
+from prefect_azure_batch.tasks.output_files import (
+    FILE_FOLDER,
+    LOG_FOLDER,
+    SHARED_FOLDER,
+    covering_prefixes,
+    is_output,
+)
 from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, KeptFile, Place, Run
 from prefect_azure_batch.tasks.settling import settle, with_end_of_log
 from prefect_azure_batch.tasks.stage import stage
@@ -125,12 +131,17 @@ def _md5(blob: BlobProperties) -> str:
 
 
 def _target(name: str, directory: Path) -> Path | None:
-    """Where a blob goes: ``logs/stdout.txt`` of a task to ``stdout.txt`` in its directory, files likewise."""
+    """Where a blob goes: ``logs/stdout.txt`` of a task to ``stdout.txt`` in its directory, files likewise.
+
+    What lies in other folders, those of subtasks, stays in them.
+    """
     kind, *rest = PurePosixPath(name).parts
     if not rest:
         return None
     if ".." in rest:
         raise ServiceFailure(f"The blob {name!r} would be written outside {str(directory)!r}: it is refused.")
+    if kind not in _KINDS:
+        return directory / name
     path = Path(*rest)
     if kind == FILE_FOLDER and str(path) in (STDOUT, STDERR):
         return directory / WORKING_DIRECTORY / path  # the program's own file of that name
@@ -140,9 +151,9 @@ def _target(name: str, directory: Path) -> Path | None:
 
 
 def _collected(directory: Path, found: Sequence[tuple[Path, KeptFile]]) -> Collected:
-    paths = sorted(path for path, _ in found)
+    paths = {path for path, _ in found}
     logs = {name: directory / name if directory / name in paths else None for name in (STDOUT, STDERR)}
-    outputs = tuple(path for path in paths if path not in logs.values())
+    outputs = tuple(sorted(path for path, file in found if is_output(file.name)))
     return Collected(logs[STDOUT], logs[STDERR], outputs, tuple(file for _, file in found))
 
 

@@ -25,7 +25,7 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, translated
-from prefect_azure_batch.tasks.records import KeptFile, Place, Run
+from prefect_azure_batch.tasks.records import KeptFile, Place, Run, Subtask
 
 LEDGER_NAME = "ledger.jsonl"
 FORMAT = 1
@@ -51,6 +51,7 @@ class Outcome:
         retries: how often Batch had repeated it.
         files: what it has left there.
         container: of the folder.
+        subtasks: of a multi-instance task; their files lie in ``subtask-<n>`` of the folder.
     """
 
     task_id: str
@@ -66,6 +67,7 @@ class Outcome:
     retries: int = 0
     files: tuple[KeptFile, ...] = ()
     container: str = WORK_CONTAINER
+    subtasks: tuple[Subtask, ...] = ()
 
     @property
     def place(self) -> Place:

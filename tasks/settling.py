@@ -62,27 +62,34 @@ def with_end_of_log(service: BlobServiceClient, collected: Collected) -> Collect
     return replace(collected, stderr_end=last_lines(blob.download_blob(offset=max(0, size - TAIL_BYTES)).readall()))
 
 
-def store_files(storage: AzureStorageCredentials, directory: Path, place: Place) -> None:
-    """Uploads all files below a directory.
+def store_files(
+    storage: AzureStorageCredentials, files: Sequence[Path], directory: Path, place: Place
+) -> list[KeptFile]:
+    """Uploads files from below a directory.
 
     Args:
         storage: the storage account.
-        directory: of the files.
+        files: what to upload.
+        directory: that they are named relative to.
         place: takes them, with the same names.
+
+    Returns:
+        One record for each, in the same order.
 
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
     service = storage.get_client()
 
-    def send(path: Path) -> None:
+    def send(path: Path) -> KeptFile:
+        name = path.relative_to(directory).as_posix()
         with path.open("rb") as file:
-            name = f"{place.folder}/{path.relative_to(directory).as_posix()}"
-            service.get_blob_client(place.container, name).upload_blob(file, overwrite=True)
+            service.get_blob_client(place.container, f"{place.folder}/{name}").upload_blob(file, overwrite=True)
+        return KeptFile(name, path.stat().st_size, transfer.file_md5(path))
 
     with translated(f"store results in container {place.container!r}"):
         transfer.ensure_container(service, place.container)
-        transfer.each(send, [path for path in directory.rglob("*") if path.is_file()])
+        return transfer.each(send, files)
 
 
 def _copy(

@@ -101,7 +101,7 @@ def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
         ServiceFailure: what was downloaded has another size or MD5 than what was kept.
         ResultsUnwritable: it cannot be written.
     """
-    if file.md5 and path.is_file() and path.stat().st_size == file.size and _file_md5(path) == file.md5:
+    if file.md5 and path.is_file() and path.stat().st_size == file.size and file_md5(path) == file.md5:
         return file
     found = ""
 
@@ -110,7 +110,7 @@ def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
         if file.size:
             blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(target)
         target.flush()
-        size, found = target.tell(), _file_md5(Path(target.name))
+        size, found = target.tell(), file_md5(Path(target.name))
         if size != file.size or file.md5 not in ("", found):
             raise ServiceFailure(
                 f"The blob {blob.blob_name!r} did not arrive as it was kept: run again.", retryable=True
@@ -120,7 +120,8 @@ def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
     return replace(file, md5=found)
 
 
-def _file_md5(path: Path) -> str:
+def file_md5(path: Path) -> str:
+    """MD5 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
