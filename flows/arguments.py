@@ -83,4 +83,6 @@ def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
+        message += f", not {first['input']!r}"
     return f"{_option(str(first['loc'][0]))}: {message}" if first["loc"] else message

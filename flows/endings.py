@@ -29,8 +29,14 @@ def ended_by_signals() -> Iterator[None]:
     Those that the program was started to ignore, as ``nohup`` does, stay ignored. Outside the main thread, where no
     signal arrives, nothing is changed.
     """
-    with _handled(_raising(), lambda handler: handler not in (signal.SIG_IGN, None)):
-        yield
+    with _handled(_raising(), lambda handler: handler not in (signal.SIG_IGN, None)) as after:
+        try:
+            yield
+        except KeyboardInterrupt:
+            # The program ends now, with a status of its own, whatever signals come. Python gives up handlers of its own
+            # before it has ended.
+            after.update(dict.fromkeys(after, signal.SIG_IGN))
+            raise
 
 
 @contextmanager
@@ -85,19 +91,20 @@ def _forget(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _handled(handle: Any, is_replaced: Any) -> Iterator[None]:
+def _handled(handle: Any, is_replaced: Any) -> Iterator[dict[int, Any]]:
+    """Sets handlers; gives those that are set again at the end."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield {}
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    replaced = [number for number, handler in before.items() if is_replaced(handler)]
-    for number in replaced:
+    found = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in found.items() if is_replaced(handler)}
+    for number in before:
         signal.signal(number, handle)
     try:
-        yield
+        yield before
     finally:
-        for number in replaced:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def notes_of(error: BaseException | None) -> list[str]:

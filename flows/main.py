@@ -53,7 +53,7 @@ def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
         return _complain(entry, error, FAILED)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, Interrupted) else signal.SIGINT
-        left = " ".join(notes_of(error)) or "what the run had made has been deleted."
+        left = " ".join(notes_of(error)) or "no pool or job of the run is left."
         return _complain(entry, f"interrupted; {left}", 128 + number)
 
 

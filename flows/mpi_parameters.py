@@ -67,7 +67,10 @@ class MpiParameters(RunParameters):
     resume: bool = Field(
         default=False,
         title="Resume",
-        description="A program that has succeeded with the same files is not run again; its results are restored.",
+        description=(
+            "A program that has succeeded with the same files is not run again; its results are restored. Not given: "
+            "it is run again."
+        ),
     )
     fabric: Fabric = Field(
         default="tcp", title="Fabric", description="The network between the nodes: tcp or infiniband."

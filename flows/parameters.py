@@ -15,6 +15,9 @@ from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_VM_SIZE, Place
 
+# What looks like a link, or like one that was mistyped.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
 
@@ -163,6 +166,10 @@ class RunParameters(BaseModel):
     @field_validator("results")
     @classmethod
     def _results_in_storage_have_a_container(cls, results: str | None) -> str | None:
+        if results and _SCHEME.match(results) and not results.startswith(BLOB_SCHEME):
+            raise ValueError(
+                f"{results!r} is neither az://container/prefix nor a local directory (one may be ./{results})"
+            )
         if results and results.startswith(BLOB_SCHEME):
             place = Place.parse(results)
             folder = check_container_name(place.container) and place.folder
@@ -215,7 +222,7 @@ class MapParameters(RunParameters):
     resume: bool = Field(
         default=True,
         title="Resume",
-        description="What an earlier run has done to the same inputs is not done again. The example always runs.",
+        description="What earlier runs have done to the same inputs is not done again (the default; the example runs).",
     )
 
     @field_validator("retry_on", mode="before")
@@ -223,7 +230,10 @@ class MapParameters(RunParameters):
     def _codes_may_stand_in_one_word(cls, codes: object) -> object:
         if not isinstance(codes, list):
             return codes
-        return [part for code in codes for part in (code.split(",") if isinstance(code, str) else [code])]
+        parts = [part for code in codes for part in (code.split(",") if isinstance(code, str) else [code])]
+        if wrong := [part for part in parts if isinstance(part, str) and not part.strip().isdecimal()]:
+            raise ValueError(f"{wrong[0]!r} is no exit code: write numbers from 1 to 255, as in 75,137")
+        return parts
 
     @model_validator(mode="after")
     def _codes_are_for_retries(self) -> Self:

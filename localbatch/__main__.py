@@ -108,7 +108,7 @@ def _make_parser() -> argparse.ArgumentParser:
         help_text = f"have {service} fail so often (0 to 1); may be given several times. {texts}"
         add(option, type=functools.partial(_fault, faults), **rate, help=help_text)
     add("--fault-seed", type=_count, help="has faults repeat themselves (default: by chance)")
-    add("--latency-ms", type=_seconds, default=0.0, help="by how much each answer of both is late (default: 0)")
+    add("--latency-ms", type=_milliseconds, default=0.0, help="by how much each answer of both is late (default: 0)")
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser
 
@@ -136,7 +136,7 @@ def _count(text: str) -> int:
 
 def _fault(known: Iterable[str], text: str) -> tuple[str, float]:
     fault, _, rate = text.partition("=")
-    if fault not in known:
+    if fault not in known or not rate:
         raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(f'{name}=RATE' for name in known)}")
     share = _positive(rate, "a rate from 0 to 1")
     if share > 1:
@@ -185,6 +185,10 @@ def _file(text: str) -> Path:
 
 def _seconds(text: str) -> float:
     return _positive(text, "a number of seconds")
+
+
+def _milliseconds(text: str) -> float:
+    return _positive(text, "a number of milliseconds")
 
 
 def _rate(text: str) -> float:

@@ -1,22 +1,27 @@
 """Stage: what earlier runs of a work, and runs that still go on, have done or are doing to the inputs of this one."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.command import INDEX_VARIABLE
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.ledger import read_successes
+from prefect_azure_batch.tasks.ledger import Outcome, read_successes
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
+from prefect_azure_batch.tasks.output_files import covering_prefixes
 from prefect_azure_batch.tasks.records import Run
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs
 from prefect_azure_batch.tasks.stage import stage
 
 _SELECT = ["id,state,executionInfo,environmentSettings"]
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,45 @@ def find_earlier(account: AzureBatchAccount, work: str, manifest: Manifest) -> t
     records = list_runs(account.storage, container, work)
     # After the records: a run writes its ledger before its record goes.
     manifest.mark_done(read_successes(account.storage, container, work))
+    _forget_lost(account.storage, manifest)
     found = []
     for number, record in enumerate(records):
         with translated(f"look at the tasks of job {record.job.job_id!r}"):
             tasks = _tasks(account.get_client(), record) if manifest.count(OURS) else ()
             found.append(FoundRun(record, number, manifest.mark_found(number, tasks)))
     return tuple(found)
+
+
+def _forget_lost(storage: AzureStorageCredentials, manifest: Manifest) -> None:
+    """Has inputs done again whose files somebody has deleted from storage, or changed."""
+    number = 0
+    with translated("look for what earlier runs have left"):
+        for outcomes in manifest.done():
+            lost = _lost(storage, outcomes)
+            manifest.mark_lost(lost)
+            number += len(lost)
+    if number:
+        _logger.warning("Of %d inputs that were done, files are gone from storage: they are done again.", number)
+
+
+def _lost(storage: AzureStorageCredentials, outcomes: Sequence[Outcome]) -> list[str]:
+    """Ids of tasks whose files are not in storage as the ledger says."""
+    folders: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        folders.setdefault((outcome.container, outcome.folder.rpartition("/")[0]), []).append(outcome.folder)
+    sizes: dict[tuple[str, str], int] = {}
+    for (container, _), of_run in folders.items():
+        client = storage.get_client().get_container_client(container)
+        try:
+            for prefix in covering_prefixes(sorted(set(of_run))):
+                sizes |= {(container, blob.name): blob.size for blob in client.list_blobs(name_starts_with=prefix)}
+        except ResourceNotFoundError:
+            continue  # the container is gone
+    return [
+        outcome.task_id
+        for outcome in outcomes
+        if any(sizes.get((outcome.container, f"{outcome.folder}/{file.name}")) != file.size for file in outcome.files)
+    ]
 
 
 def _tasks(client: BatchClient, record: RunRecord) -> Iterator[tuple[str, int]]:

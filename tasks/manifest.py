@@ -173,6 +173,19 @@ class Manifest:
                     if known and (known[0] is None or _moment(outcome) > _moment(_OUTCOMES.validate_json(known[0]))):
                         self._set_outcome(outcome, DONE)
 
+    def done(self) -> Iterator[list[Outcome]]:
+        """How those fared that earlier runs have done, some at a time."""
+        for rows in self._read("outcome", f"source = {DONE}"):
+            yield [_OUTCOMES.validate_json(outcome) for _, outcome in rows]
+
+    def mark_lost(self, task_ids: Iterable[str]) -> None:
+        """Notes which of those have to be done again."""
+        with self._changing() as cursor:
+            cursor.executemany(
+                f"UPDATE inputs SET source = {OURS}, state = {_WAITING}, outcome = NULL WHERE task_id = ?",
+                [(task_id,) for task_id in task_ids],
+            )
+
     def mark_found(self, source: int, tasks: Iterable[tuple[str, int]]) -> int:
         """Notes which inputs another run is doing.
 

@@ -25,7 +25,7 @@ _COPY_TIME = timedelta(hours=1)
 def settle(
     storage: AzureStorageCredentials, tasks: Sequence[tuple[Place, Iterable[KeptFile]]], results: Place
 ) -> list[Collected]:
-    """Has the files of tasks stay in storage: those in the container of works, which are not kept, are copied there.
+    """Has the files of tasks lie where they are wanted in storage: those that lie elsewhere are copied there.
 
     Args:
         storage: the storage account.
@@ -42,7 +42,7 @@ def settle(
     settled, copies = [], list[tuple[Place, Place, KeptFile]]()
     for place, files in tasks:
         known, where = tuple(files), place
-        if place.container == storage.work_container:
+        if not _is_below(place, results):
             where = results / "/".join(place.folder.split("/")[-2:])
             copies += [(place, where, file) for file in known]
         settled.append((where, known))
@@ -50,6 +50,11 @@ def settle(
         transfer.ensure_container(service, results.container)
         transfer.each(lambda copy: _copy(storage, service, *copy), copies)
     return [Collected(None, None, kept=known, place=where) for where, known in settled]
+
+
+def _is_below(place: Place, results: Place) -> bool:
+    folder = f"{results.folder}/" if results.folder else ""
+    return place.container == results.container and place.folder.startswith(folder)
 
 
 def with_end_of_log(service: BlobServiceClient, collected: Collected) -> Collected:

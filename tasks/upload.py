@@ -28,7 +28,9 @@ def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
                         yield blob.name, blob.etag or ""
         except ServiceFailure as error:
             if error.status in (400, 404):
-                raise BadInput(f"The storage account has no container {container!r}.") from error
+                raise BadInput(
+                    f"The storage account has no container {container!r}: check the name, or upload the inputs there."
+                ) from error
             raise
 
     return list_blobs

@@ -163,7 +163,7 @@ def test_no_process_is_left_when_the_flow_is_killed(
         wait_until(lambda: not any(one.alive() for one in ours), 10)
         if signals != [signal.SIGKILL]:
             assert process.returncode == 128 + signals[0]
-            assert said.splitlines()[-1] == f"{flow}: interrupted; what the run had made has been deleted."
+            assert said.splitlines()[-1] == f"{flow}: interrupted; no pool or job of the run is left."
     finally:
         process.kill()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,8 +221,12 @@ def test_an_mpi_program_that_has_succeeded_is_restored_where_that_is_asked_for(
         given = {"nodes": 2, "results": str(tmp_path / "out")}
         return mpi_flow(MpiParameters.model_validate(given | asked | parameters))
 
-    first, second = run(), run(resume=True)
+    first = run()
+    shutil.rmtree(tmp_path / "out")
+    second = run(resume=True)
     assert (second.counts.skipped, second.exit_code, second.pool_id) == (1, 0, None)
+    assert second.subtasks == first.subtasks
+    assert len({Path(name).read_text() for name in [*second.tasks[0].outputs, *second.subtasks[0].outputs]}) == 2
     assert Path(second.tasks[0].stdout or "").read_text() == Path(first.tasks[0].stdout or "").read_text()
     assert ran(log)["rank"] == 2
     assert run().counts.succeeded == 1

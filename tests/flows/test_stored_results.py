@@ -74,6 +74,45 @@ def test_what_is_done_is_found_where_it_lies_or_comes_to_where_it_is_wanted(
     assert [Path(task.outputs[0]).read_text() for task in here.tasks] == ["alpha", "beta gamma"]
 
 
+def test_what_is_done_comes_to_another_place(container: ContainerClient, asked: dict[str, object]) -> None:
+    run(asked, f"az://{container.container_name}/lab")
+    for _ in range(2):
+        other = run(asked, f"az://{container.container_name}/other")
+        assert other.counts.skipped == 2
+        names = [name for task in other.tasks for name in (task.stdout, *task.outputs)]
+        assert all(str(name).startswith(f"az://{container.container_name}/other/") for name in names)
+        assert [read(container, task.outputs[0]) for task in other.tasks] == ["alpha", "beta gamma"]
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_what_somebody_has_deleted_from_storage_is_done_again(
+    account: AzureBatchAccount, container: ContainerClient, asked: dict[str, object], tmp_path: Path, stays: bool
+) -> None:
+    results = f"az://{container.container_name}/lab" if stays else str(tmp_path / "out")
+    first = run(asked, results)
+    kept = container if stays else account.storage.get_client().get_container_client(account.storage.work_container)
+    folder = f"-{first.tasks[0].task_id}/"
+    (gone,) = [name for name in kept.list_blob_names() if folder in name and name.endswith("a.out")]
+    kept.delete_blob(gone)
+    if not stays:
+        container.create_container()  # which is deleted at the end
+    again = run(asked, results)
+    assert [task.state for task in again.tasks] == ["succeeded", "skipped"]
+    assert run(asked, results).counts.skipped == 2
+
+
+def test_outputs_are_inputs_of_a_next_run_without_their_logs(
+    container: ContainerClient, asked: dict[str, object], account_name: str | None
+) -> None:
+    first = run(asked, f"az://{container.container_name}/lab")
+    for inputs in (first.results, f"az://{container.container_name}/lab"):
+        asked = {"inputs": [inputs], "command": "cat {input}", "account": account_name}
+        second = run(asked, f"az://{container.container_name}/second")
+        assert [task.input for task in second.tasks] == [name for task in first.tasks for name in task.outputs]
+    named = run(asked | {"inputs": [first.tasks[0].stdout]}, f"az://{container.container_name}/third")
+    assert [task.input for task in named.tasks] == [first.tasks[0].stdout]
+
+
 def test_what_was_kept_for_a_while_is_copied_once(
     container: ContainerClient, asked: dict[str, object], tmp_path: Path
 ) -> None:

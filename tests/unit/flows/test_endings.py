@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,11 +18,27 @@ from prefect_azure_batch.flows.endings import (
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Sets again what a program that is told to end leaves behind."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_each_signal_ends_what_runs(number: signal.Signals) -> None:
     with pytest.raises(Interrupted) as ended, ended_by_signals():
         os.kill(os.getpid(), number)
     assert ended.value.number == number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_program_that_has_been_told_to_end_is_not_disturbed_by_more(number: signal.Signals) -> None:
+    with pytest.raises(Interrupted), ended_by_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), number)
 
 
 def test_a_second_signal_on_the_way_out_changes_nothing() -> None:

@@ -41,6 +41,12 @@ def test_exit_codes_may_stand_in_one_word_or_in_several() -> None:
         assert MapParameters.model_validate({"retry_on": given, "retries": 1}).retry_on == [75, 137]
 
 
+@pytest.mark.parametrize("results", ["AZ://c/p", "azz://c/p", "az:/c/p", "https://host/c"])
+def test_results_that_look_like_a_link_are_no_directory(results: str) -> None:
+    with pytest.raises(ValueError, match=r"neither az://container/prefix nor a local directory"):
+        MapParameters(results=results)
+
+
 @pytest.mark.parametrize(
     "asked", [{"retry_on": [75]}, {"retry_on": [0], "retries": 1}, {"retry_on": ["x"], "retries": 1}]
 )
