@@ -1,19 +1,28 @@
 """The commands: what ``python -m flows.<name>`` and the console scripts run."""
 
-from prefect_azure_batch.flows.entries import MAP, MPI, UPKEEP
-from prefect_azure_batch.flows.main import main
+import sys
 
 
 def run_map_flow() -> int:
     """Runs the map flow as the command line asks for, and returns the exit status."""
-    return main(MAP)
+    return _run("MAP")
 
 
 def run_mpi_flow() -> int:
     """Runs the MPI flow as the command line asks for, and returns the exit status."""
-    return main(MPI)
+    return _run("MPI")
 
 
 def run_upkeep_flow() -> int:
     """Runs the upkeep flow as the command line asks for, and returns the exit status."""
-    return main(UPKEEP)
+    return _run("UPKEEP")
+
+
+def _run(entry: str) -> int:
+    try:  # who presses Ctrl-C at once is told no more than who does so later
+        from prefect_azure_batch.flows import entries
+        from prefect_azure_batch.flows.main import main
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing had begun.\n")
+        return 130
+    return main(getattr(entries, entry))

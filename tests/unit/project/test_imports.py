@@ -117,7 +117,7 @@ def test_localbatch_is_met_only_through_its_launcher(path: Path) -> None:
 
 
 def test_bad_arguments_are_told_without_importing_prefect() -> None:
-    code = f"import sys, {HOUSE}.flows.commands; sys.exit('prefect' in sys.modules)"
+    code = f"import sys, {HOUSE}.flows.entries, {HOUSE}.flows.main; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
