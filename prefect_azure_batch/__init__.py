@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
     from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
     from prefect_azure_batch.flows.account import open_account
+    from prefect_azure_batch.flows.cancelling import say_cancelled
     from prefect_azure_batch.flows.map_flow import map_flow
     from prefect_azure_batch.flows.mpi_flow import mpi_flow
     from prefect_azure_batch.flows.mpi_parameters import MpiParameters
@@ -52,6 +53,7 @@ __all__ = [
     "open_account",
     "open_run",
     "require_success",
+    "say_cancelled",
     "submit_multi_instance_task",
     "upload_inputs_task",
     "wait_for_multi_instance_task",
@@ -78,6 +80,7 @@ _HOMES = {
     "open_account": "flows.account",
     "open_run": "flows.runs",
     "require_success": "tasks.wait",
+    "say_cancelled": "flows.cancelling",
     "submit_multi_instance_task": "tasks.multi_instance",
     "upload_inputs_task": "tasks.upload",
     "wait_for_multi_instance_task": "tasks.subtasks",

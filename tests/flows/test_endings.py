@@ -1,7 +1,8 @@
 """What is left of runs that end in other ways than well."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +12,25 @@ from uuid import UUID, uuid4
 import pytest
 from azure.batch import models
 from azure.storage.blob import BlobLeaseClient
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.results import LeftBehind, MapResult, TasksFailed
+from prefect_azure_batch.flows.runs import open_run
+from prefect_azure_batch.tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import PoolPlan
+from prefect_azure_batch.tasks.records import PoolPlan, TaskPlan
+from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs
+from prefect_azure_batch.tasks.wait import require_success, wait_for_tasks
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 
@@ -84,23 +93,45 @@ def test_a_flow_run_that_crashed_is_cleaned_up_by_its_hook(
     wait_until(lambda: name not in left_behind(account), 30)
 
 
-def test_a_flow_run_that_is_cancelled_ends_itself(account: AzureBatchAccount, run: Run, tmp_path: Path) -> None:
-    began = tmp_path / "began"
-    cancelled: list[UUID] = []
+@contextmanager
+def cancelled(account: AzureBatchAccount, began: Path) -> Iterator[list[UUID]]:
+    """Has the flow run of the one run cancelled once its task has begun; takes its id."""
+    ids: list[UUID] = []
 
     def cancel() -> None:
         wait_until(began.exists, 60)
-        (name,) = {name for name in left_behind(account) if name.startswith("map-")}
-        cancelled.append(UUID(name.removeprefix("map-")))
+        (run_id,) = {run_id for run_id in left_behind(account) if run_id.startswith("map-")}
+        ids.append(UUID(run_id.removeprefix("map-")))
         with get_client(sync_client=True) as client:
-            client.set_flow_run_state(cancelled[0], State(type=StateType.CANCELLING))
+            client.set_flow_run_state(ids[0], State(type=StateType.CANCELLING))
 
     thread = threading.Thread(target=copy_context().run, args=(cancel,))
     thread.start()
-    with pytest.raises(TasksFailed) as failed:
-        run(command=f"touch {began}; sleep 600")
+    yield ids
     thread.join()
-    assert failed.value.result.run_id == f"map-{cancelled[0]}"
     assert left_behind(account) == []
     with get_client(sync_client=True) as client:
-        assert client.read_flow_run(cancelled[0]).state_type == StateType.CANCELLED
+        assert client.read_flow_run(ids[0]).state_type == StateType.CANCELLED
+
+
+def test_a_flow_run_that_is_cancelled_ends_itself(account: AzureBatchAccount, run: Run, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    with cancelled(account, began) as ids, pytest.raises(TasksFailed) as failed:
+        run(command=f"touch {began}; sleep 600")
+    assert failed.value.result.run_id == f"map-{ids[0]}"
+
+
+def test_so_does_a_flow_of_ones_own(account: AzureBatchAccount, two_files: Path, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+
+    @flow(persist_result=False, on_cancellation=[say_cancelled])
+    def own() -> None:
+        with open_run(account, "map", nodes=1) as run:
+            inputs = find_inputs([str(two_files)], blob_lister(account.storage))
+            added = add_tasks(
+                account, run, upload_inputs(account.storage, inputs), TaskPlan(f"touch {began}; sleep 600")
+            )
+            require_success(wait_for_tasks(account, run, added))
+
+    with cancelled(account, began), pytest.raises(BatchFlowError):
+        own()

@@ -84,16 +84,25 @@ def test_what_is_done_comes_to_another_place(container: ContainerClient, asked: 
         assert [read(container, task.outputs[0]) for task in other.tasks] == ["alpha", "beta gamma"]
 
 
+@pytest.mark.parametrize("content", [None, b"other"])
 @pytest.mark.parametrize("stays", [False, True])
-def test_what_somebody_has_deleted_from_storage_is_done_again(
-    account: AzureBatchAccount, container: ContainerClient, asked: dict[str, object], tmp_path: Path, stays: bool
+def test_what_somebody_has_deleted_from_storage_or_changed_is_done_again(
+    account: AzureBatchAccount,
+    container: ContainerClient,
+    asked: dict[str, object],
+    tmp_path: Path,
+    stays: bool,
+    content: bytes | None,
 ) -> None:
     results = f"az://{container.container_name}/lab" if stays else str(tmp_path / "out")
     first = run(asked, results)
     kept = container if stays else account.storage.get_client().get_container_client(account.storage.work_container)
     folder = f"-{first.tasks[0].task_id}/"
     (gone,) = [name for name in kept.list_blob_names() if folder in name and name.endswith("a.out")]
-    kept.delete_blob(gone)
+    if content is None:
+        kept.delete_blob(gone)
+    else:
+        kept.upload_blob(gone, content, overwrite=True)
     if not stays:
         container.create_container()  # which is deleted at the end
     again = run(asked, results)
