@@ -50,7 +50,7 @@ def collect_outputs(
             for blob in _list(client, prefix):
                 folder, name = _split(blob.name)
                 if folder in kept:
-                    kept[folder].append(KeptFile(name, blob.size, content_md5(blob)))
+                    kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
         if isinstance(results, Place):
             settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
             return [
@@ -123,12 +123,6 @@ def _split(blob: str) -> tuple[str, str]:
 
 
 _KINDS = {FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER}
-
-
-def content_md5(blob: BlobProperties) -> str:
-    """What storage says of a blob's MD5, in hexadecimal digits; empty if it does not know it."""
-    content = blob.content_settings.content_md5
-    return bytes(content).hex() if content else ""
 
 
 def _target(name: str, directory: Path) -> Path | None:

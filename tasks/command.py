@@ -179,7 +179,7 @@ def shell_command(script: str) -> str:
 _TIDY = """
 shopt -s nullglob dotglob
 if [ ! -e ../began ]; then
-    rm -rf ../begins && mkdir ../begins && {note} && mv ../begins ../began
+    rm -rf ../begins && mkdir ../begins 2> /dev/null && {note} && mv ../begins ../began
 elif [ -d ../began ]; then
     attempt=1
     while [ -e "../attempt-$attempt" ]; do attempt=$((attempt + 1)); done

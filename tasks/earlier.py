@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
-from prefect_azure_batch.tasks.collect import content_md5
+from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.command import INDEX_VARIABLE
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import Outcome, read_successes
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.output_files import covering_prefixes
-from prefect_azure_batch.tasks.records import KeptFile, Run
+from prefect_azure_batch.tasks.records import Run
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs
 from prefect_azure_batch.tasks.stage import stage
 
@@ -81,7 +82,9 @@ def _forget_lost(storage: AzureStorageCredentials, manifest: Manifest) -> None:
             manifest.mark_lost(lost)
             number += len(lost)
     if number:
-        _logger.warning("Of %d inputs that were done, files are gone from storage: they are done again.", number)
+        _logger.warning(
+            "Of %d inputs that were done, files are gone from storage, or others: they are done again.", number
+        )
 
 
 def _lost(storage: AzureStorageCredentials, outcomes: Sequence[Outcome]) -> list[str]:
@@ -89,26 +92,20 @@ def _lost(storage: AzureStorageCredentials, outcomes: Sequence[Outcome]) -> list
     folders: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
         folders.setdefault((outcome.container, outcome.folder.rpartition("/")[0]), []).append(outcome.folder)
-    there: dict[tuple[str, str], KeptFile] = {}
+    there: dict[tuple[str, str], BlobProperties] = {}
     for (container, _), of_run in folders.items():
         client = storage.get_client().get_container_client(container)
         try:
             for prefix in covering_prefixes(sorted(set(of_run))):
-                for blob in client.list_blobs(name_starts_with=prefix):
-                    there[container, blob.name] = KeptFile(blob.name, blob.size, content_md5(blob))
+                there |= {(container, blob.name): blob for blob in client.list_blobs(name_starts_with=prefix)}
         except ResourceNotFoundError:
             continue  # the container is gone
-    return [
-        outcome.task_id
-        for outcome in outcomes
-        if any(
-            _differs(there.get((outcome.container, f"{outcome.folder}/{file.name}")), file) for file in outcome.files
-        )
-    ]
 
+    def is_whole(outcome: Outcome) -> bool:
+        found = [(there.get((outcome.container, f"{outcome.folder}/{file.name}")), file) for file in outcome.files]
+        return all(blob is not None and transfer.is_kept(blob, file) for blob, file in found)
 
-def _differs(found: KeptFile | None, file: KeptFile) -> bool:
-    return found is None or found.size != file.size or (found.md5 != file.md5 and "" not in (found.md5, file.md5))
+    return [outcome.task_id for outcome in outcomes if not is_whole(outcome)]
 
 
 def _tasks(client: BatchClient, record: RunRecord) -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
+from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, ContainerClient
 
 from prefect_azure_batch.tasks.errors import ResultsUnwritable, ServiceFailure
 from prefect_azure_batch.tasks.names import digest
@@ -118,6 +118,18 @@ def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
 
     write_whole(path, download)
     return replace(file, md5=found)
+
+
+def content_md5(blob: BlobProperties) -> str:
+    """What storage says of a blob's MD5, in hexadecimal digits; empty if it does not know it."""
+    content = blob.content_settings.content_md5
+    return bytes(content).hex() if content else ""
+
+
+def is_kept(blob: BlobProperties, file: KeptFile) -> bool:
+    """Whether a blob is what was kept: by its size and, where both are known, its MD5."""
+    md5 = content_md5(blob)
+    return blob.size == file.size and (md5 == file.md5 or "" in (md5, file.md5))
 
 
 def file_md5(path: Path) -> str:
