@@ -263,4 +263,5 @@ def _plan(asked: MpiParameters) -> MultiInstancePlan:
         coordination=asked.coordination_command,
         outputs=tuple(asked.outputs),
         time_limit=asked.task_limit,
+        retries=asked.retries,
     )

@@ -12,6 +12,7 @@ from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.output_files import (
+    FAILED_FOLDER,
     FILE_FOLDER,
     LOG_FOLDER,
     SHARED_FOLDER,
@@ -46,10 +47,12 @@ def collect_outputs(
     client = service.get_container_client(container)
     with translated(f"collect the outputs in container {container!r}"):
         kept: dict[str, list[KeptFile]] = {task.folder: [] for task in tasks}
+        succeeded = {task.folder for task in tasks if isinstance(task, EndedTask) and task.end.succeeded}
         for prefix in covering_prefixes(sorted(kept)):
             for blob in _list(client, prefix):
-                folder, name = _split(blob.name)
-                if folder in kept:
+                folder, name = _split(blob.name, run.outputs.folder)
+                of_failure = name.startswith(f"{FAILED_FOLDER}/")  # of an attempt before, or with no success to come
+                if folder in kept and not (of_failure and folder in succeeded):
                     kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
         if isinstance(results, Place):
             settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
@@ -115,11 +118,10 @@ def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
         return []
 
 
-def _split(blob: str) -> tuple[str, str]:
+def _split(blob: str, of_run: str) -> tuple[str, str]:
     """The folder of a blob's task, and the blob's name below it."""
-    parts = blob.split("/")
-    place = next((number for number, part in enumerate(parts) if part in _KINDS), len(parts))
-    return "/".join(parts[:place]), "/".join(parts[place:])
+    task, _, name = blob[len(of_run) + 1 :].partition("/")
+    return f"{of_run}/{task}", name
 
 
 _KINDS = {FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER}
@@ -128,9 +130,11 @@ _KINDS = {FILE_FOLDER, SHARED_FOLDER, LOG_FOLDER}
 def _target(name: str, directory: Path) -> Path | None:
     """Where a blob goes: ``logs/stdout.txt`` of a task to ``stdout.txt`` in its directory, files likewise.
 
-    What lies in other folders, those of subtasks, stays in them.
+    What lies in other folders, those of failed attempts and of subtasks, stays in them.
     """
     kind, *rest = PurePosixPath(name).parts
+    if kind == FAILED_FOLDER:
+        return _target("/".join(rest), directory / FAILED_FOLDER)
     if not rest:
         return None
     if ".." in rest:

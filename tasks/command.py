@@ -6,7 +6,7 @@ value. Outside quotes the reference is quoted; inside double quotes it stands ba
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -172,62 +172,6 @@ def _reference(variable: str, quotes: _Quotes) -> str:
 def shell_command(script: str) -> str:
     """The command line of a Batch task that runs a script: Batch itself starts no shell."""
     return f"/bin/bash -c {shlex.quote(script)}"
-
-
-# Batch starts a task again in the directory that the attempt before has left (Azure/Batch#14). What was there when the
-# first attempt began is noted in a directory beside it, which has another name until it is whole.
-_TIDY = """
-shopt -s nullglob dotglob
-if [ ! -e ../began ]; then
-    rm -rf ../begins && mkdir ../begins 2> /dev/null && {note} && mv ../begins ../began
-elif [ -d ../began ]; then
-    attempt=1
-    while [ -e "../attempt-$attempt" ]; do attempt=$((attempt + 1)); done
-    mkdir "../attempt-$attempt"
-    for name in *; do [ -e "../began/$name" ] || mv -- "$name" "../attempt-$attempt/"; done
-    {restore}
-fi
-shopt -u nullglob dotglob
-unset name attempt
-""".strip()
-_NAMES = {"note": 'for name in *; do : > "../begins/$name"; done', "restore": ":"}
-_FILES = {"note": "cp -a . ../begins", "restore": "rm -rf -- ./* && cp -a ../began/. ."}
-
-
-def from_the_beginning(script: str, *, keeps_files: bool) -> str:
-    """A script that finds its directory as its first attempt has; what attempts have left is moved to ``../attempt-n``.
-
-    Args:
-        script: of a task whose directory is its alone.
-        keeps_files: what an attempt has changed or deleted is there again for the next, from copies made before the
-            first; otherwise only what is new is moved away.
-    """
-    tidy = _TIDY
-    for name, lines in (_FILES if keeps_files else _NAMES).items():
-        tidy = tidy.replace(f"{{{name}}}", lines)
-    return f"{tidy}\n{script}"
-
-
-def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
-    """A script that runs again where it ends with one of some exit codes: a task's own retries know no codes.
-
-    Args:
-        script: what runs, in a shell of its own each time.
-        times: how often it is repeated at most.
-        exit_codes: those that are worth another attempt.
-    """
-    codes = "|".join(str(code) for code in exit_codes)
-    return f"""
-_attempts_left={times}
-while :; do
-/bin/bash -c {shlex.quote(script)}
-_exit_code=$?
-case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
-[ $_attempts_left -gt 0 ] || exit $_exit_code
-_attempts_left=$((_attempts_left - 1))
-echo "Exit code $_exit_code: it is tried again." >&2
-done
-""".strip()
 
 
 def file_argument(name: str) -> str:

@@ -8,6 +8,7 @@ from azure.batch import models
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.adding import add_all
+from prefect_azure_batch.tasks.attempts import nodes_from_the_beginning
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import translated
@@ -107,12 +108,13 @@ def _options(
     scripts: Scripts,
 ) -> models.BatchTaskCreateOptions:
     link = write_link(account.storage, run.outputs.container, run.time_limit)
+    coordination = nodes_from_the_beginning(scripts.coordination, keeps_files=plan.retries > 0)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shell_command(scripts.application),
         multi_instance_settings=models.MultiInstanceSettings(
             number_of_instances=plan.launch.instances,
-            coordination_command_line=shell_command(scripts.coordination),
+            coordination_command_line=shell_command(coordination),
             common_resource_files=[
                 models.ResourceFile(
                     http_url=read_link(account.storage, item.container, item.blob, run.time_limit),

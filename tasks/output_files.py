@@ -3,11 +3,14 @@
 <work>/<run>/<index>-<task id>
 ├── logs      stdout.txt, stderr.txt
 ├── files     outputs of a task, named relative to its working directory
-└── shared    outputs of a multi-instance task, named relative to the directory its ranks share
+├── shared    outputs of a multi-instance task, named relative to the directory its ranks share
+└── failed    files, shared: what attempts that failed have left in place of outputs
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Self
 
 from azure.batch import models
 
@@ -18,6 +21,7 @@ from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT
 LOG_FOLDER = "logs"
 FILE_FOLDER = "files"
 SHARED_FOLDER = "shared"
+FAILED_FOLDER = "failed"
 
 _INDEX_DIGITS = 7
 _MOST_WASTE = 10
@@ -32,8 +36,8 @@ def added_task(run: Run, index: int, label: str, task_id: str) -> AddedTask:
 
 
 def is_output(name: str) -> bool:
-    """Whether a file of a task is an output, by its name below the task's folder."""
-    kind, _, rest = name.partition("/")
+    """Whether a file of a task is an output, by its name below the task's folder; of a failed one what it has left."""
+    kind, _, rest = name.removeprefix(f"{FAILED_FOLDER}/").partition("/")
     # Ranks work beside the logs, which a pattern may match.
     return kind == FILE_FOLDER or (kind == SHARED_FOLDER and rest not in BATCH_FILES)
 
@@ -59,7 +63,7 @@ def covering_prefixes(folders: Sequence[str]) -> list[str]:
 
 
 def output_files(folder: str, patterns: Sequence[str], link: str) -> list[models.OutputFile]:
-    """The logs of a task, and the files in its working directory that match.
+    """The logs of a task, and the files in its working directory that match, apart by whether it has succeeded.
 
     Args:
         folder: of the task in the output container.
@@ -69,8 +73,9 @@ def output_files(folder: str, patterns: Sequence[str], link: str) -> list[models
     Raises:
         BadInput: a pattern leads out of the working directory.
     """
-    logs = _output_file("../std*.txt", f"{folder}/{LOG_FOLDER}", link)
-    return [logs, *(_below(f"{folder}/{FILE_FOLDER}", parse_pattern(pattern), link) for pattern in patterns)]
+    logs = _output_file("../std*.txt", _Kept(f"{folder}/{LOG_FOLDER}", link))
+    parsed = [parse_pattern(pattern) for pattern in patterns]
+    return [logs, *(_below(kept, pattern) for kept in _by_end(folder, FILE_FOLDER, link) for pattern in parsed)]
 
 
 def shared_output_files(folder: str, patterns: Sequence[str], link: str) -> list[models.OutputFile]:
@@ -85,32 +90,51 @@ def shared_output_files(folder: str, patterns: Sequence[str], link: str) -> list
         BadInput: a pattern leads out of the shared directory.
     """
     # By their names, for "../std*.txt" would match files that the ranks write beside the logs.
-    logs = [_output_file(f"../{name}", f"{folder}/{LOG_FOLDER}/{name}", link) for name in (STDOUT, STDERR)]
-    return [*logs, *(_shared(f"{folder}/{SHARED_FOLDER}", parse_pattern(pattern), link) for pattern in patterns)]
+    logs = [_output_file(f"../{name}", _Kept(f"{folder}/{LOG_FOLDER}/{name}", link)) for name in (STDOUT, STDERR)]
+    parsed = [parse_pattern(pattern) for pattern in patterns]
+    return [*logs, *(_shared(kept, pattern) for kept in _by_end(folder, SHARED_FOLDER, link) for pattern in parsed)]
 
 
-def _shared(path: str, pattern: Pattern, link: str) -> models.OutputFile:
+@dataclass(frozen=True)
+class _Kept:
+    """Where files go, and when."""
+
+    path: str
+    link: str
+    condition: models.OutputFileUploadCondition = models.OutputFileUploadCondition.TASK_COMPLETION
+
+    def below(self, name: str) -> Self:
+        """The same for what is named so there, or for all."""
+        return replace(self, path=f"{self.path}/{name}") if name else self
+
+
+def _by_end(folder: str, kind: str, link: str) -> list[_Kept]:
+    """Where files go by how an attempt has ended: Batch uploads after each, and what is uploaded stays."""
+    conditions = models.OutputFileUploadCondition
+    return [
+        _Kept(f"{folder}/{kind}", link, conditions.TASK_SUCCESS),
+        _Kept(f"{folder}/{FAILED_FOLDER}/{kind}", link, conditions.TASK_FAILURE),
+    ]
+
+
+def _shared(kept: _Kept, pattern: Pattern) -> models.OutputFile:
     """The shared directory is one above the working directory, to which Batch takes patterns to be relative."""
     first, *rest = pattern.parts
     if first == WORKING_DIRECTORY and rest:
-        return _below(f"{path}/{WORKING_DIRECTORY}", Pattern(tuple(rest)), link)
-    place = "/".join(part for part in (path, pattern.only or pattern.leading) if part)
+        return _below(kept.below(WORKING_DIRECTORY), Pattern(tuple(rest)))
     # Outside the working directory Batch names files relative to the fixed part of the pattern.
-    return _output_file("/".join(["..", *pattern.parts]), place, link)
+    return _output_file("/".join(["..", *pattern.parts]), kept.below(pattern.only or pattern.leading))
 
 
-def _below(path: str, pattern: Pattern, link: str) -> models.OutputFile:
-    only = pattern.only
-    return _output_file("/".join(pattern.parts), path if only is None else f"{path}/{only}", link)
+def _below(kept: _Kept, pattern: Pattern) -> models.OutputFile:
+    return _output_file("/".join(pattern.parts), kept.below(pattern.only or ""))
 
 
-def _output_file(pattern: str, path: str, link: str) -> models.OutputFile:
+def _output_file(pattern: str, kept: _Kept) -> models.OutputFile:
     return models.OutputFile(
         file_pattern=pattern,
         destination=models.OutputFileDestination(
-            container=models.OutputFileBlobContainerDestination(container_url=link, path=path)
+            container=models.OutputFileBlobContainerDestination(container_url=kept.link, path=kept.path)
         ),
-        upload_options=models.OutputFileUploadConfiguration(
-            upload_condition=models.OutputFileUploadCondition.TASK_COMPLETION
-        ),
+        upload_options=models.OutputFileUploadConfiguration(upload_condition=kept.condition),
     )

@@ -229,6 +229,7 @@ class MultiInstancePlan:
         coordination: what runs on every node before that.
         outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
         time_limit: longest life of the task, or None.
+        retries: how often the job has it repeated.
     """
 
     command: str
@@ -237,6 +238,7 @@ class MultiInstancePlan:
     coordination: str = "true"
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
+    retries: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ from azure.batch import models
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.adding import add_all
+from prefect_azure_batch.tasks.attempts import from_the_beginning, repeated
 from prefect_azure_batch.tasks.command import (
     INDEX_VARIABLE,
     INPUT_VARIABLE,
     STEM_VARIABLE,
     file_argument,
-    from_the_beginning,
     parse_template,
-    repeated,
     shell_command,
 )
 from prefect_azure_batch.tasks.errors import translated

@@ -70,6 +70,38 @@ def test_an_attempt_does_not_find_what_the_one_before_has_left(
     assert [Path(task.outputs[0]).read_text() for task in map_flow(run).tasks] == ["alpha", "beta gamma"]
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_outputs_are_those_of_the_attempt_that_succeeded(
+    account: AzureBatchAccount, account_name: str | None, two_files: Path, tmp_path: Path, stored: bool
+) -> None:
+    command = f"""if [ -e {tmp_path}/{{stem}} ]; then echo good > b.dat; else
+        touch {tmp_path}/{{stem}}; echo bad > a.dat; echo bad > b.dat; exit 3; fi"""
+    run = MapParameters(
+        inputs=[str(two_files)], command=command, outputs=["*.dat"], retries=1, nodes=1, account=account_name,
+        results="az://attempts/out" if stored else str(tmp_path / "out"),
+    )  # fmt: skip
+    for task in map_flow(run).tasks:
+        assert [Path(path).name for path in task.outputs] == ["b.dat"]
+    again = run.model_copy(update={"command": f"echo {tmp_path}; exit 3", "outputs": ["?*.dat"]})
+    with pytest.raises(TasksFailed):
+        map_flow(again)
+
+
+def test_a_required_output_of_a_failed_attempt_does_not_count(two_files: Path, run: Run, tmp_path: Path) -> None:
+    command = f"test -e {tmp_path}/{{stem}} || {{{{ touch {tmp_path}/{{stem}}; echo bad > a.dat; exit 3; }}}}"
+    with pytest.raises(TasksFailed, match="2 of 2 tasks") as failed:
+        run(inputs=[str(two_files)], command=command, outputs=["a.dat"], retries=1)
+    assert [task.exit_code for task in failed.value.result.tasks] == [0, 0]
+    assert "left no file that matches 'a.dat'" in (failed.value.result.tasks[0].error or "")
+
+
+def test_what_a_failed_task_has_left_is_kept_apart(two_files: Path, run: Run) -> None:
+    with pytest.raises(TasksFailed) as failed:
+        run(inputs=[str(two_files)], command="echo part > a.dat; exit 3", outputs=["a.dat"])
+    (path,) = failed.value.result.tasks[0].outputs
+    assert Path(path).parts[-2:] == ("failed", "a.dat")
+
+
 def test_a_failed_task_fails_the_run_and_is_named(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
     command = 'grep -q alpha {input} || {{ echo "no alpha here" >&2; exit 3; }}'
     with pytest.raises(TasksFailed, match="1 of 2 tasks") as failed:

@@ -152,6 +152,35 @@ def test_common_files_with_any_name_are_on_every_node_and_come_back_from_there(r
     assert contents(root / "subtask-1", result.subtasks[0].outputs) == {name: name for name in HOSTILE_NAMES}
 
 
+# In a first attempt each rank leaves a part and changes the common file; a file outside the nodes says which it is.
+TRY = """
+import pathlib, sys
+from mpi4py import MPI
+rank, marker = MPI.COMM_WORLD.rank, pathlib.Path(sys.argv[1])
+seen = sorted(path.name for path in pathlib.Path().iterdir())
+first = not marker.exists()
+MPI.COMM_WORLD.barrier()
+marker.touch()
+pathlib.Path(f"{'part' if first else 'whole'}-{rank}.dat").write_text(pathlib.Path("common.txt").read_text())
+pathlib.Path("common.txt").write_text("changed")
+assert not any(name.endswith(".dat") for name in seen), seen
+sys.exit(3 if first else 0)
+"""
+
+
+def test_an_attempt_finds_every_node_as_the_first_one_did(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "try.py").write_text(TRY)
+    (tmp_path / "common.txt").write_text("common")
+    result = run(
+        app=str(tmp_path / "try.py"), inputs=[str(tmp_path / "common.txt")], nodes=2, retries=1, outputs=["*.dat"],
+        command=f"python3 -m mpi4py {{app}}/try.py {tmp_path}/marker",
+    )  # fmt: skip
+    (subtask,) = result.subtasks
+    root = tmp_path / "out" / result.tasks[0].task_id
+    assert contents(root, result.tasks[0].outputs) == {"whole-0.dat": "common"}
+    assert contents(root / "subtask-1", subtask.outputs) == {"whole-1.dat": "common"}
+
+
 def test_the_whole_line_can_be_given_and_the_coordination_too(run: Run) -> None:
     result = run(
         nodes=2,

@@ -11,10 +11,12 @@ from prefect_azure_batch.tasks.output_files import added_task, covering_prefixes
 from prefect_azure_batch.tasks.records import Run
 
 
-def uploads(files: object) -> list[tuple[str, str | None]]:
-    """Pattern and path of each output file."""
+def uploads(files: object, condition: str = "tasksuccess") -> list[tuple[str, str | None]]:
+    """Pattern and path of each output file that is uploaded always, or when a task has ended so."""
     assert isinstance(files, list)
-    return [(file.file_pattern, file.destination.container.path) for file in files]
+    conditions = ("taskcompletion", condition)
+    found = [file for file in files if file.upload_options.upload_condition in conditions]
+    return [(file.file_pattern, file.destination.container.path) for file in found]
 
 
 def test_a_tasks_files_keep_their_places_below_the_working_directory() -> None:
@@ -26,6 +28,16 @@ def test_a_tasks_files_keep_their_places_below_the_working_directory() -> None:
         ("b/c.txt", "0/t/files/b/c.txt"),
         ("x[*].txt", "0/t/files/x*.txt"),
     ]
+
+
+def test_what_a_failed_attempt_leaves_is_no_output() -> None:
+    assert uploads(output_files("0/t", ["a.txt", "*.png"], "link"), "taskfailure") == [
+        ("../std*.txt", "0/t/logs"),
+        ("a.txt", "0/t/failed/files/a.txt"),
+        ("*.png", "0/t/failed/files"),
+    ]
+    found = uploads(shared_output_files("0/t", ["a.txt", "out/*.png"], "link"), "taskfailure")
+    assert found[2:] == [("../a.txt", "0/t/failed/shared/a.txt"), ("../out/*.png", "0/t/failed/shared/out")]
 
 
 def test_shared_files_lie_one_above_the_working_directory_and_keep_their_places() -> None:

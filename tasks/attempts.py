@@ -1,0 +1,106 @@
+"""Attempts at one task: each finds its files as the first one did, and some exit codes are worth another.
+
+Batch starts a task again in the directory that the attempt before has left (Azure/Batch#14).
+"""
+
+from collections.abc import Iterable
+
+from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES
+
+ATTEMPTS_FOLDER = ".attempts"
+"""In directories of multi-instance tasks: what earlier attempts have left there."""
+
+# What is in the directory when the first attempt begins is noted, under another name until the notes are whole.
+_TIDY = """
+(
+cd {directory} || exit 0
+shopt -s nullglob dotglob
+beside={beside}
+if [ ! -e "$beside/began" ]; then
+    rm -rf "$beside/begins" && mkdir -p "$beside/begins" 2> /dev/null || exit 0
+    for name in *; do
+        case $name in {left}) continue ;; esac
+        {note} || exit 0
+    done
+    mv "$beside/begins" "$beside/began"
+elif [ -d "$beside/began" ]; then
+    attempt=1
+    while [ -e "$beside/attempt-$attempt" ]; do attempt=$((attempt + 1)); done
+    mkdir "$beside/attempt-$attempt"
+    for name in *; do
+        case $name in {left}) continue ;; esac
+        [ -e "$beside/began/$name" ] || [ -L "$beside/began/$name" ] || mv -- "$name" "$beside/attempt-$attempt/"
+    done
+    {restore}
+fi
+)
+""".strip()
+_NOTE = 'mkdir -- "$beside/begins/$name"'
+# A file that there is no room for is noted like what is no file.
+_COPY = f"""
+        if [ -L "$name" ] || [ -f "$name" ]; then
+            cp -a -- "$name" "$beside/begins/" || {{ rm -rf "$beside/begins/$name" && {_NOTE}; }}
+        else {_NOTE}; fi
+""".strip()
+_RESTORE = """
+    for copy in "$beside/began"/*; do
+        if [ -L "$copy" ] || [ -f "$copy" ]; then rm -rf -- "./${copy##*/}" && cp -a -- "$copy" .; fi
+    done
+""".strip()
+
+_NODES = ("AZ_BATCH_TASK_SHARED_DIR", "AZ_BATCH_TASK_WORKING_DIR")
+# A node may have another subtask, in a directory of its own, at each attempt.
+_OF_BATCH = "|".join([ATTEMPTS_FOLDER, *BATCH_FILES, *BATCH_DIRECTORIES, '"${AZ_BATCH_TASK_DIR##*/}"'])
+
+
+def from_the_beginning(script: str, *, keeps_files: bool) -> str:
+    """A script that finds its directory as its first attempt has; what attempts have left is moved to ``../attempt-n``.
+
+    Args:
+        script: of a task whose directory is its alone.
+        keeps_files: files that an attempt has changed or deleted are there again for the next, from copies made before
+            the first; otherwise only what is new is moved away.
+    """
+    return f"{_tidy('.', '..', '', keeps_files)}\n{script}"
+
+
+def nodes_from_the_beginning(script: str, *, keeps_files: bool) -> str:
+    """The same for the coordination command of a multi-instance task, which runs on each node before an attempt.
+
+    What attempts have left in the shared and the working directory is moved to ``.attempts`` in the same.
+    """
+    tidied = [_tidy(f'"${name}"', ATTEMPTS_FOLDER, _OF_BATCH, keeps_files) for name in _NODES]
+    return "\n".join([*tidied, script])
+
+
+def _tidy(directory: str, beside: str, left: str, keeps_files: bool) -> str:
+    """Shell text; ``left`` is a pattern of names that stay as they are."""
+    parts = {"directory": directory, "beside": beside, "left": left or "''"}
+    parts |= {"note": _COPY, "restore": _RESTORE} if keeps_files else {"note": _NOTE, "restore": ":"}
+    text = _TIDY
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part)
+    return text
+
+
+def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
+    """A script that runs again where it ends with one of some exit codes: a task's own retries know no codes.
+
+    Args:
+        script: what runs, in a shell of its own each time.
+        times: how often it is repeated at most.
+        exit_codes: those that are worth another attempt.
+    """
+    codes = "|".join(str(code) for code in exit_codes)
+    return f"""
+_attempts_left={times}
+while :; do
+{shell_command(script)}
+_exit_code=$?
+case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
+[ $_attempts_left -gt 0 ] || exit $_exit_code
+_attempts_left=$((_attempts_left - 1))
+echo "Exit code $_exit_code: it is tried again." >&2
+done
+""".strip()
