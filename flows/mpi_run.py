@@ -207,7 +207,9 @@ class _Stages:
     def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
         place = self.asked.place_of(self.run_id)
         with ResultIndex(self.results if isinstance(self.results, Path) else None, 1) as index:
-            index.write(0, task)
+            # The index names what all nodes have left.
+            of_others = [output for subtask in subtasks for output in subtask.outputs]
+            index.write(0, task.model_copy(update={"outputs": [*task.outputs, *of_others]}))
             if place:
                 store_index_task(self.account.storage, index, place)
         return MpiResult(

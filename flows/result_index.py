@@ -15,10 +15,9 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.flows.results import ResultCounts, State, TaskResult
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ResultsUnwritable, translated
+from prefect_azure_batch.tasks.names import INDEX_NAME
 from prefect_azure_batch.tasks.records import Place
 from prefect_azure_batch.tasks.stage import stage
-
-INDEX_NAME = "index.jsonl"
 
 _CODES: dict[State, int] = {"succeeded": ord("+"), "failed": ord("!"), "skipped": ord("=")}
 

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.names import INDEX_NAME, RUN_ID, TASK_FOLDER
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
 
 # What runs put beside the outputs in results that stay in storage.
-_LOGS = re.compile(
-    r"(?:^|/)(?:map|mpi)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/"
-    r"(?:index\.jsonl|\d{7,}-[^/]+/(?:logs/[^/]+|subtask-\d+/(?:stdout|stderr)\.txt))$"
+_NO_OUTPUTS = re.compile(
+    rf"(?:^|/)(?:{RUN_ID}/{re.escape(INDEX_NAME)}"
+    rf"|{TASK_FOLDER}/(?:logs/[^/]+|failed/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
 )
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
@@ -44,7 +45,7 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
 
     Args:
         patterns: local files, globs or directories (searched to the bottom, hidden files left out), or
-            ``az://container/prefix`` (logs and indexes among results of runs left out, unless named whole).
+            ``az://container/prefix`` (what runs leave besides outputs is left out, unless named whole).
         list_blobs: lists the blobs of a container.
 
     Returns:
@@ -149,5 +150,5 @@ def _find_blobs(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
         name = blob.rpartition("/")[2]
         if name in (".", ".."):
             raise BadInput(f"The blob {blob!r} in {container!r} has no usable file name: rename it.")
-        if name and (blob == place.folder or not _LOGS.search(blob)):
+        if name and (blob == place.folder or not _NO_OUTPUTS.search(blob)):
             yield InputItem(0, f"{BLOB_SCHEME}{container}/{blob}", name, container=container, blob=blob, etag=etag)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import chain
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobPrefix, ContainerClient
 from pydantic import TypeAdapter, ValidationError
 
@@ -112,8 +113,11 @@ def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:
     # A request whose answer was lost has done its work, and so may one of somebody who was killed then.
     with suppress(ResourceExistsError, ResourceModifiedError):
         blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-    with suppress(ResourceModifiedError):
+    try:
         blob.append_block(json.dumps(head).encode() + b"\n", appendpos_condition=0)
+    except HttpResponseError as error:
+        if error.status_code != HTTPStatus.PRECONDITION_FAILED:
+            raise
     _begun.add(blob.url)
 
 
@@ -231,7 +235,7 @@ def run_folders(client: ContainerClient, work: str) -> list[str]:
 def _read(blob: BlobClient) -> tuple[list[str], Iterator[Outcome]]:
     """The runs that a ledger says to be the sum of, and its lines; none of either if it is not there."""
     try:
-        lines = _split(blob.download_blob().chunks())
+        lines = transfer.stream_lines(blob)
         head = next(lines, None)
     except ResourceNotFoundError:
         return [], iter(())  # of a run that has not seen a task end
@@ -263,10 +267,3 @@ def _head(line: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines

@@ -14,6 +14,15 @@ _DIGEST_LENGTH = 12
 _WORK_LENGTH = 24
 _CHUNK = 1 << 20
 
+INDEX_NAME = "index.jsonl"
+"""Of the results of a run: a line for each of its tasks."""
+
+RUN_ID = r"(?:map|mpi)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""Expression for a run's id."""
+
+TASK_FOLDER = rf"{RUN_ID}/\d{{7,}}-[^/]+"
+"""Expression for the folder of a task in results that stay in storage."""
+
 
 def digest(*parts: str) -> str:
     """A digest of several texts, each kept apart from the next: 64 hexadecimal digits."""

@@ -1,7 +1,7 @@
 """Blobs to and from files: streamed, several at a time, all on one bounded set of threads."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -58,6 +58,22 @@ def ensure_container(service: BlobServiceClient, name: str) -> ContainerClient:
 def write_blob(service: BlobServiceClient, container: str, name: str, content: Iterable[bytes]) -> None:
     """Writes a blob from pieces of its content, over what it held; its container is made if it is missing."""
     ensure_container(service, container).upload_blob(name, content, overwrite=True)
+
+
+def stream_lines(blob: BlobClient) -> Iterator[bytes]:
+    """The lines of a blob, as a stream; what follows the last line end is left out.
+
+    Raises:
+        ResourceNotFoundError: it is not there.
+    """
+    return _lines(blob.download_blob().chunks())
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
 
 
 def send_file(blob: BlobClient, path: Path) -> int:

@@ -10,6 +10,7 @@ from prefect_azure_batch.tasks.identity import identify, stamp
 from prefect_azure_batch.tasks.inputs import BlobLister, is_folder
 from prefect_azure_batch.tasks.names import blob_name
 from prefect_azure_batch.tasks.records import InputItem, StoredInput
+from prefect_azure_batch.tasks.run_outputs import outputs_of_run
 from prefect_azure_batch.tasks.stage import stage
 
 INPUT_CONTAINER = "batch-inputs"
@@ -17,12 +18,16 @@ _FOLDER = "inputs"
 
 
 def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
-    """What ``find_inputs`` lists the blobs of a storage account with."""
+    """What ``find_inputs`` lists the blobs of a storage account with; those of a run are its outputs."""
 
     def list_blobs(container: str, prefix: str) -> Iterator[tuple[str, str]]:
         client = storage.get_client().get_container_client(container)
         try:
             with translated(f"list the blobs of container {container!r}"):
+                outputs = outputs_of_run(client, prefix)
+                if outputs is not None:
+                    yield from outputs
+                    return
                 for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
                     if not is_folder(blob):
                         yield blob.name, blob.etag or ""

@@ -20,8 +20,8 @@ from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import MapParameters
-from prefect_azure_batch.flows.result_index import INDEX_NAME
 from prefect_azure_batch.flows.results import MapResult, MpiResult, TasksFailed
+from prefect_azure_batch.tasks.names import INDEX_NAME
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 

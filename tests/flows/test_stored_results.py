@@ -13,8 +13,9 @@ from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import MapParameters
-from prefect_azure_batch.flows.result_index import INDEX_NAME
 from prefect_azure_batch.flows.results import MapResult, TasksFailed
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.names import INDEX_NAME
 from tests.flows.conftest import left_behind
 
 
@@ -122,6 +123,31 @@ def test_outputs_are_inputs_of_a_next_run_without_their_logs(
     assert [task.input for task in named.tasks] == [first.tasks[0].stdout]
 
 
+def test_the_address_of_a_run_means_all_that_it_has_succeeded_in(
+    container: ContainerClient, asked: dict[str, object], two_files: Path, account_name: str | None, tmp_path: Path
+) -> None:
+    place = f"az://{container.container_name}/lab"
+    once = asked | {"command": f"echo {tmp_path}; cat {{input}} > {{stem}}.out; grep -q alpha {{input}} || exit 3"}
+    with pytest.raises(TasksFailed) as failed:
+        run(once, place)
+    (two_files / "c.txt").write_text("alpha too")
+    with pytest.raises(TasksFailed) as partial:
+        run(once, place)
+    assert [task.state for task in partial.value.result.tasks] == ["skipped", "failed", "succeeded"]
+    asked = {"inputs": [partial.value.result.results], "command": "cat {input}", "account": account_name}
+    second = run(asked, f"az://{container.container_name}/second")
+    assert sorted(read(container, task.stdout) for task in second.tasks) == ["alpha", "alpha too"]
+    assert run(asked | {"inputs": [f"{partial.value.result.results}/"]}, place).counts.skipped == 2
+    whole = run(asked | {"inputs": [place]}, f"az://{container.container_name}/second")
+    assert [task.input for task in whole.tasks] == [task.input for task in second.tasks]
+    container.delete_blob(f"lab/{failed.value.result.run_id}/{INDEX_NAME}")
+    with pytest.raises(BadInput, match=r"has no index\.jsonl: it goes on, or was killed"):
+        run(asked | {"inputs": [failed.value.result.results]}, f"az://{container.container_name}/third")
+    container.delete_blob(str(second.tasks[0].input).removeprefix(f"az://{container.container_name}/"))
+    with pytest.raises(BadInput, match="which a run's index names, is gone: run its command again"):
+        run(asked, f"az://{container.container_name}/third")
+
+
 def test_what_was_kept_for_a_while_is_copied_once(
     container: ContainerClient, asked: dict[str, object], tmp_path: Path
 ) -> None:
@@ -148,5 +174,7 @@ def test_files_of_subtasks_come_there_too(container: ContainerClient, account_na
     (task,), (subtask,) = result.tasks, result.subtasks
     assert read(container, task.stdout).split() == ["here", "here"]
     assert len(task.outputs) == len(subtask.outputs) == 1
+    (line,) = read(container, f"{result.results}/{INDEX_NAME}").splitlines()
+    assert json.loads(line)["outputs"] == [*task.outputs, *subtask.outputs]
     assert read(container, subtask.outputs[0]).strip()
     assert "subtask-1/" in (subtask.stdout or "")

@@ -79,6 +79,15 @@ def test_a_ledger_that_was_made_and_not_begun_is_begun(account: AzureBatchAccoun
     assert sorted(read_outcomes(account, work, {"a", "b"})) == ["a", "b"]
 
 
+def test_a_ledger_that_another_process_has_begun_goes_on(
+    account: AzureBatchAccount, work: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_outcomes(account.storage, run(work), [outcome("a")])
+    monkeypatch.setattr("prefect_azure_batch.tasks.ledger._begun", set())
+    record_outcomes(account.storage, run(work), [outcome("b")])
+    assert sorted(read_outcomes(account, work, {"a", "b"})) == ["a", "b"]
+
+
 def test_there_is_nothing_to_find_where_nothing_was_written(account: AzureBatchAccount) -> None:
     assert read_outcomes(account, "no-such-work", {"a"}) == {}
     assert read_outcomes(account, "work", {"a"}, "no-such-container") == {}

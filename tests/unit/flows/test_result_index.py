@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from prefect_azure_batch.flows.result_index import INDEX_NAME, ResultIndex
+from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.results import MapResult, ResultCounts, State, TaskResult, TasksFailed
 from prefect_azure_batch.tasks.errors import ResultsUnwritable
+from prefect_azure_batch.tasks.names import INDEX_NAME
 
 
 def result(number: int, state: State = "succeeded") -> TaskResult:

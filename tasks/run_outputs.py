@@ -1,0 +1,74 @@
+"""What the address of a run in storage means: outputs of the tasks that have succeeded, as its index says.
+
+Not all lie below that address: what an earlier run had done stays where that has put it.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+
+from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.names import INDEX_NAME, RUN_ID, TASK_FOLDER
+from prefect_azure_batch.tasks.output_files import covering_prefixes
+from prefect_azure_batch.tasks.records import Place
+
+_RUN = re.compile(rf"(?:.*/)?{RUN_ID}/?")
+_FOLDER = re.compile(rf"(?:.*/)?{TASK_FOLDER}(?=/)")
+_AT_ONCE = 200
+
+_logger = logging.getLogger(__name__)
+
+
+def outputs_of_run(client: ContainerClient, prefix: str) -> Iterator[tuple[str, str]] | None:
+    """Outputs of the run whose address that is, as ``(blob name, ETag)``; None if it is no run's.
+
+    Args:
+        client: of the container.
+        prefix: what may be ``<folder>/<run id>``.
+
+    Raises:
+        BadInput: the run has no index, or an output is gone.
+    """
+    if not _RUN.fullmatch(prefix):
+        return None
+    folder = prefix.rstrip("/")
+    try:
+        lines = transfer.stream_lines(client.get_blob_client(f"{folder}/{INDEX_NAME}"))
+    except ResourceNotFoundError:
+        if next(iter(client.list_blobs(name_starts_with=f"{folder}/", results_per_page=1)), None) is None:
+            return iter(())
+        raise BadInput(
+            f"The run at {str(Place(client.container_name, folder))!r} has no {INDEX_NAME}: it goes on, or was killed. "
+            "Run its command again, or name a folder below it."
+        ) from None
+    return _outputs(client, folder, lines)
+
+
+def _outputs(client: ContainerClient, folder: str, lines: Iterator[bytes]) -> Iterator[tuple[str, str]]:
+    failed = 0
+    while some := list(islice(lines, _AT_ONCE)):
+        tasks = [json.loads(line) for line in some]
+        failed += sum(task["state"] == "failed" for task in tasks)
+        yield from _found(client, [name for task in tasks if task["state"] != "failed" for name in task["outputs"]])
+    if failed:
+        _logger.warning("Failed tasks of run %s, whose outputs are no inputs: %d.", folder, failed)
+
+
+def _found(client: ContainerClient, outputs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    names = [Place.parse(output).folder for output in outputs]
+    folders = sorted({found[0] for name in names if (found := _FOLDER.match(name))})
+    etags = {
+        blob.name: blob.etag or ""
+        for prefix in (covering_prefixes(folders) if folders else ())
+        for blob in client.list_blobs(name_starts_with=prefix)
+    }
+    for name, output in zip(names, outputs, strict=True):
+        if name not in etags:
+            raise BadInput(f"The output {output!r}, which a run's index names, is gone: run its command again.")
+        yield name, etags[name]
