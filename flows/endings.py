@@ -107,6 +107,17 @@ def _handled(handle: Any, is_replaced: Any) -> Iterator[dict[int, Any]]:
             signal.signal(number, handler)
 
 
+def first_signal(error: BaseException) -> int | None:
+    """Number of the signal by which a program ends: of several the one that came first. None if it ends by none."""
+    first = None if error.__context__ is None else first_signal(error.__context__)
+    if first is not None or isinstance(error, Exception):
+        return first
+    if isinstance(error, Interrupted):
+        return error.number
+    # Prefect's own of SIGTERM is no KeyboardInterrupt.
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else getattr(error, "signal", None)
+
+
 def notes_of(error: BaseException | None) -> list[str]:
     """What was noted on an error and on those in whose course it came up, the first one first."""
     if error is None:

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol
@@ -11,7 +10,7 @@ import httpx
 
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
-from prefect_azure_batch.flows.endings import Interrupted, ended_by_signals, notes_of
+from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
 from prefect_azure_batch.flows.results import RunFailed
@@ -51,8 +50,10 @@ def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
         return _complain(entry, error, BAD_INPUT)
     except (BatchFlowError, LocalAzureError) as error:
         return _complain(entry, error, FAILED)
-    except KeyboardInterrupt as error:
-        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+    except BaseException as error:
+        number = first_signal(error)
+        if number is None or isinstance(error, Exception):
+            raise
         left = " ".join(notes_of(error)) or "no pool or job of the run is left."
         return _complain(entry, f"interrupted; {left}", 128 + number)
 

@@ -1,5 +1,6 @@
 """What signals do to a run."""
 
+import itertools
 import os
 import signal
 import threading
@@ -11,9 +12,17 @@ from prefect_azure_batch.flows.endings import (
     Interrupted,
     ended_by_signals,
     ended_by_unhandled_signals,
+    first_signal,
     notes_of,
     undisturbed,
 )
+
+
+class OfPrefect(BaseException):
+    """As Prefect tells SIGTERM."""
+
+    signal = signal.SIGTERM
+
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -136,3 +145,23 @@ def test_notes_are_found_on_the_error_and_on_what_it_followed() -> None:
     first.add_note("pool left")
     second.__context__ = first
     assert notes_of(second) == ["pool left"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "number"),
+    [
+        ([KeyboardInterrupt()], signal.SIGINT),
+        ([Interrupted(signal.SIGHUP)], signal.SIGHUP),
+        ([OfPrefect()], signal.SIGTERM),
+        ([OfPrefect(), Interrupted(signal.SIGHUP)], signal.SIGTERM),
+        ([Interrupted(signal.SIGINT), OfPrefect()], signal.SIGINT),
+        ([Interrupted(signal.SIGTERM), ValueError(), KeyboardInterrupt()], signal.SIGTERM),
+        ([ValueError(), KeyboardInterrupt()], signal.SIGINT),
+        ([ValueError()], None),
+        ([SystemExit(3)], None),
+    ],
+)
+def test_the_first_signal_counts(errors: list[BaseException], number: int | None) -> None:
+    for before, error in itertools.pairwise(errors):
+        error.__context__ = before
+    assert first_signal(errors[-1]) == number
