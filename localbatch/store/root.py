@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 import time
@@ -15,6 +17,8 @@ from typing import IO
 
 from localbatch.store.removal import remove_tree
 from localbatch.wire.connection import TOKEN_KEY_FILE
+
+_logger = logging.getLogger(__name__)
 
 _LOCK = "lock"
 _IDENTITY = "identity.json"
@@ -142,7 +146,15 @@ def open_root(path: Path | None, parent: str | None = None) -> Iterator[RootDire
                 root.page_file.unlink(missing_ok=True)
     finally:
         if path is None:
-            remove_tree(directory)
+            _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    try:
+        remove_tree(directory)
+    except OSError as error:
+        _logger.warning("Cannot delete %r (%s): it is left.", error.filename or str(directory), error.strerror)
+        shutil.rmtree(directory, ignore_errors=True)  # the rest
 
 
 def _make_directory(path: Path | None, parent: str) -> Path:

@@ -1,5 +1,6 @@
 """The root directory: held by one, remembering what it must, removable whatever tasks did in it."""
 
+import errno
 import os
 import signal
 import stat
@@ -35,6 +36,20 @@ def test_a_given_root_is_kept(tmp_path: Path) -> None:
     with open_root(tmp_path / "new" / "root") as root:
         assert stat.S_IMODE(root.path.stat().st_mode) == 0o700
     assert root.path.is_dir()
+
+
+def test_a_file_that_cannot_be_deleted_is_named_and_the_rest_goes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path / "held"))
+
+    monkeypatch.setattr("localbatch.store.root.remove_tree", refuse)
+    with open_root(None) as root:
+        (root.path / "other").touch()
+    assert not root.path.exists()
+    (record,) = caplog.records
+    assert record.getMessage() == f"Cannot delete '{root.path}/held' (Operation not permitted): it is left."
 
 
 def test_a_private_directory_of_an_open_root_is_closed_to_others(tmp_path: Path) -> None:
