@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import RetryPolicy
 from azure.storage.blob import ExponentialRetry
@@ -104,6 +105,8 @@ class BlobRetry(ExponentialRetry):
 
     def increment(self, settings: dict[str, Any], *arguments: Any, **options: Any) -> bool:
         """Whether to try again."""
+        if isinstance(options.get("error"), ClientAuthenticationError):
+            return False  # of a credential that gives no token: no request was made, and none will be
         return super().increment(settings, *arguments, **options) and not self.patience.is_over(settings["begun"])
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:

@@ -100,6 +100,8 @@ def translated(doing: str) -> Iterator[None]:
         code = _error_code(error)
         retryable = error.status_code in _RETRYABLE_STATUSES
         message = f"Could not {doing}: {_first_line(error)}{_reason(error)}"
+        if error.response is None:
+            message += " Sign in, as by `az login`, or give the account's block another credential."
         if error.status_code == 403:
             message += " Check the account's credential and this machine's clock."
         raise ServiceFailure(message, code=code, status=error.status_code, retryable=retryable) from safe_cause(error)

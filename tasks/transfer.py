@@ -72,8 +72,11 @@ def stream_lines(blob: BlobClient) -> Iterator[bytes]:
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
+        text, begin = rest + chunk, 0
+        while (end := text.find(b"\n", begin)) >= 0:
+            yield text[begin:end]
+            begin = end + 1
+        rest = text[begin:]
 
 
 def send_file(blob: BlobClient, path: Path) -> int:

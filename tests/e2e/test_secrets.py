@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,9 @@ from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.account import local_account
 from tests.e2e.conftest import LIMIT, environment
 from tests.support.processes import descendants, wait_until
+
+CLOSED = "https://127.0.0.1:1"
+"""Where nobody answers."""
 
 SIGNATURE = re.compile(rb"sig=[A-Za-z0-9%+/]{20}")
 
@@ -69,7 +74,7 @@ noisy()
 """
 
 
-def test_no_shared_access_signature_is_left_by_runs_that_fail(
+def test_no_secret_of_a_credential_is_left_by_runs_that_fail(
     azure: LocalAzure, prefect_home: Callable[[], Path], two_files: Path, tmp_path: Path
 ) -> None:
     prefect_home().rename(tmp_path / "prefect")
@@ -95,6 +100,16 @@ def test_no_shared_access_signature_is_left_by_runs_that_fail(
         name: {"endpoint": found.batch_endpoint, "credential": key, "storage": storage}
         for name, storage in stores.items()
     }
+    client_secret, other_secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    principal = {
+        "kind": "service_principal", "tenant_id": str(uuid.uuid4()), "client_id": str(uuid.uuid4()),
+        "client_secret": client_secret,
+    }  # fmt: skip
+    # Tokens are asked for before anything else, and nobody is there to give one.
+    nobody = {"endpoint": CLOSED, "storage": {"account_url": CLOSED, "credential": principal}}
+    blocks["principal-of-batch"] = blocks["tasks-fail"] | {"endpoint": CLOSED, "credential": principal}
+    blocks["principal-of-storage"] = nobody | {"credential": principal}
+    blocks["default"] = nobody | {"credential": {"kind": "default"}}
     asked = {"inputs": [str(two_files)], "command": "env; exit 3", "hours": 0.5, "results": str(tmp_path / "out")}
     (tmp_path / "tmp").mkdir()
     variables = environment(
@@ -102,6 +117,10 @@ def test_no_shared_access_signature_is_left_by_runs_that_fail(
         PREFECT_LOGGING_LEVEL="DEBUG",
         PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="DEBUG",
         TMPDIR=str(tmp_path / "tmp"),
+        AZURE_AUTHORITY_HOST=CLOSED,
+        AZURE_TENANT_ID=principal["tenant_id"],
+        AZURE_CLIENT_ID=principal["client_id"],
+        AZURE_CLIENT_SECRET=other_secret,
     )
     with (tmp_path / "printed").open("w") as printed:
         subprocess.run(
@@ -111,11 +130,12 @@ def test_no_shared_access_signature_is_left_by_runs_that_fail(
         )  # fmt: skip
     said = (tmp_path / "printed").read_text()
     assert [name for name in blocks if f"ended {name}" not in said] == []
-    secrets = [found.batch_key, found.storage_key, sas.rpartition("sig=")[2], forged.rpartition("sig=")[2]]
-    assert _leaks(azure, tmp_path, secrets) == []
+    signatures = [sas.rpartition("sig=")[2], forged.rpartition("sig=")[2]]
+    known = [found.batch_key, found.storage_key, client_secret, other_secret, *signatures]
+    assert _leaks(azure, tmp_path, known) == []
 
 
-def _leaks(azure: LocalAzure, directory: Path, secrets: Sequence[str], arguments: bytes = b"") -> list[str]:
+def _leaks(azure: LocalAzure, directory: Path, known: Sequence[str], arguments: bytes = b"") -> list[str]:
     """Where a secret or a signature stands: files below a directory, what runs have stored, arguments."""
     blobs = local_account(azure).storage.get_client().get_container_client(WORK_CONTAINER)
     stored = b"".join(blobs.download_blob(blob.name).readall() for blob in blobs.list_blobs())
@@ -123,7 +143,7 @@ def _leaks(azure: LocalAzure, directory: Path, secrets: Sequence[str], arguments
         str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()
     }
     assert len(places) > 6
-    words = [form.encode() for secret in secrets for form in {secret, unquote(secret), quote(secret, safe="")}]
+    words = [form.encode() for secret in known for form in {secret, unquote(secret), quote(secret, safe="")}]
     return [name for name, data in places.items() if SIGNATURE.search(data) or any(word in data for word in words)]
 
 

@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from azure.core import PipelineClient
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.policies import HTTPPolicy
 from azure.core.rest import HttpRequest
 from azure.storage.blob import BlobClient
@@ -109,6 +109,25 @@ def test_a_service_that_answers_nobody_is_given_up(serve: Serve, answer: Answer)
 def test_what_is_refused_is_not_repeated(serve: Serve, requests_seen: list[tuple[str, bytes]]) -> None:
     assert post(serve((409, {})), Patience(5)) == 409
     assert len(requests_seen) == 1
+
+
+class NoToken:
+    """A credential that gives no token."""
+
+    asked = 0
+
+    def get_token(self, *scopes: str, **options: Any) -> NoReturn:
+        self.asked += 1
+        raise ClientAuthenticationError("no token")
+
+
+def test_a_credential_that_gives_no_token_is_asked_once() -> None:
+    credential = NoToken()
+    retry = BlobRetry(Patience(5), 0.01)
+    client = BlobClient("https://127.0.0.1:1", "box", "blob", credential=credential, retry_policy=retry)
+    with client, pytest.raises(ClientAuthenticationError):
+        client.upload_blob(b"content")
+    assert credential.asked == 1
 
 
 def test_an_answer_to_another_request_prolongs_patience() -> None:
