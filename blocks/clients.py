@@ -116,7 +116,6 @@ def blob_options(endpoint: str) -> dict[str, Any]:
         "max_single_put_size": 8 << 20,
         "max_block_size": 8 << 20,
         "max_chunk_get_size": 8 << 20,
-        "max_single_get_size": 8 << 20,  # the first piece: of the SDK's 32 MiB a ledger's first lines would cost all
     }
 
 

@@ -7,10 +7,18 @@ from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
+from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient, ContainerClient
+from azure.storage.blob import (
+    BlobClient,
+    BlobProperties,
+    BlobServiceClient,
+    BlobType,
+    ContainerClient,
+    StorageStreamDownloader,
+)
 
 from prefect_azure_batch.tasks.errors import ResultsUnwritable, ServiceFailure
 from prefect_azure_batch.tasks.names import digest
@@ -19,6 +27,7 @@ from prefect_azure_batch.tasks.records import KeptFile
 _THREADS = 16
 _SINGLE_PUT = 8 << 20
 _PARALLEL_BLOCKS = 4
+_PIECE = 1 << 20
 # The most that one request takes. Source: "Blob Batch", Azure Storage REST reference.
 _DELETED_AT_ONCE = 256
 
@@ -66,7 +75,20 @@ def stream_lines(blob: BlobClient) -> Iterator[bytes]:
     Raises:
         ResourceNotFoundError: it is not there.
     """
-    return _lines(blob.download_blob().chunks())
+    first = blob.download_blob(offset=0, length=_PIECE)
+    return _lines(_pieces(blob, first))
+
+
+def _pieces(blob: BlobClient, first: StorageStreamDownloader[bytes]) -> Iterator[bytes]:
+    """One after the other, each a request of its own: the SDK's are larger, and do not stand a blob that grows."""
+    found = first.properties
+    condition: dict[str, Any] = {}
+    if found.blob_type != BlobType.AppendBlob:
+        condition = {"etag": found.etag, "match_condition": MatchConditions.IfNotModified}
+    yield first.readall()
+    size = int(str(found.content_range).rpartition("/")[2]) if found.content_range else 0  # none of an empty one
+    for offset in range(_PIECE, size, _PIECE):
+        yield blob.download_blob(offset=offset, length=_PIECE, **condition).readall()
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

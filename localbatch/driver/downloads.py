@@ -7,8 +7,8 @@ import httpx
 
 from localbatch.driver.blob_containers import complaint_about_certificate
 
-_TRIES = 5
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
+_TRIES = 10
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 1.0
 _WORTH_ANOTHER_TRY = frozenset({408, 429, 500, 502, 503, 504})
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 

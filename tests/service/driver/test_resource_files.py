@@ -91,13 +91,13 @@ async def test_redirects_are_followed_and_a_bad_moment_is_survived(web: Web, tmp
         (403, "usererror", "BlobAccessDenied", 1),
         (401, "usererror", "BlobAccessDenied", 1),
         (400, "servererror", "BlobDownloadMiscError", 1),
-        (500, "servererror", "BlobDownloadMiscError", 5),
+        (500, "servererror", "BlobDownloadMiscError", 10),
     ],
 )
 async def test_a_refused_link_fails_the_task_and_shows_no_signature(
     status: int, category: str, code: str, asked: int, web: Web, tmp_path: Path
 ) -> None:
-    web.statuses["/data?sig=secret"] = [status] * 5
+    web.statuses["/data?sig=secret"] = [status] * 10
     async with local_node(tmp_path) as node:
         outcome = await node.run("true", resource_files=[link("a/data", f"{web.url}/data?sig=secret")])
         assert node.started == []
