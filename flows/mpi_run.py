@@ -38,11 +38,13 @@ from prefect_azure_batch.tasks.multi_instance import (
     submit_multi_instance_task,
 )
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
+from prefect_azure_batch.tasks.output_files import subtask_folder
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
 from prefect_azure_batch.tasks.records import (
     AddedTask,
     CollectedSubtask,
+    EndedTask,
     InputItem,
     KeptFile,
     MultiInstancePlan,
@@ -157,7 +159,7 @@ class _Stages:
         (collected,) = collect_outputs_task(storage, run, [ended], self.results)
         with self._directory() as directory:
             further = collect_subtasks_task(self.account, run, ended, self.asked.outputs, directory)
-            of_others = [name for files in further for name in _names(files, directory / added.task_id)]
+            of_others = [name for files in further for name in _names(files, directory / added.task_id, ended)]
             task = task_result(ended, collected, self.asked.outputs, run.run_id, of_others)
             subtasks = [subtask_result(*pair) for pair in zip(ended.subtasks, further, strict=True)]
             files, base = [file for one in further for file in _files(one)], directory / added.task_id
@@ -245,9 +247,9 @@ def _files(subtask: CollectedSubtask) -> list[Path]:
     return [path for path in (subtask.files.stdout, subtask.files.stderr, *subtask.files.outputs) if path]
 
 
-def _names(subtask: CollectedSubtask, directory: Path) -> list[str]:
+def _names(subtask: CollectedSubtask, directory: Path, task: EndedTask) -> list[str]:
     """Outputs of a subtask as a pattern names them."""
-    own = directory / f"subtask-{subtask.id}"
+    own = directory / subtask_folder(subtask.id, succeeded=task.end.succeeded)
     return [path.relative_to(own).as_posix() for path in subtask.files.outputs]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
-from prefect_azure_batch.tasks.output_files import LOG_FOLDER, is_output
+from prefect_azure_batch.tasks.output_files import LOG_FOLDER, is_output, subtask_folder
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Place, Subtask
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
@@ -136,15 +136,17 @@ def subtask_of_other(subtask: Subtask, outcome: Outcome, directory: Path | Place
         outcome: of its task.
         directory: of the task's files.
     """
-    own = f"subtask-{subtask.id}/"
-    names = [file.name for file in outcome.files if file.name.startswith(own)]
-    logs = [f"{own}{log}" for log in (STDOUT, STDERR)]
+    # Not by the outcome: a task that ended well may have failed for want of an output.
+    folders = tuple(f"{subtask_folder(subtask.id, succeeded=succeeded)}/" for succeeded in (True, False))
+    names = [file.name for file in outcome.files if file.name.startswith(folders)]
+    stdout = next((name for name in names if name in [f"{folder}{STDOUT}" for folder in folders]), None)
+    logs = [f"{folder}{log}" for folder in folders for log in (STDOUT, STDERR)]
     return SubtaskResult(
         id=subtask.id,
         node_id=subtask.node_id or None,
         state=subtask.state,
         exit_code=subtask.exit_code,
-        stdout=str(directory / logs[0]) if logs[0] in names else None,
+        stdout=str(directory / stdout) if stdout else None,
         outputs=[str(directory / name) for name in names if name not in logs],
         error=subtask.failure or None,
     )

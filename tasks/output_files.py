@@ -5,6 +5,8 @@
 ├── files     outputs of a task, named relative to its working directory
 ├── shared    outputs of a multi-instance task, named relative to the directory its ranks share
 └── failed    files, shared: what attempts that failed have left in place of outputs
+
+Files of subtasks, which come by way of the flow, lie in ``subtask-<n>``; of a task that failed, in ``failed`` too.
 """
 
 from collections.abc import Sequence
@@ -40,6 +42,17 @@ def is_output(name: str) -> bool:
     kind, _, rest = name.removeprefix(f"{FAILED_FOLDER}/").partition("/")
     # Ranks work beside the logs, which a pattern may match.
     return kind == FILE_FOLDER or (kind == SHARED_FOLDER and rest not in BATCH_FILES)
+
+
+def subtask_folder(number: int, *, succeeded: bool) -> str:
+    """Where the files of a subtask lie, below the folder of its task.
+
+    Args:
+        number: of the subtask.
+        succeeded: whether its task has.
+    """
+    own = f"subtask-{number}"
+    return own if succeeded else f"{FAILED_FOLDER}/{own}"
 
 
 def covering_prefixes(folders: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from azure.batch import BatchClient, models
@@ -13,6 +12,7 @@ from prefect_azure_batch.tasks import node_files, transfer
 from prefect_azure_batch.tasks.diagnosis import describe_failure
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.output_files import subtask_folder
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
 from prefect_azure_batch.tasks.records import (
     AddedTask,
@@ -103,7 +103,8 @@ def collect_subtasks(
         run: the run; the nodes are in its pool.
         task: the task.
         outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
-        results: the files of subtask n go to ``<results>/<task id>/subtask-<n>/``.
+        results: the files of subtask n go to ``<results>/<task id>/subtask-<n>/``; of a task that failed to
+            ``<results>/<task id>/failed/subtask-<n>/``.
 
     Returns:
         One record for each subtask, in the same order.
@@ -113,18 +114,22 @@ def collect_subtasks(
         ServiceFailure: Batch refused or failed a request, or a file's name leaves its directory.
     """
     patterns = [parse_pattern(pattern) for pattern in outputs]
-    collect = partial(_collect, account.get_client(), run.pool_id, patterns, results / task.task_id)
+    own = results / task.task_id
+
+    def collect(subtask: Subtask) -> CollectedSubtask:
+        directory = own / subtask_folder(subtask.id, succeeded=task.end.succeeded)
+        return _collect(account.get_client(), run.pool_id, patterns, directory, subtask)
+
     with translated(f"collect the files of the subtasks of task {task.task_id!r}"):
         return transfer.each(collect, task.subtasks)
 
 
 def _collect(
-    client: BatchClient, pool_id: str, patterns: Sequence[Pattern], target: Path, subtask: Subtask
+    client: BatchClient, pool_id: str, patterns: Sequence[Pattern], directory: Path, subtask: Subtask
 ) -> CollectedSubtask:
     if not subtask.node_id or not subtask.directory:
         return CollectedSubtask(subtask.id, Collected(None, None), "it never came to a node")
     shared, own = PurePosixPath(subtask.directory).parent, PurePosixPath(subtask.directory).name
-    directory = target / f"subtask-{subtask.id}"
     fetched: dict[str, Path] = {}
     try:
         names = node_files.list_files(client, pool_id, subtask.node_id, str(shared))

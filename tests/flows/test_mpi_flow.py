@@ -168,6 +168,16 @@ sys.exit(3 if first else 0)
 """
 
 
+def test_what_a_failed_program_has_left_is_kept_apart_on_all_nodes(run: Run) -> None:
+    with pytest.raises(TasksFailed) as failed:
+        run(command="/bin/sh -c 'echo part > a.dat; exit 3'", nodes=2, outputs=["a.dat"])
+    result = failed.value.result
+    assert isinstance(result, MpiResult)
+    (path,), (other,) = result.tasks[0].outputs, result.subtasks[0].outputs
+    assert Path(path).parts[-2:] == ("failed", "a.dat")
+    assert Path(other).parts[-3:] == ("failed", "subtask-1", "a.dat")
+
+
 def test_an_attempt_finds_every_node_as_the_first_one_did(run: Run, tmp_path: Path) -> None:
     (tmp_path / "try.py").write_text(TRY)
     (tmp_path / "common.txt").write_text("common")
