@@ -1,6 +1,7 @@
 """Stage: a pool of VMs, made for the run or already there."""
 
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from azure.batch import BatchClient, models
@@ -16,7 +17,7 @@ from prefect_azure_batch.tasks.diagnosis import (
     is_steady,
     target_nodes,
 )
-from prefect_azure_batch.tasks.errors import BadInput, translated
+from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
 from prefect_azure_batch.tasks.formulas import EVALUATION_INTERVAL, lease_formula
 from prefect_azure_batch.tasks.images import choose_image
 from prefect_azure_batch.tasks.records import PoolPlan
@@ -54,18 +55,23 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
         The pool's id.
 
     Raises:
-        BadInput: impossible sizes, or no usable image.
-        ServiceFailure: Batch refused or failed the request, or the id belongs to another run.
+        BadInput: impossible sizes, no usable image, or something that Batch does not know, as a VM size.
+        ServiceFailure: Batch failed the request, or the id belongs to another run.
     """
     check_sizes(plan.nodes, plan.slots, inter_node=plan.inter_node)
     client = account.get_client()
-    with translated(f"create pool {plan.pool_id!r}"):
-        image = choose_image(client.list_supported_images(), mpi=plan.inter_node)
-        try:
-            client.create_pool(_pool_options(plan, image))
-        except ResourceExistsError as error:
-            if getattr(error.error, "code", "") != "PoolExists" or not _is_own(client, plan):
-                raise
+    try:
+        with translated(f"create pool {plan.pool_id!r}"):
+            image = choose_image(client.list_supported_images(), mpi=plan.inter_node)
+            try:
+                client.create_pool(_pool_options(plan, image))
+            except ResourceExistsError as error:
+                if getattr(error.error, "code", "") != "PoolExists" or not _is_own(client, plan):
+                    raise
+    except ServiceFailure as failure:
+        if failure.status == HTTPStatus.BAD_REQUEST:
+            raise BadInput(str(failure)) from failure
+        raise
     return plan.pool_id
 
 

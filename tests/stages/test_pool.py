@@ -48,9 +48,10 @@ def test_impossible_sizes_are_refused(account: AzureBatchAccount, plan: PoolPlan
 
 
 def test_what_batch_refuses_of_a_pool_is_named_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:
-    with pytest.raises(ServiceFailure, match="taskSlotsPerNode: ") as refused:
-        create_pool(account, PoolPlan(plan.pool_id, 1, 200, plan.vm_size))
-    assert "\n" not in str(refused.value)
+    for vm_size, slots, name in ((plan.vm_size, 200, "taskSlotsPerNode"), ("no_such_size", 1, "vmSize")):
+        with pytest.raises(BadInput, match=f"{name}: ") as refused:
+            create_pool(account, PoolPlan(plan.pool_id, 1, slots, vm_size))
+        assert "\n" not in str(refused.value)
 
 
 def test_a_missing_pool_is_refused_in_one_line(account: AzureBatchAccount) -> None:
