@@ -91,14 +91,16 @@ class MapStages:
             others: runs that have done, or are doing, some of it.
         """
         waited = [other for other in others if other.found.tasks]
-        runs = [*([run] if run else []), *(other.run for other in waited if other.is_ours)]
+        runs = [
+            *([(OURS, run)] if run else []),
+            *((other.found.number, other.run) for other in waited if other.is_ours),
+        ]
         with ExitStack() as kept:
-            for watched in runs:
+            for source, watched in runs:
                 kept.callback(abandon_job, self.account, watched)
-                poller = kept.enter_context(job_poller(self.account, watched, ends=self.manifest))
-                if watched is runs[0]:
-                    total = self.manifest.count(OURS if run else waited[0].found.number)
-                    kept.enter_context(show_progress(poller, total))
+                poller = kept.enter_context(job_poller(self.account, watched, ends=self.manifest.ends_of(source)))
+                if watched is runs[0][1]:
+                    kept.enter_context(show_progress(poller, self.manifest.count(source)))
             under_way = [*self._restored(), *(one for other in waited for one in self._waited(other))]
             further: list[PrefectFuture[None]] = []
             if run is not None:

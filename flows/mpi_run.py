@@ -170,7 +170,7 @@ class _Stages:
                 subtasks = [_moved(subtask, base, collected.place) for subtask in subtasks]
             else:
                 self._record(run, outcome, lambda: store_files_task(storage, files, base, outcome.place))
-        return self._result(run.run_id, run, task, subtasks)
+        return self._result(run, task, subtasks)
 
     def _record(self, run: Run, outcome: Outcome, store: Callable[[], list[KeptFile]]) -> None:
         """Lets later runs know, once the files of subtasks are where those will look for them."""
@@ -204,9 +204,9 @@ class _Stages:
         (collected,) = restore_outputs_task(self.account.storage, [outcome], self.results)
         directory = collected.place or self.results / outcome.task_id
         subtasks = [subtask_of_other(subtask, outcome, directory) for subtask in outcome.subtasks]
-        return self._result(outcome.run_id, run, result_of_other(outcome, collected), subtasks)
+        return self._result(run, result_of_other(outcome, collected), subtasks)
 
-    def _result(self, run_id: str, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
+    def _result(self, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
         place = self.asked.place_of(self.run_id)
         with ResultIndex(self.results if isinstance(self.results, Path) else None, 1) as index:
             # The index names what all nodes have left.
@@ -215,7 +215,7 @@ class _Stages:
             if place:
                 store_index_task(self.account.storage, index, place)
         return MpiResult(
-            run_id=run_id,
+            run_id=self.run_id,
             job_id=run.job_id if run else None,
             pool_id=run.pool_id if run else None,
             results=str(place or self.results),

@@ -93,10 +93,12 @@ def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
         exit_codes: those that are worth another attempt.
     """
     codes = "|".join(str(code) for code in exit_codes)
+    # Where a signal ends the shell of an attempt, this one would show all of its script.
     return f"""
 _attempts_left={times}
+exec 3>&2
 while :; do
-{shell_command(script)}
+{{ {shell_command(script)} 2>&3 3>&-; }} 2> /dev/null
 _exit_code=$?
 case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
 [ $_attempts_left -gt 0 ] || exit $_exit_code

@@ -79,7 +79,7 @@ def wait_for_batch(account: AzureBatchAccount, run: Run, manifest: Manifest, bat
         DeadlineExceeded: the tasks took too long.
         ServiceFailure: Batch refused or failed a request, again and again.
     """
-    with job_poller(account, run, ends=manifest) as poller:
+    with job_poller(account, run, ends=manifest.ends_of(batch.source)) as poller:
         _await_some(poller, manifest, batch, _PATIENCE)
     return batch
 
@@ -102,7 +102,7 @@ def collect_batch(
         if not manifest.waiting(batch) and not manifest.ready(batch):
             return
         patience = min(2 * patience, _LONGEST_PATIENCE)
-        with job_poller(account, run, ends=manifest) as poller:
+        with job_poller(account, run, ends=manifest.ends_of(batch.source)) as poller:
             _await_some(poller, manifest, batch, patience)
 
 

@@ -78,11 +78,13 @@ class Batch:
         number: of the batch.
         size: how many inputs it has.
         label: what a person calls it.
+        source: who does them.
     """
 
     number: int
     size: int
     label: str
+    source: int = OURS
 
 
 class Manifest:
@@ -96,7 +98,7 @@ class Manifest:
         self._rows.executescript(_SCHEMA)
         self._waiting: dict[int, int] = {}
         self._ready: dict[int, int] = {}
-        self._strangers: set[str] = set()
+        self._strangers: set[tuple[int, str]] = set()
 
     @classmethod
     def of_inputs(cls, found: Iterable[FoundInput]) -> "Manifest":
@@ -205,9 +207,11 @@ class Manifest:
         return self.count(source)
 
     def mark_outcome(self, outcome: Outcome) -> None:
-        """Notes how an input fared that another run was doing."""
-        with self._changing():
-            self._set_outcome(outcome, None)
+        """Notes how an input fared that another run was doing; what is ours stays so, though another does it, too."""
+        with self._changing() as cursor:
+            known = cursor.execute("SELECT source FROM inputs WHERE task_id = ?", (outcome.task_id,)).fetchone()
+            if known and known[0] != OURS:
+                self._set_outcome(outcome, None)
 
     def _set_outcome(self, outcome: Outcome, source: int | None) -> None:
         text = _OUTCOMES.dump_json(outcome).decode()
@@ -233,7 +237,7 @@ class Manifest:
             ).fetchall()
         for number, size, ended, *_ in rows:
             self._waiting[number], self._ready[number] = size - ended, ended
-        return [Batch(number, size, _label(size, *rest)) for number, size, _, *rest in rows]
+        return [Batch(number, size, _label(size, *rest), source) for number, size, _, *rest in rows]
 
     def waiting(self, batch: Batch) -> int:
         """How many inputs of a batch have not ended."""
@@ -287,26 +291,37 @@ class Manifest:
         for rows in self._read("label, name, version, task_id", "1"):
             yield "".join(f"{json.dumps(dict(zip(names, row, strict=True)))}\n" for row in rows).encode()
 
-    # Ends of tasks, as a poller brings them.
+    # Ends of tasks, as pollers bring them.
 
-    def add(self, ends: Mapping[str, TaskEnd]) -> int:
-        """Takes how tasks of a run have ended; returns how many of them are new."""
+    def ends_of(self, source: int) -> "EndsOf":
+        """Takes how tasks have ended in the job of one run."""
+        return EndsOf(self, source)
+
+    def add(self, ends: Mapping[str, TaskEnd], source: int) -> int:
+        """Takes how tasks have ended in the job of a run; returns how many of them are new.
+
+        Such a job may hold tasks that another run does now, as those that have failed in it.
+        """
         new = 0
         with self._changing():
             for task_id, end in ends.items():
-                is_new = self._end(task_id, "ended = ?", (_ENDS.dump_json(end).decode(),))
+                is_new = self._end(task_id, "ended = ?", (_ENDS.dump_json(end).decode(),), source)
                 if is_new is None:
-                    is_new = task_id not in self._strangers
-                    self._strangers.add(task_id)
+                    is_new = (source, task_id) not in self._strangers
+                    self._strangers.add((source, task_id))
                 new += is_new
         return new
 
-    def _end(self, task_id: str, what: str, values: tuple[object, ...], *, replace: bool = False) -> bool | None:
-        """Notes an end; tells whether it is news, or None if there is no such task."""
-        row = self._rows.execute("SELECT number, batch, state FROM inputs WHERE task_id = ?", (task_id,)).fetchone()
-        if row is None:
+    def _end(
+        self, task_id: str, what: str, values: tuple[object, ...], source: int | None = None, *, replace: bool = False
+    ) -> bool | None:
+        """Notes an end; tells whether it is news, or None if there is no such task, or it is another's to do."""
+        row = self._rows.execute(
+            "SELECT number, batch, state, source FROM inputs WHERE task_id = ?", (task_id,)
+        ).fetchone()
+        if row is None or source not in (None, row[3]):
             return None
-        number, batch, state = row
+        number, batch, state, _ = row
         if state != _WAITING and not replace:
             return False
         self._rows.execute(f"UPDATE inputs SET {what}, state = {_ENDED} WHERE number = ?", (*values, number))
@@ -339,6 +354,18 @@ class Manifest:
                 return
             yield rows
             last = rows[-1][0]
+
+
+@dataclass(frozen=True)
+class EndsOf:
+    """Ends of tasks in the job of one run, on their way into a manifest."""
+
+    manifest: Manifest
+    source: int
+
+    def add(self, ends: Mapping[str, TaskEnd]) -> int:
+        """Takes how tasks have ended; returns how many of them are new."""
+        return self.manifest.add(ends, self.source)
 
 
 def _item(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ID_LENGTH = 64
 _DIGEST_LENGTH = 12
-_WORK_LENGTH = 24
+WORK_LENGTH = 24
 _CHUNK = 1 << 20
 
 INDEX_NAME = "index.jsonl"
@@ -55,7 +55,7 @@ def work_id(program: str, command: str, outputs: Iterable[str]) -> str:
         command: the script that runs on the nodes.
         outputs: patterns of the files to keep.
     """
-    return digest(program, command, *outputs)[:_WORK_LENGTH]
+    return digest(program, command, *outputs)[:WORK_LENGTH]
 
 
 def task_id(work: str, name: str, version: str, *further: str) -> str:

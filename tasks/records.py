@@ -12,7 +12,7 @@ from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
 
 DEFAULT_VM_SIZE = "standard_d2s_v3"
-NO_WORK = "runs"
+NO_WORK = "_runs"
 """Folder in it of the runs that belong to no work, such as those of flows of one's own."""
 DEFAULT_LEASE = timedelta(minutes=30)
 """How long what a run has made may outlive it."""

@@ -33,7 +33,7 @@ def outputs_of_run(client: ContainerClient, prefix: str) -> Iterator[tuple[str, 
         prefix: what may be ``<folder>/<run id>``.
 
     Raises:
-        BadInput: the run has no index, or an output is gone.
+        BadInput: the run has no index or no outputs, or one is gone.
     """
     if not _RUN.fullmatch(prefix):
         return None
@@ -44,20 +44,24 @@ def outputs_of_run(client: ContainerClient, prefix: str) -> Iterator[tuple[str, 
         if next(iter(client.list_blobs(name_starts_with=f"{folder}/", results_per_page=1)), None) is None:
             return iter(())
         raise BadInput(
-            f"The run at {str(Place(client.container_name, folder))!r} has no {INDEX_NAME}: it goes on, or was killed. "
-            "Run its command again, or name a folder below it."
+            f"The run at {str(Place(client.container_name, folder))!r} has no {INDEX_NAME}: it goes on, was killed, or "
+            "only copies of what it did are here. Run the command again and name the run that it prints."
         ) from None
     return _outputs(client, folder, lines)
 
 
 def _outputs(client: ContainerClient, folder: str, lines: Iterator[bytes]) -> Iterator[tuple[str, str]]:
-    failed = 0
+    failed, found = 0, 0
     while some := list(islice(lines, _AT_ONCE)):
         tasks = [json.loads(line) for line in some]
         failed += sum(task["state"] == "failed" for task in tasks)
-        yield from _found(client, [name for task in tasks if task["state"] != "failed" for name in task["outputs"]])
+        names = [name for task in tasks if task["state"] != "failed" for name in task["outputs"]]
+        found += len(names)
+        yield from _found(client, names)
     if failed:
         _logger.warning("Failed tasks of run %s, whose outputs are no inputs: %d.", folder, failed)
+    if not found:
+        raise BadInput(f"The run at {str(Place(client.container_name, folder))!r} has kept no outputs: see --outputs.")
 
 
 def _found(client: ContainerClient, outputs: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Stages: find what runs have made and not deleted, and delete what no run needs any more.
 
-Nothing is looked at that does not bear our mark: the metadata of pools and jobs, the records and ledgers of works.
+Nothing is looked at that does not bear our mark: the metadata of pools and jobs, the names of folders of works. Results
+that somebody wants to stay in storage are not ours, whatever container is looked at.
 """
 
 import json
@@ -20,7 +21,8 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, current_nodes
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, translated
 from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledgers
-from prefect_azure_batch.tasks.records import Created
+from prefect_azure_batch.tasks.names import WORK_LENGTH
+from prefect_azure_batch.tasks.records import NO_WORK, Created
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs, take_over
 from prefect_azure_batch.tasks.stage import stage
 
@@ -28,6 +30,9 @@ _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,curren
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
 _LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
+_FOLDER = re.compile(
+    rf"(?:[0-9a-f]{{{WORK_LENGTH}}}|{NO_WORK})/[^/]+-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -157,6 +162,8 @@ def _stored(client: ContainerClient, work: str, runs: _Runs) -> Iterator[Leftove
     """Folders of runs: those with a ledger are kept for a while, the others are over with their runs."""
     for folder in run_folders(client, work):
         run_id = folder.rpartition("/")[2]
+        if not _FOLDER.fullmatch(folder):
+            continue
         head = _head(client, folder)
         begun = datetime.fromisoformat(head["begun"]) if head else None
         keep = timedelta(days=float(head["keep_days"])) if head else timedelta()

@@ -89,6 +89,25 @@ def test_stored_work_goes_when_it_has_been_kept_for_long_enough(
 
 
 @pytest.mark.usefixtures("local")
+def test_what_is_not_ours_is_left_alone_in_any_container(
+    account: AzureBatchAccount, two_files: Path, tmp_path: Path
+) -> None:
+    client = account.storage.get_client().get_container_client(f"data-{uuid.uuid4().hex}")
+    client.create_container()
+    names = ["thesis/chapter1/text.txt", f"photos/{uuid.uuid4()}/a.jpg", "runs/first/x.txt", "d/x.txt", "top.txt"]
+    for name in names:
+        client.upload_blob(name, b"mine")
+    for place in ("", "/runs"):
+        results = f"az://{client.container_name}{place}"
+        map_flow(MapParameters(inputs=[str(two_files)], command=f"true {tmp_path}", results=results))
+    before = sorted(client.list_blob_names())
+    found = upkeep_flow(UpkeepParameters(delete=True, work_container=client.container_name))
+    assert [left for left in found.leftovers if left.kind == "work"] == []
+    assert sorted(client.list_blob_names()) == before
+    client.delete_container()
+
+
+@pytest.mark.usefixtures("local")
 def test_ledgers_of_a_work_are_put_together_and_say_what_is_done(
     account: AzureBatchAccount, two_files: Path, tmp_path: Path
 ) -> None:

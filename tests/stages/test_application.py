@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan, TaskPlan
+from prefect_azure_batch.tasks.records import NO_WORK, Created, JobPlan, PoolPlan, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.upload import upload_inputs
 from prefect_azure_batch.tasks.wait import wait_for_tasks
@@ -54,7 +54,7 @@ def test_a_published_program_runs_on_a_pool_that_refers_to_it(
         ended = wait_for_tasks(account, run, added)
         assert [task.end.exit_code for task in ended] == [0, 0]
     finally:
-        delete_created(account, Created(name, name, ((WORK_CONTAINER, f"runs/{name}"),)))
+        delete_created(account, Created(name, name, ((WORK_CONTAINER, f"{NO_WORK}/{name}"),)))
 
 
 def test_a_version_that_does_not_exist_is_told_with_those_that_do(

@@ -87,6 +87,7 @@ def test_only_some_exit_codes_are_worth_another_attempt(tmp_path: Path, script: 
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=10)
     assert (len((tmp_path / "ran").read_text().split()), done.returncode) == (attempts, code)
     assert done.stderr.count("it is tried again") == attempts - 1
+    assert len(done.stderr.splitlines()) == attempts - 1
 
 
 @pytest.mark.parametrize("keeps_files", [False, True])

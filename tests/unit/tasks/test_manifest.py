@@ -106,16 +106,29 @@ def test_what_was_done_is_not_ours_and_the_last_success_counts() -> None:
     assert (manifest.waiting(found), manifest.ready(found)) == (0, 1)
 
 
+def test_what_two_do_ends_for_each_where_he_does_it() -> None:
+    manifest = named(2)
+    assert manifest.mark_found(0, [("t0", 0)]) == 1
+    (ours,), (found,) = manifest.batches(OURS, 10), manifest.batches(0, 10)
+    manifest.mark_outcome(outcome("t1"))  # the other one came to it later
+    assert manifest.ends_of(0).add({"t1": end(3)}) == 1
+    assert manifest.ends_of(OURS).add({"t0": end(3)}) == 1
+    assert [(manifest.waiting(batch), manifest.ready(batch)) for batch in (ours, found)] == [(1, 0), (1, 0)]
+    manifest.ends_of(OURS).add({"t1": end()})
+    manifest.ends_of(0).add({"t0": end()})
+    assert [(manifest.waiting(batch), manifest.ready(batch)) for batch in (ours, found)] == [(0, 1), (0, 1)]
+
+
 def test_ends_are_counted_once_and_are_ready_until_they_are_reported() -> None:
     manifest = named(3)
     (batch,) = manifest.batches(OURS, 10)
-    assert manifest.add({"t1": end(), "stranger": end()}) == 2
-    assert manifest.add({"t1": end(7), "stranger": end(), "t0": end(3)}) == 1
+    assert manifest.add({"t1": end(), "stranger": end()}, OURS) == 2
+    assert manifest.add({"t1": end(7), "stranger": end(), "t0": end(3)}, OURS) == 1
     assert (manifest.waiting(batch), manifest.ready(batch)) == (1, 2)
     (pairs,) = manifest.ended(batch, RUN)
     assert [(number, task.task_id, task.end.exit_code) for number, task in pairs] == [(0, "t0", 3), (1, "t1", 0)]
     manifest.report(batch, [0, 1])
-    assert manifest.add({"t1": end()}) == 0
+    assert manifest.add({"t1": end()}, OURS) == 0
     assert (manifest.waiting(batch), manifest.ready(batch)) == (1, 0)
     assert list(manifest.ended(batch, RUN)) == []
     assert list(manifest.unreported(batch)) == [[(2, "input 2", "t2")]]
