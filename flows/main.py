@@ -91,7 +91,8 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
             status = SUCCEEDED
         except RunFailed as failure:
             _complain(entry, failure, FAILED)
-    _complain(entry, f"Prefect's server cannot be reached, and was not told the end: {error}", status)
+    told = "was not told the end" if result is not None else "the run has no result: run again"
+    _complain(entry, f"Prefect's server cannot be reached, and {told}: {error}", status)
     sys.stderr.flush()
     # Prefect would go on for minutes, trying to send what it knows of each task run.
     os._exit(status)
