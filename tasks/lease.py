@@ -25,6 +25,8 @@ _RENEWALS = 3
 _LONGEST_PAUSE = 30.0
 # A pool takes no formula while it is being resized, and none sooner than 30 s after the last one.
 _LATER = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
+# Whoever waits for its tasks is told; of a run that has died it may be gone for long.
+_GONE = {"JobNotFound", "PoolNotFound"}
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class Lease:
                     due.renew()
                 due.moment, due.told = self._clock() + due.period, False
             except ServiceFailure as error:
-                if error.code not in _LATER and not due.told:
+                if error.code not in _LATER | _GONE and not due.told:
                     due.told = True
                     _logger.warning("%s It is tried again.", error)
 
