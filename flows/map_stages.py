@@ -96,6 +96,7 @@ class MapStages:
             *((other.found.number, other.run) for other in waited if other.is_ours),
         ]
         with ExitStack() as kept:
+            kept.callback(self.manifest.abandon)
             for source, watched in runs:
                 kept.callback(abandon_job, self.account, watched)
                 poller = kept.enter_context(job_poller(self.account, watched, ends=self.manifest.ends_of(source)))

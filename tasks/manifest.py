@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from prefect_azure_batch.tasks import transfer
-from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput, JobEnded
 from prefect_azure_batch.tasks.identity import with_version
 from prefect_azure_batch.tasks.inputs import FoundInput, complaint_about_twins
 from prefect_azure_batch.tasks.ledger import Outcome
@@ -99,6 +99,7 @@ class Manifest:
         self._waiting: dict[int, int] = {}
         self._ready: dict[int, int] = {}
         self._strangers: set[tuple[int, str]] = set()
+        self._is_abandoned = False
 
     @classmethod
     def of_inputs(cls, found: Iterable[FoundInput]) -> "Manifest":
@@ -330,6 +331,10 @@ class Manifest:
             self._ready[batch] += 1
         return True
 
+    def abandon(self) -> None:
+        """Ends all that is being done to its inputs, as soon as the few are done that are in memory."""
+        self._is_abandoned = True
+
     # The database.
 
     @contextmanager
@@ -344,10 +349,16 @@ class Manifest:
             yield [_item(*row) for row in rows]
 
     def _read(self, columns: str, where: str) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows in the order of the inputs, with their numbers in front; they may be changed meanwhile."""
+        """Rows in the order of the inputs, with their numbers in front; they may be changed meanwhile.
+
+        Raises:
+            JobEnded: the manifest was abandoned.
+        """
         last = -1
         query = f"SELECT number, {columns} FROM inputs WHERE {where} AND number > ? ORDER BY number LIMIT {AT_ONCE}"
         while True:
+            if self._is_abandoned:
+                raise JobEnded("Nobody waits for what becomes of these inputs any more.")
             with self._lock:
                 rows = self._rows.execute(query, (last,)).fetchall()
             if not rows:

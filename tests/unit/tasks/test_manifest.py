@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
-from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput, JobEnded
 from prefect_azure_batch.tasks.inputs import search_inputs
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.manifest import AT_ONCE, DONE, OURS, Manifest
@@ -117,6 +117,16 @@ def test_what_two_do_ends_for_each_where_he_does_it() -> None:
     manifest.ends_of(OURS).add({"t1": end()})
     manifest.ends_of(0).add({"t0": end()})
     assert [(manifest.waiting(batch), manifest.ready(batch)) for batch in (ours, found)] == [(0, 1), (0, 1)]
+
+
+def test_nobody_goes_on_with_what_is_abandoned() -> None:
+    manifest = named(2 * AT_ONCE)
+    (batch,) = manifest.batches(OURS, 2 * AT_ONCE)
+    pieces = manifest.items(batch)
+    next(pieces)
+    manifest.abandon()
+    with pytest.raises(JobEnded):
+        next(pieces)
 
 
 def test_ends_are_counted_once_and_are_ready_until_they_are_reported() -> None:
