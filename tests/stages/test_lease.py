@@ -17,7 +17,7 @@ from prefect_azure_batch.tasks.lease import Lease, leased
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
-from prefect_azure_batch.tasks.run_record import RunRecord
+from prefect_azure_batch.tasks.run_record import RunRecord, hold_run
 from tests.support.processes import wait_until
 
 LENGTH = timedelta(seconds=4)
@@ -104,13 +104,14 @@ def test_a_job_never_lives_longer_than_its_run_may() -> None:
 def test_a_renewal_that_fails_is_told_once_and_tried_again(
     account: AzureBatchAccount, pool: PoolPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
-    now = [0.0]
-    lease = Lease(
-        account.get_client(), RunRecord(job_of(pool), pool, datetime.now(UTC)), clock=lambda: now[0]
-    )  # there is neither pool nor job
-    for moment in (2.0, 4.0, 6.0):
+    now, record = [0.0], RunRecord(job_of(pool), pool, datetime.now(UTC))
+    hold = hold_run(account.storage, record)
+    hold.end()
+    lease = Lease(account.get_client(), record, hold, clock=lambda: now[0])
+    for moment in (50.0, 100.0, 150.0):
         now[0] = moment
         lease.renew()
-    told = [record.getMessage() for record in caplog.records if record.name.endswith("lease")]
-    assert len(told) == 2
-    assert all("tried again" in text for text in told)
+    # There is neither pool nor job: others tell of that.
+    (told,) = [entry.getMessage() for entry in caplog.records if entry.name.endswith("lease")]
+    assert told.startswith("Could not renew the record of run")
+    assert told.endswith("It is tried again.")
