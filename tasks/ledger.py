@@ -108,7 +108,7 @@ def record_outcomes(
 
 
 def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:
-    head = {"ledger": FORMAT, "run": run.run_id, "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    head = {"ledger": FORMAT, "run": run.run_id, "begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
             "keep_days": keep / timedelta(days=1)}  # fmt: skip
     # A request whose answer was lost has done its work, and so may one of somebody who was killed then.
     with suppress(ResourceExistsError, ResourceModifiedError):
