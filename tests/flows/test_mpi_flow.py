@@ -168,9 +168,21 @@ sys.exit(3 if first else 0)
 """
 
 
-def test_what_a_failed_program_has_left_is_kept_apart_on_all_nodes(run: Run) -> None:
+# All have left their parts when one ends.
+FAIL = """
+import pathlib, sys
+from mpi4py import MPI
+pathlib.Path("a.dat").write_text("part")
+MPI.COMM_WORLD.barrier()
+sys.exit(3)
+"""
+
+
+def test_what_a_failed_program_has_left_is_kept_apart_on_all_nodes(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fail.py").write_text(FAIL)
+    command = "python3 -m mpi4py {app}/fail.py"
     with pytest.raises(TasksFailed) as failed:
-        run(command="/bin/sh -c 'echo part > a.dat; exit 3'", nodes=2, outputs=["a.dat"])
+        run(app=str(tmp_path / "fail.py"), command=command, nodes=2, outputs=["a.dat"])
     result = failed.value.result
     assert isinstance(result, MpiResult)
     (path,), (other,) = result.tasks[0].outputs, result.subtasks[0].outputs

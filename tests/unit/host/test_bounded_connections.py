@@ -15,7 +15,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
 
 
 class Hasty(BoundedProtocol):
-    longest_request_seconds = 0.3
+    longest_request_seconds = 1.0
 
 
 class Server(uvicorn.Server):
