@@ -17,7 +17,10 @@ _CHUNK = 1 << 20
 INDEX_NAME = "index.jsonl"
 """Of the results of a run: a line for each of its tasks."""
 
-RUN_ID = r"(?:map|mpi)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""Expression for what makes a run's id its own."""
+
+RUN_ID = rf"(?:map|mpi)-{UUID}"
 """Expression for a run's id."""
 
 TASK_FOLDER = rf"{RUN_ID}/\d{{7,}}-[^/]+"

@@ -61,8 +61,8 @@ def covering_prefixes(folders: Sequence[str]) -> list[str]:
     Args:
         folders: of tasks, as ``added_task`` makes them.
     """
-    if len(folders) == 1:
-        return [f"{folders[0]}/"]
+    if len(folders) < 2:
+        return [f"{folder}/" for folder in folders]
     first, last = min(folders), max(folders)
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     common = "".join(letter for letter, _ in alike)

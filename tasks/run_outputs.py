@@ -69,7 +69,7 @@ def _found(client: ContainerClient, outputs: Sequence[str]) -> Iterator[tuple[st
     folders = sorted({found[0] for name in names if (found := _FOLDER.match(name))})
     etags = {
         blob.name: blob.etag or ""
-        for prefix in (covering_prefixes(folders) if folders else ())
+        for prefix in covering_prefixes(folders)
         for blob in client.list_blobs(name_starts_with=prefix)
     }
     for name, output in zip(names, outputs, strict=True):

@@ -21,7 +21,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, current_nodes
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, translated
 from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledgers
-from prefect_azure_batch.tasks.names import WORK_LENGTH
+from prefect_azure_batch.tasks.names import UUID, WORK_LENGTH
 from prefect_azure_batch.tasks.records import NO_WORK, Created
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs, take_over
 from prefect_azure_batch.tasks.stage import stage
@@ -30,9 +30,7 @@ _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,curren
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
 _LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
-_FOLDER = re.compile(
-    rf"(?:[0-9a-f]{{{WORK_LENGTH}}}|{NO_WORK})/[^/]+-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}"
-)
+_FOLDER = re.compile(rf"(?:[0-9a-f]{{{WORK_LENGTH}}}|{NO_WORK})/[^/]+-{UUID}")
 
 _logger = logging.getLogger(__name__)
 
