@@ -8,7 +8,8 @@ from typing import Any
 from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
-from prefect_azure_batch.tasks.output_files import LOG_FOLDER, is_output, subtask_folder
+from prefect_azure_batch.tasks.names import LOG_FOLDER
+from prefect_azure_batch.tasks.output_files import is_output, subtask_folder
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Place, Subtask
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT

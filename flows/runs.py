@@ -1,6 +1,7 @@
 """A run in Azure, from its pool to the cleanup that follows whatever happens."""
 
 import logging
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_tas
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFailed
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
+from prefect_azure_batch.tasks.names import WORK_ID
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
 from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import (
@@ -109,7 +111,8 @@ def open_run(
         retries: how often Batch repeats a task that fails.
         time_limit: longest life of the run; the service ends its job then, whatever became of us.
         lease: how long the job, and the nodes of the pool that is made, outlive this process at most.
-        work: id of what is done to each input, by which later runs find what this one has done.
+        work: id of what is done to each input, as ``work_of`` makes it, by which later runs find what this one has
+            done.
         keep: how long logs and outputs stay in storage; for nothing they are deleted at the end, if that is reached
             without an error.
         results: takes logs and outputs, which are nobody's to delete then; None for the run's own folder.
@@ -121,6 +124,8 @@ def open_run(
         BadInput: something asked for does not exist or fit; nothing has been created.
         ServiceFailure: Azure refused or failed a request.
     """
+    if work and not re.fullmatch(WORK_ID, work):
+        raise BadInput(f"The work {work!r} has not 24 hexadecimal digits: make its id with tasks.submit.work_of.")
     run_id = new_run_id(name)
     package = package_of(program) if isinstance(program, str) else None
     found = program if isinstance(program, Program) else find_program(account, program) if package else None

@@ -3,22 +3,13 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobProperties, ContainerClient
-
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
-from prefect_azure_batch.tasks.output_files import (
-    FAILED_FOLDER,
-    FILE_FOLDER,
-    LOG_FOLDER,
-    SHARED_FOLDER,
-    covering_prefixes,
-    is_output,
-)
+from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
+from prefect_azure_batch.tasks.output_files import blobs_of_tasks, is_output
 from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, KeptFile, Place, Run
 from prefect_azure_batch.tasks.settling import settle, with_end_of_log
 from prefect_azure_batch.tasks.stage import stage
@@ -48,12 +39,11 @@ def collect_outputs(
     with translated(f"collect the outputs in container {container!r}"):
         kept: dict[str, list[KeptFile]] = {task.folder: [] for task in tasks}
         succeeded = {task.folder for task in tasks if isinstance(task, EndedTask) and task.end.succeeded}
-        for prefix in covering_prefixes(sorted(kept)):
-            for blob in _list(client, prefix):
-                folder, name = _split(blob.name, run.outputs.folder)
-                of_failure = name.startswith(f"{FAILED_FOLDER}/")  # of an attempt before, or with no success to come
-                if folder in kept and not (of_failure and folder in succeeded):
-                    kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
+        for blob in blobs_of_tasks(client, kept):
+            folder, name = _split(blob.name, run.outputs.folder)
+            of_failure = name.startswith(f"{FAILED_FOLDER}/")  # of an attempt before, or with no success to come
+            if folder in kept and not is_folder(blob) and not (of_failure and folder in succeeded):
+                kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
         if isinstance(results, Place):
             settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
             return [
@@ -107,15 +97,6 @@ def _fetch_all(
     for (number, _, _, target), file in zip(plans, transfer.each(fetch, plans), strict=True):
         found[number].append((target, file))
     return [_collected(directory, files) for (_, directory, _), files in zip(tasks, found, strict=True)]
-
-
-def _list(client: ContainerClient, prefix: str) -> list[BlobProperties]:
-    try:
-        return [
-            blob for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]) if not is_folder(blob)
-        ]
-    except ResourceNotFoundError:
-        return []
 
 
 def _split(blob: str, of_run: str) -> tuple[str, str]:

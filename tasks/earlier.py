@@ -16,7 +16,7 @@ from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import Outcome, read_successes
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
-from prefect_azure_batch.tasks.output_files import covering_prefixes
+from prefect_azure_batch.tasks.output_files import blobs_of_tasks
 from prefect_azure_batch.tasks.records import Run
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs
 from prefect_azure_batch.tasks.stage import stage
@@ -89,17 +89,13 @@ def _forget_lost(storage: AzureStorageCredentials, manifest: Manifest) -> None:
 
 def _lost(storage: AzureStorageCredentials, outcomes: Sequence[Outcome]) -> list[str]:
     """Ids of tasks whose files are not in storage as the ledger says."""
-    folders: dict[tuple[str, str], list[str]] = {}
+    folders: dict[tuple[str, str], set[str]] = {}
     for outcome in outcomes:
-        folders.setdefault((outcome.container, outcome.folder.rpartition("/")[0]), []).append(outcome.folder)
+        folders.setdefault((outcome.container, outcome.folder.rpartition("/")[0]), set()).add(outcome.folder)
     there: dict[tuple[str, str], BlobProperties] = {}
     for (container, _), of_run in folders.items():
         client = storage.get_client().get_container_client(container)
-        try:
-            for prefix in covering_prefixes(sorted(set(of_run))):
-                there |= {(container, blob.name): blob for blob in client.list_blobs(name_starts_with=prefix)}
-        except ResourceNotFoundError:
-            continue  # the container is gone
+        there |= {(container, blob.name): blob for blob in blobs_of_tasks(client, of_run)}
 
     def is_whole(outcome: Outcome) -> bool:
         found = [(there.get((outcome.container, f"{outcome.folder}/{file.name}")), file) for file in outcome.files]

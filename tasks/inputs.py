@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.names import INDEX_NAME, RUN_ID, TASK_FOLDER
+from prefect_azure_batch.tasks.names import FAILED_FOLDER, INDEX_NAME, LOG_FOLDER, RUN_ID, TASK_FOLDER
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What runs put beside the outputs in results that stay in storage.
 _NO_OUTPUTS = re.compile(
     rf"(?:^|/)(?:{RUN_ID}/{re.escape(INDEX_NAME)}"
-    rf"|{TASK_FOLDER}/(?:logs/[^/]+|failed/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
+    rf"|{TASK_FOLDER}/(?:{LOG_FOLDER}/[^/]+|{FAILED_FOLDER}/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
 )
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -67,7 +66,6 @@ UPDATE inputs SET batch = :first + ranked.rank / :size FROM (
 _ENDS = TypeAdapter(TaskEnd)
 _OUTCOMES = TypeAdapter(Outcome)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ class Manifest:
 
     def mark_done(self, outcomes: Iterable[Outcome]) -> None:
         """Notes which inputs need not be done, for they have been; the last success of each counts."""
-        for some in _pieces(outcomes):
+        for some in transfer.some_at_a_time(outcomes, AT_ONCE):
             with self._changing() as cursor:
                 for outcome in some:
                     known = cursor.execute(
@@ -199,7 +197,7 @@ class Manifest:
         Returns:
             How many of them are wanted here.
         """
-        for some in _pieces(tasks):
+        for some in transfer.some_at_a_time(tasks, AT_ONCE):
             with self._changing() as cursor:
                 cursor.executemany(
                     f"UPDATE inputs SET source = ?, place = ? WHERE task_id = ? AND source = {OURS}",
@@ -404,9 +402,3 @@ def _label(size: int, first: int, last: int, label: str) -> str:
 
 def _moment(outcome: Outcome) -> datetime:
     return outcome.ended or _EARLIEST
-
-
-def _pieces(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ID_LENGTH = 64
 _DIGEST_LENGTH = 12
-WORK_LENGTH = 24
+_WORK_LENGTH = 24
 _CHUNK = 1 << 20
 
 INDEX_NAME = "index.jsonl"
@@ -20,8 +20,14 @@ INDEX_NAME = "index.jsonl"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """Expression for what makes a run's id its own."""
 
+WORK_ID = rf"[0-9a-f]{{{_WORK_LENGTH}}}"
+"""Expression for a work's id."""
+
 RUN_ID = rf"(?:map|mpi)-{UUID}"
 """Expression for a run's id."""
+
+LOG_FOLDER, FILE_FOLDER, SHARED_FOLDER, FAILED_FOLDER = "logs", "files", "shared", "failed"
+"""Folders in that of a task in storage: see ``tasks.output_files``."""
 
 TASK_FOLDER = rf"{RUN_ID}/\d{{7,}}-[^/]+"
 """Expression for the folder of a task in results that stay in storage."""
@@ -58,7 +64,7 @@ def work_id(program: str, command: str, outputs: Iterable[str]) -> str:
         command: the script that runs on the nodes.
         outputs: patterns of the files to keep.
     """
-    return digest(program, command, *outputs)[:WORK_LENGTH]
+    return digest(program, command, *outputs)[:_WORK_LENGTH]
 
 
 def task_id(work: str, name: str, version: str, *further: str) -> str:

@@ -9,21 +9,19 @@
 Files of subtasks, which come by way of the flow, lie in ``subtask-<n>``; of a task that failed, in ``failed`` too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Self
 
 from azure.batch import models
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties, ContainerClient
 
+from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, Run
 from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
-
-LOG_FOLDER = "logs"
-FILE_FOLDER = "files"
-SHARED_FOLDER = "shared"
-FAILED_FOLDER = "failed"
 
 _INDEX_DIGITS = 7
 _MOST_WASTE = 10
@@ -53,6 +51,20 @@ def subtask_folder(number: int, *, succeeded: bool) -> str:
     """
     own = f"subtask-{number}"
     return own if succeeded else f"{FAILED_FOLDER}/{own}"
+
+
+def blobs_of_tasks(client: ContainerClient, folders: Collection[str]) -> Iterator[BlobProperties]:
+    """Lists what lies in the folders of tasks; neighbours are listed together, and others among them come along.
+
+    Args:
+        client: of the container, which may be gone.
+        folders: of tasks, as ``added_task`` makes them.
+    """
+    try:
+        for prefix in covering_prefixes(sorted(folders)):
+            yield from client.list_blobs(name_starts_with=prefix, include=["metadata"])
+    except ResourceNotFoundError:
+        return
 
 
 def covering_prefixes(folders: Sequence[str]) -> list[str]:

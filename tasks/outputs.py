@@ -7,7 +7,8 @@ from azure.storage.blob import BlobProperties
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.inputs import is_folder
-from prefect_azure_batch.tasks.output_files import FILE_FOLDER, SHARED_FOLDER, is_output
+from prefect_azure_batch.tasks.names import FILE_FOLDER, SHARED_FOLDER
+from prefect_azure_batch.tasks.output_files import is_output
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, AddedTask, Run, StoredInput
 from prefect_azure_batch.tasks.stage import stage
 

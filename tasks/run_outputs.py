@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
@@ -15,7 +14,7 @@ from azure.storage.blob import ContainerClient
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.names import INDEX_NAME, RUN_ID, TASK_FOLDER
-from prefect_azure_batch.tasks.output_files import covering_prefixes
+from prefect_azure_batch.tasks.output_files import blobs_of_tasks
 from prefect_azure_batch.tasks.records import Place
 
 _RUN = re.compile(rf"(?:.*/)?{RUN_ID}/?")
@@ -52,7 +51,7 @@ def outputs_of_run(client: ContainerClient, prefix: str) -> Iterator[tuple[str, 
 
 def _outputs(client: ContainerClient, folder: str, lines: Iterator[bytes]) -> Iterator[tuple[str, str]]:
     failed, found = 0, 0
-    while some := list(islice(lines, _AT_ONCE)):
+    for some in transfer.some_at_a_time(lines, _AT_ONCE):
         tasks = [json.loads(line) for line in some]
         failed += sum(task["state"] == "failed" for task in tasks)
         names = [name for task in tasks if task["state"] != "failed" for name in task["outputs"]]
@@ -66,12 +65,8 @@ def _outputs(client: ContainerClient, folder: str, lines: Iterator[bytes]) -> It
 
 def _found(client: ContainerClient, outputs: Sequence[str]) -> Iterator[tuple[str, str]]:
     names = [Place.parse(output).folder for output in outputs]
-    folders = sorted({found[0] for name in names if (found := _FOLDER.match(name))})
-    etags = {
-        blob.name: blob.etag or ""
-        for prefix in covering_prefixes(folders)
-        for blob in client.list_blobs(name_starts_with=prefix)
-    }
+    folders = {found[0] for name in names if (found := _FOLDER.match(name))}
+    etags = {blob.name: blob.etag or "" for blob in blobs_of_tasks(client, folders)}
     for name, output in zip(names, outputs, strict=True):
         if name not in etags:
             raise BadInput(f"The output {output!r}, which a run's index names, is gone: run its command again.")

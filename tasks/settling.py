@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.intervals import growing_pauses
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import TAIL_BYTES, last_lines
-from prefect_azure_batch.tasks.output_files import LOG_FOLDER
+from prefect_azure_batch.tasks.names import LOG_FOLDER
 from prefect_azure_batch.tasks.records import Collected, KeptFile, Place
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.task_directory import STDERR

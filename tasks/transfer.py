@@ -53,6 +53,13 @@ def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Resu
             future.cancel()
 
 
+def some_at_a_time(items: Iterable[_Item], number: int) -> Iterator[list[_Item]]:
+    """Cuts items into lists of so many."""
+    rest = iter(items)
+    while some := list(islice(rest, number)):
+        yield some
+
+
 def ensure_container(service: BlobServiceClient, name: str) -> ContainerClient:
     """The container of that name, made if it is missing."""
     container = service.get_container_client(name)
@@ -205,7 +212,7 @@ def delete_folder(service: BlobServiceClient, container: str, folder: str) -> No
     client = service.get_container_client(container)
     try:
         names = (blob.name for blob in client.list_blobs(name_starts_with=f"{folder}/"))
-        while some := list(islice(names, _DELETED_AT_ONCE)):
+        for some in some_at_a_time(names, _DELETED_AT_ONCE):
             # What is gone in the meantime is answered by a failure of its own, which is none here.
             for answer in client.delete_blobs(*some, raise_on_any_failure=False):
                 if answer.status_code not in (202, 404):

@@ -21,7 +21,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, current_nodes
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, translated
 from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledgers
-from prefect_azure_batch.tasks.names import UUID, WORK_LENGTH
+from prefect_azure_batch.tasks.names import UUID, WORK_ID
 from prefect_azure_batch.tasks.records import NO_WORK, Created
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs, take_over
 from prefect_azure_batch.tasks.stage import stage
@@ -30,7 +30,8 @@ _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,curren
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
 _LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
-_FOLDER = re.compile(rf"(?:[0-9a-f]{{{WORK_LENGTH}}}|{NO_WORK})/[^/]+-{UUID}")
+_WORK = re.compile(rf"{WORK_ID}|{NO_WORK}")
+_RUN = re.compile(rf"[^/]+-{UUID}")
 
 _logger = logging.getLogger(__name__)
 
@@ -128,9 +129,12 @@ def find_leftovers(account: AzureBatchAccount, ask: RunState) -> list[Leftover]:
 
 def _works(client: ContainerClient) -> list[str]:
     try:
-        return [entry.name.rstrip("/") for entry in client.walk_blobs(delimiter="/") if isinstance(entry, BlobPrefix)]
+        folders = [
+            entry.name.rstrip("/") for entry in client.walk_blobs(delimiter="/") if isinstance(entry, BlobPrefix)
+        ]
     except ResourceNotFoundError:
         return []
+    return [folder for folder in folders if _WORK.fullmatch(folder)]
 
 
 def _run_id(metadata: Iterable[models.BatchMetadataItem] | None) -> str | None:
@@ -160,7 +164,7 @@ def _stored(client: ContainerClient, work: str, runs: _Runs) -> Iterator[Leftove
     """Folders of runs: those with a ledger are kept for a while, the others are over with their runs."""
     for folder in run_folders(client, work):
         run_id = folder.rpartition("/")[2]
-        if not _FOLDER.fullmatch(folder):
+        if not _RUN.fullmatch(run_id):
             continue
         head = _head(client, folder)
         begun = datetime.fromisoformat(head["begun"]) if head else None

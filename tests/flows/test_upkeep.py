@@ -14,9 +14,11 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.runs import open_run
 from prefect_azure_batch.flows.upkeep_flow import UpkeepResult, upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.flows.conftest import left_behind
@@ -105,6 +107,12 @@ def test_what_is_not_ours_is_left_alone_in_any_container(
     assert [left for left in found.leftovers if left.kind == "work"] == []
     assert sorted(client.list_blob_names()) == before
     client.delete_container()
+
+
+@pytest.mark.parametrize("work", ["simulation", "A" * 24, f"{'a' * 24}/b"])
+def test_a_work_that_upkeep_would_not_know_is_refused(account: AzureBatchAccount, work: str) -> None:
+    with pytest.raises(BadInput, match="24 hexadecimal digits"), open_run(account, work=work):
+        pass
 
 
 @pytest.mark.usefixtures("local")
