@@ -4,8 +4,10 @@ What the user has set stays. The sizes of the recorder's batches are measured: w
 server takes some 30 ms of CPU to record one task run, with these about 10 ms.
 """
 
+import ctypes
 import logging
 import os
+import sys
 from pathlib import Path
 
 from prefect_azure_batch.flows.preflight import check_directory
@@ -30,6 +32,10 @@ _SETTINGS = {
 }
 _OWN_LOGGERS = ("prefect_azure_batch",)
 
+# Of mallopt. Source: <malloc.h> of the GNU C library.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+_LARGE, _ARENAS = 128 << 10, 2
+
 
 def prepare() -> None:
     """Sets what the user has not, and sends our own warnings to standard error.
@@ -45,3 +51,12 @@ def prepare() -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     for name in _OWN_LOGGERS:
         logging.getLogger(name).addHandler(handler)
+    _bound_heaps()
+
+
+def _bound_heaps() -> None:
+    """Has threads share heaps, and what large buffers took go back to the system; else both grow with the inputs."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # not every C library has it
+        mallopt(_ARENA_MAX, _ARENAS)
+        mallopt(_MMAP_THRESHOLD, _LARGE)
