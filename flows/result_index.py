@@ -85,7 +85,7 @@ class ResultIndex:
 
     def __init__(self, directory: Path | None, size: int) -> None:
         self._name = str(directory / INDEX_NAME) if directory else INDEX_NAME
-        self._places, self._sizes, self._states = array("q", [0]) * size, array("l", [0]) * size, bytearray(size)
+        self._places, self._sizes, self._states = array("q", [0]) * size, array("I", [0]) * size, bytearray(size)
         self._lock = threading.Lock()
         with _writing(self._name):
             self._file = _new_file(directory / INDEX_NAME) if directory else tempfile.TemporaryFile()  # noqa: SIM115
