@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,8 @@ def record_outcomes(
     service = storage.get_client()
     with _writing, translated(f"write the ledger of run {run.run_id!r}"):
         blob = service.get_blob_client(run.container, f"{run.folder}/{LEDGER_NAME}")
-        for piece in _pieces(_LINES.dump_json(outcome) + b"\n" for outcome in outcomes):
+        lines = (_LINES.dump_json(outcome) + b"\n" for outcome in outcomes)
+        for piece in transfer.joined(lines, _LARGEST_APPEND):
             try:
                 if blob.url not in _begun:
                     _begin(blob, run, keep)
@@ -119,17 +120,6 @@ def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:
         if error.status_code != HTTPStatus.PRECONDITION_FAILED:
             raise
     _begun.add(blob.url)
-
-
-def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
-    piece = bytearray()
-    for line in lines:
-        if piece and len(piece) + len(line) > _LARGEST_APPEND:
-            yield bytes(piece)
-            piece.clear()
-        piece += line
-    if piece:
-        yield bytes(piece)
 
 
 def read_successes(storage: AzureStorageCredentials, container: str, work: str) -> Iterator[Outcome]:
@@ -189,7 +179,8 @@ def sum_ledgers(client: ContainerClient, work: str, run_ids: Sequence[str]) -> b
             condition = _unchanged(blob) if summed else {"match_condition": MatchConditions.IfMissing}
             if wanted:
                 head = json.dumps({"ledger": FORMAT, "runs": wanted}).encode() + b"\n"
-                blob.upload_blob(chain([head], _last_successes(client, work, wanted)), overwrite=True, **condition)
+                lines = chain([head], _last_successes(client, work, wanted))
+                blob.upload_blob(transfer.joined(lines), overwrite=True, **condition)
             else:
                 blob.delete_blob(**condition)
         except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
