@@ -1,7 +1,7 @@
 """One poller per job, whatever the number of tasks and of those who wait.
 
 It asks for the counts first, which is one cheap call, then lists only the tasks that have ended since. The interval
-grows while nothing changes.
+grows while nothing changes, and while very much does: looking takes a fifth of its time at most.
 """
 
 import logging
@@ -39,6 +39,8 @@ _LONGEST_CHECK = 10.0
 _LONG_SILENCE = 30.0
 _FAILURES_IN_A_ROW = 6
 _OVERLAP = timedelta(seconds=2)
+# So many times as long as it has taken to look: each look at many tasks that end reads those of the overlap again.
+_REST = 4.0
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
 _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
@@ -156,6 +158,7 @@ class JobPoller:
     def _run(self) -> None:
         failures = 0
         while self._error is None:
+            begun = self._clock()
             try:
                 with translated(f"follow job {self._job_id!r}"):
                     self._poll()
@@ -173,7 +176,8 @@ class JobPoller:
                 self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
             if self._clock() > self._deadline:
                 self._fail(DeadlineExceeded(f"The tasks of job {self._job_id!r} did not end within {self._allowed}."))
-            self._stop.wait(FIRST_INTERVAL)
+            rest = min(_REST * (self._clock() - begun), LONGEST_INTERVAL)
+            self._stop.wait(max(FIRST_INTERVAL, rest))
             self._wake.wait(self._interval - FIRST_INTERVAL)
             self._wake.clear()
             self._interval = min(self._interval * GROWTH, LONGEST_INTERVAL)
