@@ -1,7 +1,7 @@
 """One poller per job, whatever the number of tasks and of those who wait.
 
 It asks for the counts first, which is one cheap call, then lists only the tasks that have ended since. The interval
-grows while nothing changes, and while very much does: looking takes a fifth of its time at most.
+grows while nothing changes, and with the number of tasks that end.
 """
 
 import logging
@@ -39,8 +39,8 @@ _LONGEST_CHECK = 10.0
 _LONG_SILENCE = 30.0
 _FAILURES_IN_A_ROW = 6
 _OVERLAP = timedelta(seconds=2)
-# So many times as long as it has taken to look: each look at many tasks that end reads those of the overlap again.
-_REST = 4.0
+# After each task of a list, for the next list has those of the overlap again.
+_REST_FOR_EACH = 0.002
 _SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
 _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
@@ -99,7 +99,7 @@ class JobPoller:
         self._wake = threading.Event()
         self._known = _InMemory()
         self._ends = self._known if ends is None else ends
-        self._number = 0
+        self._number, self._listed = 0, 0
         self._counts = Counts()
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
@@ -158,7 +158,7 @@ class JobPoller:
     def _run(self) -> None:
         failures = 0
         while self._error is None:
-            begun = self._clock()
+            self._listed = 0
             try:
                 with translated(f"follow job {self._job_id!r}"):
                     self._poll()
@@ -176,8 +176,7 @@ class JobPoller:
                 self._fail(ServiceFailure(f"Following job {self._job_id!r} failed: {error}"))
             if self._clock() > self._deadline:
                 self._fail(DeadlineExceeded(f"The tasks of job {self._job_id!r} did not end within {self._allowed}."))
-            rest = min(_REST * (self._clock() - begun), LONGEST_INTERVAL)
-            self._stop.wait(max(FIRST_INTERVAL, rest))
+            self._stop.wait(min(max(FIRST_INTERVAL, _REST_FOR_EACH * self._listed), LONGEST_INTERVAL))
             self._wake.wait(self._interval - FIRST_INTERVAL)
             self._wake.clear()
             self._interval = min(self._interval * GROWTH, LONGEST_INTERVAL)
@@ -247,6 +246,7 @@ class JobPoller:
                 moment = batch_task.state_transition_time
                 if until is None or moment > until:
                     until = moment
+            self._listed += len(found)
             with self._changed:
                 self._number += self._ends.add(found)
                 self._changed.notify_all()

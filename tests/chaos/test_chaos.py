@@ -1,7 +1,8 @@
 """Runs on services that fail all the time, ended in every way at any moment, and run again.
 
-Each round is made from its seed: the faults, the way to end the run and the moment. CHAOS_ROUNDS says how many there
-are, CHAOS_SEED the first seed; a round that failed is repeated by its own.
+Each round is made from its seed: the faults, the way to end the run and the moment; twenty in a row have each ending
+with each set of faults. CHAOS_ROUNDS says how many there are, CHAOS_SEED the first seed; a round that failed is
+repeated by its own.
 """
 
 import json
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from tests.support.processes import wait_until
 
 FIRST_SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
-INPUTS = int(os.environ.get("CHAOS_INPUTS", "24"))
+INPUTS = int(os.environ.get("CHAOS_INPUTS", "200"))
 LIMIT = 240
 
 FAULTS = [
@@ -34,15 +37,18 @@ FAULTS = [
     ("--fault=throttle=0.3", "--blob-fault=throttle=0.2", "--latency-ms=20"),
 ]
 ENDINGS = [None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+ROUNDS_TO_PLAY = range(FIRST_SEED, FIRST_SEED + ROUNDS)
+RING = Path(__file__).parents[2] / "examples" / "mpi"
 
 
 @dataclass(frozen=True)
 class Round:
-    """A local Azure that fails, and a directory."""
+    """A local Azure that fails, a directory, and a way to end the first of two runs."""
 
     azure: LocalAzure
     directory: Path
     server: str
+    ending: signal.Signals | None
 
     def start(self, flow: str, *arguments: str) -> "subprocess.Popen[str]":
         """Starts a flow in a process group of its own."""
@@ -62,6 +68,19 @@ class Round:
             command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
+    def play(self, is_time: Callable[[], bool], flow: str, *arguments: str) -> dict[str, Any]:
+        """Ends a run when it is time, and starts the same again; the result of that which comes to its end."""
+        first = self.start(flow, *arguments)
+        if self.ending is None:
+            return answer(first)
+        wait_until(is_time, LIMIT)
+        os.killpg(first.pid, self.ending)
+        said = first.communicate(timeout=60)[1]
+        assert first.returncode in (0, 128 + self.ending, -self.ending), said  # 0: it had just come to its end
+        if self.ending != signal.SIGKILL:
+            assert self.left() == []
+        return answer(self.start(flow, *arguments))
+
     def left(self) -> list[str]:
         """Pools and jobs that are there when all has ended."""
         return left_behind(local_account(self.azure))
@@ -74,41 +93,43 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return result
 
 
-@pytest.mark.timeout(2 * LIMIT)
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + ROUNDS))
-def test_every_input_comes_out_right_and_nothing_is_left(seed: int, tmp_path: Path, prefect_server: str) -> None:
-    chance = random.Random(seed)
+def begun(log: Path) -> int:
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@contextmanager
+def failing(seed: int, ending: int, directory: Path, server: str) -> Iterator[Round]:
+    """A round of that seed, and with one of the endings."""
     options = (*FAULTS[seed % len(FAULTS)], f"--fault-seed={seed}")
-    ending, log, inputs = ENDINGS[(seed * 2 + 2) % len(ENDINGS)], tmp_path / "ran", tmp_path / "inputs"
+    with LocalAzure(attach=False, options=options) as azure:
+        yield Round(azure, directory, server, ENDINGS[ending % len(ENDINGS)])
+
+
+@pytest.mark.timeout(2 * LIMIT)
+@pytest.mark.parametrize("seed", ROUNDS_TO_PLAY)
+def test_every_input_comes_out_right_and_nothing_is_left(seed: int, tmp_path: Path, prefect_server: str) -> None:
+    moment, log, inputs = random.Random(seed).randrange(INPUTS // 2), tmp_path / "ran", tmp_path / "inputs"
     inputs.mkdir()
     for number in range(INPUTS):
         (inputs / f"{number:04}.txt").write_text(f"{tmp_path} {number}")
     command = f"echo {{stem}} >> {log}; sleep 0.3; tr a-z A-Z < {{input}} > {{stem}}.out"
     arguments = ("--inputs", str(inputs), "--command", command, "--outputs", "*.out", "--slots", "4")
-    with LocalAzure(attach=False, options=options) as azure:
-        work = Round(azure, tmp_path, prefect_server)
-        first = work.start("map_flow", *arguments)
-        if ending is not None:
-            moment = chance.randrange(INPUTS // 2)
-            wait_until(lambda: log.exists() and len(log.read_text().splitlines()) > moment, LIMIT)
-            os.killpg(first.pid, ending)
-            said = first.communicate(timeout=60)[1]
-            assert first.returncode in (128 + ending, -ending), said
-            if ending != signal.SIGKILL:
-                assert work.left() == []
-        result = answer(first if ending is None else work.start("map_flow", *arguments))
+    with failing(seed, 2 * seed + 2, tmp_path, prefect_server) as work:
+        result = work.play(lambda: begun(log) > moment, "map_flow", *arguments)
         assert result["counts"]["failed"] == 0
         assert work.left() == []
     for task, number in zip(result["tasks"], range(INPUTS), strict=True):
         assert Path(task["outputs"][0]).read_text() == f"{tmp_path} {number}".upper()
 
 
-def test_an_mpi_program_comes_out_right(tmp_path: Path, prefect_server: str) -> None:
-    options = ("--fault=throttle=0.1", "--fault=fail=0.1", "--fault=reset=0.1", "--blob-fault=busy=0.1")
-    with LocalAzure(attach=False, options=(*options, f"--fault-seed={FIRST_SEED}")) as azure:
-        work, begun = Round(azure, tmp_path, prefect_server), time.monotonic()
-        result = answer(work.start("mpi_flow"))
+@pytest.mark.timeout(2 * LIMIT)
+@pytest.mark.parametrize("seed", ROUNDS_TO_PLAY)
+def test_an_mpi_program_comes_out_right(seed: int, tmp_path: Path, prefect_server: str) -> None:
+    command = "python3 -m mpi4py {app}/ring.py numbers.txt numbers2.txt"
+    arguments = ("--app", str(RING / "app"), "--inputs", str(RING / "inputs"), "--command", command)
+    with failing(seed, 2 * seed, tmp_path, prefect_server) as work:
+        moment = time.monotonic() + random.Random(seed).uniform(3, 12)
+        result = work.play(lambda: time.monotonic() > moment, "mpi_flow", *arguments)
         assert "Total sum = 36" in Path(result["tasks"][0]["stdout"]).read_text()
         assert [subtask["exit_code"] for subtask in result["subtasks"]] == [0, 0]
         assert work.left() == []
-        assert time.monotonic() - begun < LIMIT
