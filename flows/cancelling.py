@@ -19,6 +19,7 @@ from prefect.states import Cancelled
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.job import cancel_job
 
 _INTERVAL = 5.0
@@ -43,25 +44,25 @@ def ended_when_cancelled(account: AzureBatchAccount, job_id: str) -> Iterator[No
     prefect = get_client(sync_client=True)
 
     def watch() -> None:
-        while not left.wait(_INTERVAL):
-            if not _is_cancelled(prefect, UUID(run_id)):
-                continue
-            _cancelled.add(UUID(run_id))
-            try:
-                if cancel_job(account, job_id):
-                    _logger.warning("The flow run was cancelled: its job %s is ended.", job_id)
-                    return
-            except BatchFlowError as error:
-                _logger.warning("%s It is tried again.", error)
+        with prefect:
+            while not left.wait(_INTERVAL):
+                if not _is_cancelled(prefect, UUID(run_id)) or left.is_set():
+                    continue
+                _cancelled.add(UUID(run_id))
+                try:
+                    if cancel_job(account, job_id):
+                        _logger.warning("The flow run was cancelled: its job %s is ended.", job_id)
+                        return
+                except BatchFlowError as error:
+                    _logger.warning("%s It is tried again.", error)
 
     thread = threading.Thread(target=watch, name=f"cancelling-{job_id}", daemon=True)
-    with prefect:
-        thread.start()
-        try:
-            yield
-        finally:
-            left.set()
-            thread.join()
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join(FAREWELL)
 
 
 def say_cancelled(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:

@@ -7,6 +7,9 @@ FIRST_INTERVAL = 0.25
 LONGEST_INTERVAL = 15.0
 GROWTH = 1.5
 
+FAREWELL = 5.0
+"""How long the end of a run waits for its threads that look after things: what they ask may take a minute to answer."""
+
 
 def growing_pauses(
     seconds: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep

@@ -19,6 +19,7 @@ from azure.core.exceptions import ResourceExistsError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
+from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, Hold, RunRecord
 
 _RENEWALS = 3
@@ -143,4 +144,4 @@ def leased(
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(FAREWELL)

@@ -30,7 +30,7 @@ from prefect_azure_batch.tasks.errors import (
     ServiceFailure,
     translated,
 )
-from prefect_azure_batch.tasks.intervals import FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
+from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.records import Counts, TaskEnd
 
@@ -116,7 +116,7 @@ class JobPoller:
         """Stops polling; whoever still waits gets ``JobEnded``."""
         self._fail(JobEnded(f"Waiting for the tasks of job {self._job_id!r} was stopped."))
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(FAREWELL)
 
     @property
     def stopped(self) -> bool:

@@ -1,5 +1,7 @@
 """Leases: what a run made ends by itself when nobody renews it."""
 
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,12 +14,14 @@ from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import PoolUnusable
 from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
-from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.intervals import FAREWELL
+from prefect_azure_batch.tasks.job import create_job, run_of
 from prefect_azure_batch.tasks.lease import Lease, leased
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
 from prefect_azure_batch.tasks.run_record import RunRecord, hold_run
+from prefect_azure_batch.tasks.wait import job_poller
 from tests.support.processes import wait_until
 
 LENGTH = timedelta(seconds=4)
@@ -99,6 +103,16 @@ def test_a_job_never_lives_longer_than_its_run_may() -> None:
         timedelta(minutes=40),
         timedelta(hours=1),
     ]
+
+
+def test_an_end_does_not_wait_for_a_service_that_says_nothing(account: AzureBatchAccount) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = account.model_copy(update={"endpoint": f"http://127.0.0.1:{server.getsockname()[1]}"})
+        job = JobPlan("j", "p", "r", lease=LENGTH)
+        with leased(silent, RunRecord(job, None, datetime.now(UTC)), at_once=True), job_poller(silent, run_of(job)):
+            time.sleep(0.5)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 3 * FAREWELL
 
 
 def test_a_renewal_that_fails_is_told_once_and_tried_again(
