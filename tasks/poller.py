@@ -169,7 +169,7 @@ class JobPoller:
                     self._fail(error)
                 elif failures == _FAILURES_IN_A_ROW:  # a stage that is repeated would begin it all again
                     self._fail(ServiceFailure(f"{error} It was tried for long enough."))
-                elif failures == 1:
+                elif failures == 1 and self._error is None:
                     _logger.warning("%s It is tried again.", error)
             except Exception as error:  # the outermost loop of a thread: who waits must hear of it
                 _logger.exception("The poller of job %s failed", self._job_id)

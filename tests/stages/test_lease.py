@@ -1,6 +1,7 @@
 """Leases: what a run made ends by itself when nobody renews it."""
 
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -108,11 +109,12 @@ def test_a_job_never_lives_longer_than_its_run_may() -> None:
 def test_an_end_does_not_wait_for_a_service_that_says_nothing(account: AzureBatchAccount) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         silent = account.model_copy(update={"endpoint": f"http://127.0.0.1:{server.getsockname()[1]}"})
-        job = JobPlan("j", "p", "r", lease=LENGTH)
+        job = JobPlan("silent", "p", "r", lease=LENGTH)
         with leased(silent, RunRecord(job, None, datetime.now(UTC)), at_once=True), job_poller(silent, run_of(job)):
             time.sleep(0.5)
             begun = time.monotonic()
         assert time.monotonic() - begun < 3 * FAREWELL
+    wait_until(lambda: not any("silent" in thread.name for thread in threading.enumerate()), 30)
 
 
 def test_a_renewal_that_fails_is_told_once_and_tried_again(
