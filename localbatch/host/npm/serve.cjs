@@ -17,6 +17,7 @@ const { join } = require("node:path");
 const DAMAGED_INSTALLATION = 3;
 const KEEP_ALIVE_SECONDS = 600;
 const OPEN_EXTENTS = 50;
+const REST_AFTER_COLLECTION = 20;
 
 function fail(status, error) {
   process.stderr.write(`${String(error && error.message ? error.message : error).split("\n")[0]}\n`);
@@ -67,9 +68,20 @@ function setIntervals(server, options) {
       store.db.configureOptions({ ...store.db.options, autosaveInterval: options.saveSeconds * 1000 });
     }
   }
-  server.gcManager.gcIntervalInMS = options.collectSeconds * 1000;
+  restAfterCollections(server.gcManager, options.collectSeconds * 1000);
   // A body may take longer than Node's five minutes on a busy machine; only the owner's own programs call.
   server.httpServer.requestTimeout = 0;
+}
+
+// The time for a collection grows with the square of the number of blobs: minutes at a million, in which all wait.
+function restAfterCollections(manager, least) {
+  const collect = manager.markSweep.bind(manager);
+  manager.gcIntervalInMS = least;
+  manager.markSweep = async () => {
+    const begun = Date.now();
+    await collect();
+    manager.gcIntervalInMS = Math.max(least, REST_AFTER_COLLECTION * (Date.now() - begun));
+  };
 }
 
 function stopOnRequest(server) {
