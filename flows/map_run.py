@@ -13,6 +13,7 @@ from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import check_results, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.inputs import search_inputs
+from prefect_azure_batch.tasks.ledger import Ledgers
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import TaskPlan
@@ -80,7 +81,8 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     results=place,
                 )
             )
-        MapStages(account, asked, plan, manifest, index, results).run(run, others)
+        ledgers = Ledgers(account.storage, asked.keep_time)
+        MapStages(account, asked, plan, manifest, index, results, ledgers).run(run, others)
         if place:
             store_index_task(account.storage, index, place)
     where = run or (others[0].run if others else None)

@@ -37,7 +37,7 @@ from prefect_azure_batch.tasks.batches import (
 )
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.job import close_job_task
-from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
+from prefect_azure_batch.tasks.ledger import Ledgers, Outcome
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch, Manifest
 from prefect_azure_batch.tasks.records import Collected, EndedTask, Place, Run, TaskPlan
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller
@@ -74,7 +74,7 @@ class _OnItsWay:
 
 @dataclass(frozen=True)
 class MapStages:
-    """The stages of a map run, and where its results go."""
+    """The stages of a map run, and where its results and the ends of its tasks go."""
 
     account: AzureBatchAccount
     asked: MapParameters
@@ -82,6 +82,7 @@ class MapStages:
     manifest: Manifest
     index: ResultIndex
     results: Path | Place
+    ledgers: Ledgers
 
     def run(self, run: Run | None, others: Sequence[TakenUp]) -> None:
         """Has all tasks go through their stages; how each fares is in the index then.
@@ -107,6 +108,8 @@ class MapStages:
             if run is not None:
                 under_way += self._started(run, further)
             self._follow(under_way)
+            for unwritten in self.ledgers.waiting():
+                self._record(unwritten, [])
             for future in further:
                 with suppress(httpx.HTTPError):  # Prefect is away
                     future.wait()
@@ -239,9 +242,9 @@ class MapStages:
 
     def _record(self, run: Run, outcomes: Sequence[Outcome]) -> None:
         try:
-            record_outcomes(self.account.storage, run, outcomes, self.asked.keep_time)
+            self.ledgers.add(run, outcomes)
         except BatchFlowError as error:
-            _logger.warning("%s A later run will do these inputs again.", error)
+            _logger.warning("%s It is tried again; what is missing at the end is done again by a later run.", error)
 
 
 def _error_of(stages: Sequence[PrefectFuture[Any]]) -> BaseException | None:

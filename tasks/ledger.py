@@ -9,6 +9,7 @@ import json
 import logging
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ FORMAT = 1
 
 # Of an append blob. Source: "Append Block", Azure Storage REST reference.
 _LARGEST_APPEND = 4 << 20
+# Of a run; then the oldest are forgotten, for a ledger that cannot be written is not to fill the memory.
+_MOST_WAITING = 10_000
 
 _logger = logging.getLogger(__name__)
 # Among threads: the line that says the format comes first.
@@ -106,6 +109,37 @@ def record_outcomes(
                 transfer.ensure_container(service, run.container)
                 _begin(blob, run, keep)
                 blob.append_block(piece)
+
+
+class Ledgers:
+    """Writes into the ledgers of runs, from several threads; what cannot be written waits for the next time.
+
+    Args:
+        storage: the storage account.
+        keep: how long what the tasks have left is to stay.
+    """
+
+    def __init__(self, storage: AzureStorageCredentials, keep: timedelta) -> None:
+        self._storage, self._keep = storage, keep
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[Run, deque[Outcome]]] = {}
+
+    def add(self, run: Run, outcomes: Sequence[Outcome]) -> None:
+        """Adds lines to the ledger of a run, and writes what waits.
+
+        Raises:
+            ServiceFailure: Storage refused or failed a request.
+        """
+        with self._lock:
+            self._waiting.setdefault(run.run_id, (run, deque(maxlen=_MOST_WAITING)))[1].extend(outcomes)
+            for run_id, (whose, due) in list(self._waiting.items()):
+                record_outcomes(self._storage, whose, list(due), self._keep)
+                del self._waiting[run_id]
+
+    def waiting(self) -> list[Run]:
+        """Runs with lines that have not been written."""
+        with self._lock:
+            return [run for run, _ in self._waiting.values()]
 
 
 def _begin(blob: BlobClient, run: Run, keep: timedelta) -> None:

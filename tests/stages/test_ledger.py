@@ -10,10 +10,11 @@ import pytest
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks import transfer
-from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import (
     LEDGER_NAME,
+    Ledgers,
     Outcome,
     read_run,
     read_successes,
@@ -55,6 +56,19 @@ def read_outcomes(
     return {
         outcome.task_id: outcome for batch in batches for some in manifest.outcomes(batch) for _, _, outcome in some
     }
+
+
+def test_what_could_not_be_written_is_written_with_what_comes_next(account: AzureBatchAccount, work: str) -> None:
+    ledgers, mine = Ledgers(account.storage, timedelta(days=1)), run(work)
+    obstacle = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{mine.folder}/{LEDGER_NAME}")
+    transfer.write_blob(account.storage.get_client(), WORK_CONTAINER, obstacle.blob_name, [b"no append blob"])
+    with pytest.raises(ServiceFailure):
+        ledgers.add(mine, [outcome("a")])
+    assert ledgers.waiting() == [mine]
+    obstacle.delete_blob()
+    ledgers.add(mine, [outcome("b")])
+    assert ledgers.waiting() == []
+    assert [found.task_id for found in read_run(account.storage, mine)] == ["a", "b"]
 
 
 def test_the_last_success_of_each_wanted_task_is_found_in_the_ledgers_of_all_runs(
