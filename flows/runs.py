@@ -125,7 +125,9 @@ def open_run(
         ServiceFailure: Azure refused or failed a request.
     """
     if work and not re.fullmatch(WORK_ID, work):
-        raise BadInput(f"The work {work!r} is not 24 hexadecimal digits in lower case: take what tasks.submit.work_of gives.")
+        raise BadInput(
+            f"The work {work!r} is not 24 hexadecimal digits in lower case: take what tasks.submit.work_of gives."
+        )
     run_id = new_run_id(name)
     package = package_of(program) if isinstance(program, str) else None
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
