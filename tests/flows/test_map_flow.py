@@ -82,6 +82,10 @@ def test_outputs_are_those_of_the_attempt_that_succeeded(
     )  # fmt: skip
     for task in map_flow(run).tasks:
         assert [Path(path).name for path in task.outputs] == ["b.dat"]
+    again = run.model_copy(update={"command": f"echo {tmp_path}; exit 3", "outputs": ["?*.dat"]})
+    with pytest.raises(TasksFailed) as failed:
+        map_flow(again)
+    assert [task.outputs for task in failed.value.result.tasks] == [[], []]
 
 
 def test_a_required_output_of_a_failed_attempt_does_not_count(two_files: Path, run: Run, tmp_path: Path) -> None:
