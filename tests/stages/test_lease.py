@@ -111,9 +111,11 @@ def test_an_end_does_not_wait_for_a_service_that_says_nothing(account: AzureBatc
         silent = account.model_copy(update={"endpoint": f"http://127.0.0.1:{server.getsockname()[1]}"})
         job = JobPlan("silent", "p", "r", lease=LENGTH)
         with leased(silent, RunRecord(job, None, datetime.now(UTC)), at_once=True), job_poller(silent, run_of(job)):
-            time.sleep(0.5)
+            held = [server.accept()[0] for _ in ("the lease", "the poller")]  # both have asked
             begun = time.monotonic()
         assert time.monotonic() - begun < 3 * FAREWELL
+        for connection in held:
+            connection.close()
     wait_until(lambda: not any("silent" in thread.name for thread in threading.enumerate()), 30)
 
 
