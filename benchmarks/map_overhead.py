@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from localbatch.launcher import LocalAzure
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.collect import collect_outputs
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -41,7 +42,7 @@ def measure(azure: LocalAzure, count: int) -> str:
         inputs, found = timed(lambda: find_inputs([folder], lambda container, prefix: []))
         stored, sent = timed(lambda: upload_inputs(account.storage, inputs))
         _, again = timed(lambda: upload_inputs(account.storage, inputs))
-        create_pool(account, PoolPlan(name, nodes=2, slots=4, vm_size="standard_d2s_v3", run_id=name))
+        create_pool(account, PoolPlan(name, PoolDescription(nodes=2, slots=4), run_id=name))
         run = create_job(account, JobPlan(name, name, name))
         added, submitted = timed(lambda: add_tasks(account, run, stored, TaskPlan("true")))
         ended, waited = timed(lambda: wait_for_tasks(account, run, added))

@@ -11,10 +11,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from prefect_azure_batch.flows.entries import Entry
+from prefect_azure_batch.flows.pool_file import read_pool_file
 from prefect_azure_batch.tasks.errors import BadInput
 
 # An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
 _COMMANDS = {"command", "application_command", "coordination_command"}
+# In a form all of it is filled in; on a command line it is a file.
+_OPTIONS = {"new_pool": "--pool-file"}
 _METAVARS = {"retry_on": "CODE", "inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
 
 
@@ -37,6 +40,8 @@ def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arg
     for name in _COMMANDS & options.keys():
         if options[name] == "":
             raise BadInput(f"{_option(name)}: it is empty: say what to run, or leave it out.")
+    if options.get("new_pool"):
+        options["new_pool"] = read_pool_file(options["new_pool"])
     try:
         run = entry.parameters(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
@@ -53,7 +58,7 @@ def _parser(entry: Entry) -> argparse.ArgumentParser:
     parser = _Parser(prog=_program(entry), description=entry.description)
     for name, field in entry.parameters.model_fields.items():
         help_text = (field.description or "").replace("%", "%%")
-        parser.add_argument(_option(name), help=help_text, **_reading(name, field))
+        parser.add_argument(_option(name), dest=name, help=help_text, **_reading(name, field))
     parser.add_argument("--json", action="store_true", help="Print the result as one JSON document on standard output.")
     return parser
 
@@ -68,7 +73,7 @@ def _program(entry: Entry) -> str:
 
 
 def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return _OPTIONS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
@@ -77,6 +82,8 @@ def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
     if get_origin(field.annotation) is list:
         return {"nargs": "+", "metavar": _METAVARS.get(name)}
     numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])
+    if name in _OPTIONS:
+        return {"metavar": "FILE"}
     return {"metavar": _METAVARS.get(name)} | ({"type": numbers.pop()} if numbers else {})
 
 

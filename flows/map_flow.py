@@ -19,6 +19,7 @@ from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.flows.results import MapResult, require_well
 from prefect_azure_batch.flows.telling import keep_result, telling_prefect
@@ -44,6 +45,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
         BadInput: what was asked for cannot be run; nothing has been created.
         TasksFailed: some tasks failed; the error holds the whole result.
     """
+    run = with_pool_block(run)
     check_locally(run)
     with open_account(run.account, work_container=run.work_container) as account:
         result = run_map(account, run)

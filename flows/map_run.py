@@ -10,7 +10,14 @@ from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import check_results, find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import (
+    check_results,
+    container_plan,
+    find_program,
+    new_run_id,
+    noting_leftovers,
+    open_run,
+)
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.inputs import search_inputs
 from prefect_azure_batch.tasks.ledger import Ledgers
@@ -40,8 +47,9 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     check_results(account, asked.results_place)
     patterns = asked.inputs or [str(example("map") / "inputs")]
     manifest = Manifest.of_inputs(search_inputs(patterns, blob_lister(account.storage)))
-    if asked.pool:
-        check_pool_task(account, asked.pool)
+    description = asked.pool_description
+    if description.existing:
+        check_pool_task(account, description.existing)
     program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
     plan = TaskPlan(
         asked.command or EXAMPLE_COMMAND,
@@ -49,6 +57,8 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         asked.task_limit,
         retry_on=tuple(asked.retry_on),
         retries=asked.retries,
+        environment=asked.environment,
+        container=container_plan(description),
     )
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))
@@ -69,10 +79,8 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     account,
                     "map",
                     program=program,
-                    pool=asked.pool or pool_to_go_on_with(account, others),
-                    nodes=asked.nodes,
-                    slots=asked.slots,
-                    vm_size=asked.vm_size,
+                    pool=description.existing or pool_to_go_on_with(account, others) or description,
+                    tasks=manifest.count(OURS),
                     retries=0 if asked.retry_on else asked.retries,
                     time_limit=asked.time_limit,
                     lease=asked.lease,

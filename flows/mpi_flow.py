@@ -19,6 +19,7 @@ from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_run import run_mpi
+from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.preflight import check_mpi_locally
 from prefect_azure_batch.flows.results import MpiResult, require_well
 from prefect_azure_batch.flows.telling import keep_result, telling_prefect
@@ -44,6 +45,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         BadInput: what was asked for cannot be run; nothing has been created.
         TasksFailed: the program failed; the error holds the whole result.
     """
+    run = with_pool_block(run)
     check_mpi_locally(run)
     with open_account(run.account, run.mpi, run.work_container) as account:
         result = run_mpi(account, run)

@@ -1,9 +1,10 @@
 """What an MPI run can be asked for."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.parameters import RunParameters, complaining
 from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi
@@ -32,14 +33,19 @@ class MpiParameters(RunParameters):
             "Placeholders in all commands: {app}, {shared}; write {{ and }} for braces."
         ),
     )
-    nodes: int = Field(
-        default=3,
-        ge=1,
+    nodes: int | None = Field(
+        default=None,
+        ge=0,
         le=100,  # a pool with inter-node communication has no more
         title="Nodes",
-        description="Number of VMs in the pool that is made for the run, or of those of --pool that take part.",
+        description=(
+            "Number of dedicated VMs in the pool that is made for the run, or of those of --pool that take part. Not "
+            "given: 3, or none with --spot."
+        ),
     )
-    slots: int = Field(default=1, ge=1, title="Slots", description="Task slots of a node: 1, as Batch asks for MPI.")
+    slots: int | None = Field(
+        default=None, ge=1, title="Slots", description="Task slots of a node: 1, as Batch asks for MPI."
+    )
     application_command: str = Field(
         default="",
         title="Application command",
@@ -76,13 +82,20 @@ class MpiParameters(RunParameters):
         default="tcp", title="Fabric", description="The network between the nodes: tcp or infiniband."
     )
 
-    @model_validator(mode="after")
-    def _numbers_fit(self) -> Self:
-        if self.slots > 1:
-            raise ValueError(f"--slots: an MPI task needs nodes of 1 slot, not {self.slots}: leave the option out")
-        if self.instances and self.instances > self.nodes and not self.pool:
-            raise ValueError(f"--instances: {self.instances} are more than the {self.nodes} nodes of --nodes")
-        return self
+    default_nodes: ClassVar[int] = 3
+
+    def check_pool_fits(self, description: PoolDescription) -> None:
+        """Refuses a pool that no MPI task runs on.
+
+        Raises:
+            ValueError: says why.
+        """
+        if description.slots > 1:
+            raise ValueError(f"--slots: an MPI task needs nodes of 1 slot, not {description.slots}: leave it out")
+        if description.container:
+            raise ValueError("container: MPI programs run on the nodes themselves here: leave it out")
+        if description.existing is None and self.instances and self.instances > description.size:
+            raise ValueError(f"--instances: {self.instances} are more than the {description.size} nodes of --nodes")
 
     @model_validator(mode="after")
     def _commands_can_run(self) -> Self:
@@ -119,7 +132,13 @@ class MpiParameters(RunParameters):
     @property
     def task_instances(self) -> int:
         """Nodes that the program runs on."""
-        return self.instances or self.nodes
+        return self.instances or self.pool_nodes
+
+    @property
+    def pool_nodes(self) -> int:
+        """Nodes of the pool, as far as they are the run's."""
+        description = self.pool_description
+        return (description.nodes or self.default_nodes) if description.existing else description.size
 
     @property
     def launch(self) -> Launch:

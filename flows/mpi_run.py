@@ -81,8 +81,9 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     for item in common_files:
         if item.path and (doubt := doubt_about(item.path, item.label)):
             _logger.warning("%s", doubt)
-    if asked.pool:
-        check_pool_task(account, asked.pool, asked.task_instances)
+    description = asked.pool_description
+    if description.existing:
+        check_pool_task(account, description.existing, asked.task_instances)
     program = find_program(account, asked.app or (example("mpi") / "app" if asked.is_example else None))
     plan, items, left = _plan(asked), identify(common_files), list[str]()
     work, name = multi_instance_work(program, plan, asked.setup), multi_instance_name(program, items, plan)
@@ -101,9 +102,8 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
                 account,
                 "mpi",
                 program=program,
-                pool=asked.pool or pool_to_go_on_with(account, others, asked.task_instances),
-                nodes=asked.nodes,
-                vm_size=asked.vm_size,
+                pool=description.existing or pool_to_go_on_with(account, others, asked.task_instances) or description,
+                tasks=1,
                 instances=asked.task_instances,
                 setup=asked.setup,
                 setup_limit=asked.task_limit,
@@ -137,11 +137,16 @@ class _Stages:
     def start(self, run: Run, common_files: list[InputItem]) -> MpiResult:
         """Has the program run, once there are nodes for it."""
         stored = upload_inputs_task(self.account.storage, common_files)
-        _await_nodes(self.account, run, self.asked.task_instances if self.asked.pool else self.asked.nodes)
+        _await_nodes(self.account, run, self._nodes_to_await())
         with self._watched(run):
             added = submit_multi_instance_task(self.account, run, stored, self.plan)
             close_job_task(self.account, run)
             return self._end(run, added)
+
+    def _nodes_to_await(self) -> int:
+        """All nodes of a pool of ours, unless it decides itself how many it has."""
+        pool = self.asked.pool_description
+        return self.asked.task_instances if pool.existing or pool.autoscale else self.asked.pool_nodes
 
     def follow(self, run: Run, added: AddedTask) -> MpiResult:
         """Waits for a program that a run which has died had started."""
@@ -268,4 +273,5 @@ def _plan(asked: MpiParameters) -> MultiInstancePlan:
         outputs=tuple(asked.outputs),
         time_limit=asked.task_limit,
         retries=asked.retries,
+        environment=asked.environment,
     )

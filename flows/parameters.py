@@ -4,16 +4,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from prefect_azure_batch.blocks.containers import check_container_name
+from prefect_azure_batch.blocks.pool_description import (
+    DEFAULT_NODES,
+    DEFAULT_VM_SIZE,
+    MOST_SLOTS,
+    PoolDescription,
+    first_complaint,
+)
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_VM_SIZE, Place
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
 
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -60,15 +68,45 @@ class RunParameters(BaseModel):
             "storage. Default: results/<run id>."
         ),
     )
-    nodes: int = Field(
-        default=2, ge=1, title="Nodes", description="Number of VMs in the pool that is made for the run."
+    nodes: int | None = Field(
+        default=None,
+        ge=0,
+        title="Nodes",
+        description="Number of dedicated VMs in the pool that is made for the run. Not given: 2, or none with --spot.",
     )
-    slots: int = Field(default=1, ge=1, le=256, title="Slots", description="Tasks that one node runs at a time.")
-    vm_size: str = Field(
-        default=DEFAULT_VM_SIZE, min_length=1, title="VM size", description="Azure VM size of the nodes."
+    spot: int | None = Field(
+        default=None,
+        ge=0,
+        title="Spot nodes",
+        description="Number of spot VMs besides, which are cheap and may be taken away: then a task starts again.",
+    )
+    slots: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_SLOTS,
+        title="Slots",
+        description="Tasks that a node runs at a time. Not given: 1.",
+    )
+    vm_size: str | None = Field(
+        default=None,
+        min_length=1,
+        title="VM size",
+        description=f"Azure VM size of the nodes. Not given: {DEFAULT_VM_SIZE}.",
     )
     pool: str | None = Field(
         default=None, min_length=1, title="Pool", description="An existing pool to use instead of making one."
+    )
+    new_pool: PoolDescription | None = Field(
+        default=None,
+        title="New pool",
+        description="All that a pool can be asked for: docs/pools.md. What is given besides goes before it.",
+    )
+    pool_block: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Pool block",
+        description="Name of an Azure Batch Pool block that says what the pool shall be. What is given besides goes "
+        "before it.",
     )
     account: str | None = Field(
         default=None,
@@ -115,6 +153,32 @@ class RunParameters(BaseModel):
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
 
+    default_nodes: ClassVar[int] = DEFAULT_NODES
+
+    @cached_property
+    def pool_description(self) -> PoolDescription:
+        """What the pool shall be, all that was said of it put together; without what a pool block says.
+
+        Raises:
+            ValidationError: it does not go together.
+        """
+        given = self.new_pool or PoolDescription()
+        options = {
+            "existing": self.pool,
+            "nodes": self.nodes,
+            "spot_nodes": self.spot,
+            "slots": self.slots,
+            "vm_size": self.vm_size,
+        }
+        if (options["existing"], given.existing, options["nodes"], given.nodes) == (None,) * 4:
+            options["nodes"] = 0 if self.spot or given.spot_nodes else self.default_nodes
+        return given.overridden(options)
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Environment variables of the tasks."""
+        return tuple(self.pool_description.environment.items())
+
     @property
     def time_limit(self) -> timedelta:
         """Longest life of the run."""
@@ -151,12 +215,24 @@ class RunParameters(BaseModel):
         """Where the run's logs and outputs are collected."""
         return self.results_place or Path(self.results or f"results/{run_id}").absolute()
 
-    @field_validator("vm_size")
-    @classmethod
-    def _vm_size_is_a_word(cls, vm_size: str) -> str:
-        if not re.fullmatch(r"\w+", vm_size, re.ASCII):
-            raise ValueError(f"{vm_size!r} is no VM size; one is {DEFAULT_VM_SIZE}")
-        return vm_size
+    @model_validator(mode="after")
+    def _pool_can_be(self) -> Self:
+        if self.pool_block and (self.new_pool or self.pool):
+            raise ValueError("--pool-block: it says what --pool and --pool-file say: give one of them")
+        if self.pool_block is None:
+            try:
+                description = self.pool_description
+            except ValidationError as error:
+                raise ValueError(first_complaint(error)) from None
+            self.check_pool_fits(description)
+        return self
+
+    def check_pool_fits(self, description: PoolDescription) -> None:
+        """Refuses a pool that such a run cannot use.
+
+        Raises:
+            ValueError: says why.
+        """
 
     @field_validator("work_container")
     @classmethod

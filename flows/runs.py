@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import ended_when_cancelled
 from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
 from prefect_azure_batch.flows.preflight import package_of
@@ -21,11 +22,11 @@ from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFa
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.names import WORK_ID
-from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.pool import check_pool_task, check_shape, create_pool_task
 from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import (
     DEFAULT_LEASE,
-    DEFAULT_VM_SIZE,
+    ContainerPlan,
     Created,
     JobPlan,
     Place,
@@ -51,6 +52,12 @@ def check_results(account: AzureBatchAccount, place: Place | None) -> None:
     """
     if place and place.container == account.storage.work_container:
         raise BadInput(f"--results: what lies in {place.container!r} is deleted after --keep: name another container.")
+
+
+def container_plan(description: PoolDescription) -> ContainerPlan | None:
+    """The container that tasks on a pool run in; None for the nodes themselves."""
+    container = description.container
+    return ContainerPlan(container.image, container.run_options) if container else None
 
 
 def find_program(account: AzureBatchAccount, program: str | Path | None) -> Program | None:
@@ -80,10 +87,8 @@ def open_run(
     name: str = "run",
     *,
     program: str | Path | Program | None = None,
-    pool: str | None = None,
-    nodes: int = 2,
-    slots: int = 1,
-    vm_size: str = DEFAULT_VM_SIZE,
+    pool: PoolDescription | str = PoolDescription(),  # noqa: B008 - frozen
+    tasks: int | None = None,
     instances: int | None = None,
     setup: str | None = None,
     setup_limit: timedelta | None = None,
@@ -100,10 +105,8 @@ def open_run(
         account: the Batch account and its storage.
         name: of the run, with the flow run's id behind it; a flow that opens several gives each another.
         program: a file or directory to ship to every node, or ``id:version`` of an application package that exists.
-        pool: an existing pool to use instead of making one; it is not deleted.
-        nodes: VMs of the pool that is made.
-        slots: tasks that a node of it runs at a time.
-        vm_size: Azure VM size of its nodes.
+        pool: what the pool shall be; or the id of an existing one, which is not deleted.
+        tasks: how many tasks the run has, if that is known: a pool that follows them begins with nodes for them.
         instances: nodes that a multi-instance task of the run takes at once, for which the pool gets communication
             between its nodes; None for a run of tasks of one node each.
         setup: command that prepares each node before its first task, in the directory of the program.
@@ -133,16 +136,17 @@ def open_run(
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
     if program and not found:
         check_program(Path(str(program)))
-    if pool:
-        check_pool_task(account, pool, instances)
+    description = PoolDescription(existing=pool) if isinstance(pool, str) else pool
     packages = (found.package,) if found and found.package else ()
-    plan = PoolPlan(
-        run_id, nodes, slots, vm_size, False, packages, run_id, inter_node=instances is not None, lease=lease
-    )
+    plan = PoolPlan(run_id, description, packages, run_id, instances, lease, tasks, time_limit=time_limit)
+    if description.existing:
+        check_pool_task(account, description.existing, instances)
+    else:
+        check_shape(plan)
     folder = f"{work}/{run_id}" if work else ""
     job = JobPlan(
         run_id,
-        pool or run_id,
+        description.existing or run_id,
         run_id,
         found,
         time_limit,
@@ -154,9 +158,9 @@ def open_run(
         lease=lease,
         results=results,
     )
-    record = RunRecord(job, None if pool else plan, datetime.now(UTC))
+    record = RunRecord(job, None if description.existing else plan, datetime.now(UTC))
     with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(keep)):
-        if not pool:
+        if not description.existing:
             create_pool_task(account, plan)
         if program and not found:
             assert not isinstance(program, Program)

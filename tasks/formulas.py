@@ -1,29 +1,135 @@
-"""The ends of a lease: the formula of a pool, the time limit of a job."""
+"""The formulas of pools and the time limits of jobs: how many nodes there are when, and the ends of a lease.
+
+A formula is one of a scenario, with what is known when it is sent in it as numbers, or one of somebody's own. The lease
+is the same few lines at the end of each: from a moment on, which the run that lives puts off, there is no node.
+"""
 
 from datetime import UTC, datetime, timedelta
 
-from prefect_azure_batch.tasks.records import JobPlan
+from localbatch.autoscale.errors import FormulaError
+from localbatch.autoscale.formula import compile_formula
+from prefect_azure_batch.blocks.pool_parts import Autoscale
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
 
 EVALUATION_INTERVAL = timedelta(minutes=5)
 """How often Batch evaluates a pool's formula: the shortest interval that it takes."""
 
+_BEGINNING = timedelta(minutes=10)
+"""How long a new pool is as large as its run needs it, whatever the samples say, which come late."""
 
-def lease_formula(nodes: int, end: datetime, *, spot: bool = False) -> str:
-    """A formula that gives a pool so many nodes until a moment, and none from then on.
+_WEEKDAYS = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start=1)}
+
+
+def check_formula(text: str) -> None:
+    """Refuses a formula that Batch could not read.
+
+    Raises:
+        BadInput: says what is wrong, with line and column.
+    """
+    try:
+        compile_formula(text)
+    except FormulaError as error:
+        raise BadInput(f"autoscale.formula: {error}") from None
+
+
+def pool_formula(plan: PoolPlan, begun: datetime, end: datetime | None) -> str:
+    """The formula that decides on the size of a pool.
 
     Args:
-        nodes: the pool's size until then.
-        end: the moment, with its time zone.
-        spot: whether they are spot nodes.
+        plan: the pool.
+        begun: when its run began, with its time zone.
+        end: the moment from which it has no node, with its time zone; None for no such moment.
     """
-    kind = "LowPriority" if spot else "Dedicated"
-    other = "Dedicated" if spot else "LowPriority"
-    return (
-        f'end = time("{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}");\n'
-        f"$Target{kind}Nodes = time() < end ? {nodes} : 0;\n"
-        f"$Target{other}Nodes = 0;\n"
-        "$NodeDeallocationOption = requeue;\n"
+    scale = plan.description.autoscale
+    if scale is None:
+        lines = _targets(str(plan.description.dedicated_nodes), str(plan.description.spot_nodes), "requeue")
+    elif scale.formula is not None:
+        lines = [scale.formula.rstrip().rstrip(";") + ";"]
+    else:
+        # Whoever loses a node on the way down ends his task first; the job's own lease bounds that.
+        lines = _scenario(plan, scale, begun)
+    return "\n".join([*lines, *(_lease(end) if end else [])]) + "\n"
+
+
+def _lease(end: datetime) -> list[str]:
+    return [
+        f"leaseEnd = {_moment(end)};",
+        "$TargetDedicatedNodes = time() < leaseEnd ? $TargetDedicatedNodes : 0;",
+        "$TargetLowPriorityNodes = time() < leaseEnd ? $TargetLowPriorityNodes : 0;",
+    ]
+
+
+def _targets(dedicated: str, spot: str, deallocation: str = "taskcompletion") -> list[str]:
+    return [
+        f"$TargetDedicatedNodes = {dedicated};",
+        f"$TargetLowPriorityNodes = {spot};",
+        f"$NodeDeallocationOption = {deallocation};",
+    ]
+
+
+def _scenario(plan: PoolPlan, scale: Autoscale, begun: datetime) -> list[str]:
+    dedicated, spot = plan.description.dedicated_nodes, plan.description.spot_nodes
+    if scale.scenario == "working-hours":
+        least = min(scale.min_nodes, dedicated)
+        return [
+            *_clock(scale),
+            *_targets(f"works ? {dedicated} : {least}", f"works ? {spot} : {scale.min_nodes - least}"),
+        ]
+    lines = _needed(plan, scale, begun)
+    if scale.scenario == "spot-first":
+        # What is not there as spot, for there is no capacity or it was taken away, is had as dedicated nodes.
+        lines += [
+            f"spot = min({spot}, wanted);",
+            f"had = isNew ? spot : min(spot, {_last('CurrentLowPriorityNodes')});",
+        ]
+        return lines + _targets(f"min({dedicated}, max(0, wanted - had))", "spot")
+    lines += [f"dedicated = min({dedicated}, wanted);", f"spot = min({spot}, max(0, wanted - {dedicated}));"]
+    if scale.scenario == "pending":
+        return lines + _targets("dedicated", "spot")
+    now = {kind: _last(f"Current{kind}Nodes") for kind in ("Dedicated", "LowPriority")}
+    return lines + _targets(
+        f"isNew ? dedicated : min(dedicated, {now['Dedicated']})", f"isNew ? spot : min(spot, {now['LowPriority']})"
     )
+
+
+def _needed(plan: PoolPlan, scale: Autoscale, begun: datetime) -> list[str]:
+    """How many nodes are wanted for the tasks that wait or run.
+
+    A quotient is rounded up by adding to what is divided: Batch cuts fractions of targets off. Source of the guarded
+    samples: "Autoscale compute nodes in an Azure Batch pool", Microsoft Learn.
+    """
+    each, size = plan.tasks_of_node, plan.description.size
+    start = size if plan.tasks is None else min(size, -(-plan.tasks // each))
+    least = f"pending > 0 ? max(needed, {plan.instances}) : needed" if plan.instances else "needed"
+    return [
+        f"isNew = time() < {_moment(begun + _BEGINNING)};",
+        f"last = {_last('PendingTasks')};",
+        "window = TimeInterval_Minute * 5;",
+        "share = $PendingTasks.GetSamplePercent(window);",
+        "pending = share < 70 ? last : max(last, avg($PendingTasks.GetSample(window)));",
+        f"needed = (pending + {each - 1}) / {each};",
+        f"needed = {least};",
+        f"needed = isNew ? max(needed, {max(start, plan.instances or 0)}) : needed;",
+        f"wanted = min({size}, max({scale.min_nodes}, needed));",
+    ]
+
+
+def _last(variable: str) -> str:
+    return f"max(0, ${variable}.GetSample(1))"
+
+
+def _clock(scale: Autoscale) -> list[str]:
+    days = " || ".join(f"now.weekday == {_WEEKDAYS[day]}" for day in scale.days)
+    first, end = scale.hours
+    return [
+        f"now = time() + TimeInterval_Minute * ({scale.utc_offset_hours * 60:g});",
+        f"works = ({days}) && now.hour >= {first} && now.hour < {end};",
+    ]
+
+
+def _moment(moment: datetime) -> str:
+    return f'time("{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")'
 
 
 def job_limit(plan: JobPlan, age: timedelta = timedelta()) -> timedelta:

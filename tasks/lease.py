@@ -18,7 +18,7 @@ from azure.core.exceptions import ResourceExistsError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
-from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
+from prefect_azure_batch.tasks.formulas import job_limit, pool_formula
 from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, Hold, RunRecord
 
@@ -64,6 +64,7 @@ class Lease:
         self._client, self._job, self._pool, self._clock = client, record.job, record.pool, clock
         now, length = clock(), record.job.lease
         self._begun = now - (datetime.now(UTC) - record.begun).total_seconds()
+        self._run_begun = record.begun
         self._all: list[_Due] = []
         if hold is not None:
             self._add(f"record of run {record.job.run_id!r}", hold.renew, HOLD_SECONDS, now)
@@ -100,7 +101,7 @@ class Lease:
     def _renew_pool(self) -> None:
         assert self._pool is not None
         assert self._pool.lease is not None
-        formula = lease_formula(self._pool.nodes, datetime.now(UTC) + self._pool.lease, spot=self._pool.spot)
+        formula = pool_formula(self._pool, self._run_begun, datetime.now(UTC) + self._pool.lease)
         # Without an interval the times of the evaluations stay as they are.
         options = models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=formula)
         self._client.enable_pool_auto_scale(self._pool.pool_id, options)

@@ -84,7 +84,8 @@ def multi_instance_work(program: Program | None, plan: MultiInstancePlan, setup:
     """
     scripts = make_scripts(program, plan)
     script = digest(str(plan.launch.instances), scripts.coordination, scripts.application, setup or "")
-    return work_id(program.digest if program else "", script, plan.outputs)
+    environment = [f"{name}={value}" for name, value in sorted(plan.environment)]
+    return work_id(program.digest if program else "", script, plan.outputs, environment)
 
 
 def multi_instance_name(
@@ -129,6 +130,7 @@ def _options(
                 scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.NON_ADMIN
             )
         ),
+        environment_settings=[models.EnvironmentSetting(name=name, value=value) for name, value in plan.environment],
         output_files=shared_output_files(task.folder, plan.outputs, link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),
     )

@@ -56,15 +56,18 @@ def slug(text: str, length: int) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:length].strip("-")
 
 
-def work_id(program: str, command: str, outputs: Iterable[str]) -> str:
+def work_id(program: str, command: str, outputs: Iterable[str], further: Iterable[str] = ()) -> str:
     """Id of what is done to each input, whatever the input: 24 hexadecimal digits.
 
     Args:
         program: the program's digest; empty for none.
         command: the script that runs on the nodes.
         outputs: patterns of the files to keep.
+        further: what else it depends on, such as the environment.
     """
-    return digest(program, command, *outputs)[:_WORK_LENGTH]
+    parts = [program, command, *outputs]
+    more = list(further)
+    return (digest(*parts, digest(*more)) if more else digest(*parts))[:_WORK_LENGTH]
 
 
 def task_id(work: str, name: str, version: str, *further: str) -> str:

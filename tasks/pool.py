@@ -1,15 +1,18 @@
 """Stage: a pool of VMs, made for the run or already there."""
 
-from datetime import UTC, datetime, timedelta
+import logging
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.secrets import read_secret
 from prefect_azure_batch.tasks.diagnosis import (
-    LEASE_METADATA,
     POOL_PROPERTIES,
     RUN_METADATA,
     complaint_about_shape,
@@ -18,28 +21,41 @@ from prefect_azure_batch.tasks.diagnosis import (
     target_nodes,
 )
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
-from prefect_azure_batch.tasks.formulas import EVALUATION_INTERVAL, lease_formula
-from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.formulas import check_formula
+from prefect_azure_batch.tasks.images import image_of
+from prefect_azure_batch.tasks.inputs import find_inputs
+from prefect_azure_batch.tasks.links import read_link
+from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs
 
-MAX_SLOTS = 256
-
-_RESIZE_TIMEOUT = timedelta(minutes=15)
+_logger = logging.getLogger(__name__)
 
 
-def check_sizes(nodes: int, slots: int, *, inter_node: bool = False) -> None:
-    """Refuses sizes that no pool can have.
+def check_shape(plan: PoolPlan) -> None:
+    """Refuses what no pool can be for the tasks it is made for.
 
     Raises:
-        BadInput: says which bound is broken.
+        BadInput: says what does not fit.
     """
-    if nodes < 1:
-        raise BadInput(f"A pool needs at least 1 node, not {nodes}.")
-    if not 1 <= slots <= MAX_SLOTS:
-        raise BadInput(f"A node has 1 to {MAX_SLOTS} task slots, not {slots}.")
-    if inter_node and slots > 1:
-        raise BadInput(f"A node of a pool for MPI has 1 task slot, not {slots}: Batch starts no MPI task otherwise.")
+    asked = plan.description
+    if asked.existing:
+        raise BadInput(f"The pool {asked.existing!r} is said to be there already: it cannot be made.")
+    if plan.required_slots > asked.slots:
+        raise BadInput(f"A task needs {plan.required_slots} slots, and a node has {asked.slots}: it would never start.")
+    if asked.autoscale and asked.autoscale.formula:
+        check_formula(asked.autoscale.formula)
+    if plan.instances is None:
+        return
+    if asked.slots > 1:
+        raise BadInput(
+            f"A node of a pool for MPI has 1 task slot, not {asked.slots}: Batch starts no MPI task otherwise."
+        )
+    if asked.size < plan.instances:
+        raise BadInput(f"The pool has {asked.size} of the {plan.instances} nodes that are needed at a time.")
+    if asked.container:
+        raise BadInput("container: MPI programs run on the nodes themselves here: leave it out.")
 
 
 def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
@@ -56,15 +72,19 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
 
     Raises:
         BadInput: impossible sizes, no usable image, or something that Batch does not know, as a VM size.
+        CredentialError: the description names a secret that is not there.
         ServiceFailure: Batch failed the request, or the id belongs to another run.
     """
-    check_sizes(plan.nodes, plan.slots, inter_node=plan.inter_node)
-    client = account.get_client()
+    check_shape(plan)
+    client, now = account.get_client(), datetime.now(UTC)
     try:
         with translated(f"create pool {plan.pool_id!r}"):
-            image = choose_image(client.list_supported_images(), mpi=plan.inter_node)
+            image = image_of(plan.description, client.list_supported_images(), mpi=plan.inter_node)
+            if doubt := image.doubt(now):
+                _logger.warning("%s", doubt)
+            found = Found(image, account.storage.account_name, read_secret, start_task_files(account.storage, plan))
             try:
-                client.create_pool(_pool_options(plan, image))
+                client.create_pool(pool_options(plan, found, now))
             except ResourceExistsError as error:
                 if getattr(error.error, "code", "") != "PoolExists" or not _is_own(client, plan):
                     raise
@@ -75,41 +95,26 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
     return plan.pool_id
 
 
-def _pool_options(plan: PoolPlan, image: models.BatchSupportedImage) -> models.BatchPoolCreateOptions:
-    return models.BatchPoolCreateOptions(
-        id=plan.pool_id,
-        vm_size=plan.vm_size,
-        virtual_machine_configuration=models.VirtualMachineConfiguration(
-            image_reference=image.image_reference, node_agent_sku_id=image.node_agent_sku_id
+def start_task_files(storage: AzureStorageCredentials, plan: PoolPlan) -> list[models.ResourceFile]:
+    """The files of a pool's start task: local ones are uploaded, blobs read by links that outlive the run.
+
+    Raises:
+        BadInput: there is no such file.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    named = plan.description.start_task.files if plan.description.start_task else ()
+    links = [name for name in named if name.startswith("https://")]
+    patterns = [name for name in named if not name.startswith("https://")]
+    stored = upload_inputs(storage, find_inputs(patterns, blob_lister(storage))) if patterns else []
+    return [
+        *(models.ResourceFile(http_url=link, file_path=PurePosixPath(urlsplit(link).path).name) for link in links),
+        *(
+            models.ResourceFile(
+                http_url=read_link(storage, item.container, item.blob, plan.time_limit), file_path=item.name
+            )
+            for item in stored
         ),
-        **_size_options(plan),
-        task_slots_per_node=plan.slots,
-        enable_inter_node_communication=plan.inter_node,
-        application_package_references=[
-            models.BatchApplicationPackageReference(application_id=application_id, version=version)
-            for application_id, version in plan.packages
-        ],
-        metadata=[models.BatchMetadataItem(name=name, value=value) for name, value in _metadata(plan).items()],
-    )
-
-
-def _metadata(plan: PoolPlan) -> dict[str, str]:
-    lease = {} if plan.lease is None else {LEASE_METADATA: f"{plan.lease.total_seconds():.0f}"}
-    return {RUN_METADATA: plan.run_id} | lease
-
-
-def _size_options(plan: PoolPlan) -> dict[str, Any]:
-    if plan.lease is not None:
-        return {
-            "enable_auto_scale": True,
-            "auto_scale_formula": lease_formula(plan.nodes, datetime.now(UTC) + plan.lease, spot=plan.spot),
-            "auto_scale_evaluation_interval": EVALUATION_INTERVAL,
-        }
-    return {
-        "resize_timeout": _RESIZE_TIMEOUT,
-        "target_dedicated_nodes": 0 if plan.spot else plan.nodes,
-        "target_low_priority_nodes": plan.nodes if plan.spot else 0,
-    }
+    ]
 
 
 def _is_own(client: BatchClient, plan: PoolPlan) -> bool:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
 
-DEFAULT_VM_SIZE = "standard_d2s_v3"
 NO_WORK = "_runs"
 """Folder in it of the runs that belong to no work, such as those of flows of one's own."""
 DEFAULT_LEASE = timedelta(minutes=30)
@@ -151,21 +151,49 @@ class PoolPlan:
     """A pool to be created.
 
     Attributes:
-        slots: how many tasks a node runs at a time.
-        inter_node: nodes can talk to each other, as multi-instance tasks need; then ``slots`` must be 1.
+        description: what it shall be.
+        packages: ``(id, version)`` of application packages that its nodes get besides those of the description.
+        instances: how many of its nodes a multi-instance task takes at once, for which they can talk to each other and
+            have one slot; None for a pool of tasks of one node each.
         lease: how long the pool keeps its nodes unless that is put off, as ``tasks.lease`` does; None for a pool that
             keeps them until somebody deletes it.
+        tasks: how many tasks it is made for, by which one that follows its tasks begins; None if nobody knows.
+        required_slots: of each of them.
+        time_limit: how long the links of its start task live.
     """
 
     pool_id: str
-    nodes: int
-    slots: int
-    vm_size: str
-    spot: bool = False
+    description: PoolDescription
     packages: tuple[tuple[str, str], ...] = ()
     run_id: str = ""
-    inter_node: bool = False
+    instances: int | None = None
     lease: timedelta | None = None
+    tasks: int | None = None
+    required_slots: int = 1
+    time_limit: timedelta = timedelta(hours=24)
+
+    @property
+    def inter_node(self) -> bool:
+        """Whether nodes can talk to each other."""
+        return self.instances is not None
+
+    @property
+    def tasks_of_node(self) -> int:
+        """How many of the tasks a node runs at a time."""
+        return max(1, self.description.slots // self.required_slots)
+
+
+@dataclass(frozen=True)
+class ContainerPlan:
+    """The container that tasks run in.
+
+    Attributes:
+        image: its image; it has /bin/bash.
+        run_options: further options of ``docker run``.
+    """
+
+    image: str
+    run_options: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,6 +236,8 @@ class TaskPlan:
         time_limit: longest life of one task, or None.
         retry_on: exit codes with which a task is tried again, on its node; none for those of the job's retries.
         retries: how often.
+        environment: names and values of environment variables. They can be read by all who may read the job.
+        container: what tasks run in; None for the node itself.
     """
 
     command: str
@@ -215,6 +245,8 @@ class TaskPlan:
     time_limit: timedelta | None = None
     retry_on: tuple[int, ...] = ()
     retries: int = 0
+    environment: tuple[tuple[str, str], ...] = ()
+    container: ContainerPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -230,6 +262,7 @@ class MultiInstancePlan:
         outputs: patterns of files to keep, relative to the directory that the ranks share on a node.
         time_limit: longest life of the task, or None.
         retries: how often the job has it repeated.
+        environment: names and values of environment variables, of all its nodes.
     """
 
     command: str
@@ -239,6 +272,7 @@ class MultiInstancePlan:
     outputs: tuple[str, ...] = ()
     time_limit: timedelta | None = None
     retries: int = 0
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

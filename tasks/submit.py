@@ -65,7 +65,13 @@ def work_of(program: Program | None, plan: TaskPlan) -> str:
         BadInput: the command cannot be read, or uses ``{app}`` with no program.
     """
     script = parse_template(plan.command).script(program.variable if program else None)
-    return work_id(program.digest if program else "", script, plan.outputs)
+    return work_id(program.digest if program else "", script, plan.outputs, _surroundings(plan))
+
+
+def _surroundings(plan: TaskPlan) -> list[str]:
+    """What a task runs in, as far as it is not the usual."""
+    container = [plan.container.image, plan.container.run_options] if plan.container else []
+    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment))]
 
 
 def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem | StoredInput], str]:
@@ -97,6 +103,20 @@ class _Shared:
     plan: TaskPlan
     output_link: str
 
+    @property
+    def environment(self) -> list[models.EnvironmentSetting]:
+        """What is asked for; it cannot replace what names the input."""
+        return [models.EnvironmentSetting(name=name, value=value) for name, value in self.plan.environment]
+
+    @property
+    def container(self) -> models.BatchTaskContainerSettings | None:
+        """What the tasks run in."""
+        if self.plan.container is None:
+            return None
+        return models.BatchTaskContainerSettings(
+            image_name=self.plan.container.image, container_run_options=self.plan.container.run_options or None
+        )
+
 
 def _task_options(
     account: AzureBatchAccount, run: Run, item: StoredInput, task: AddedTask, shared: _Shared
@@ -115,7 +135,9 @@ def _task_options(
             models.EnvironmentSetting(name=INPUT_VARIABLE, value=argument),
             models.EnvironmentSetting(name=STEM_VARIABLE, value=file_argument(stem)),
             models.EnvironmentSetting(name=INDEX_VARIABLE, value=str(item.index)),
+            *shared.environment,
         ],
+        container_settings=shared.container,
         output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )

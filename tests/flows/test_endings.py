@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State, StateType
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_flow import map_flow
@@ -85,7 +86,7 @@ def test_a_flow_run_that_crashed_is_cleaned_up_by_its_hook(
 ) -> None:
     run_id = uuid4()
     name = f"map-{run_id}"
-    create_pool(account, PoolPlan(name, 1, 1, "standard_d2s_v3", run_id=name))
+    create_pool(account, PoolPlan(name, PoolDescription(nodes=1, slots=1), run_id=name))
     account.get_client().create_job(models.BatchJobCreateOptions(id=name, pool_info=models.BatchPoolInfo(pool_id=name)))
     assert name in left_behind(account)
     flow_run = SimpleNamespace(id=run_id, parameters={"run": {"account": account_name}})
@@ -126,7 +127,7 @@ def test_so_does_a_flow_of_ones_own(account: AzureBatchAccount, two_files: Path,
 
     @flow(persist_result=False, on_cancellation=[say_cancelled])
     def own() -> None:
-        with open_run(account, "map", nodes=1) as run:
+        with open_run(account, "map", pool=PoolDescription(nodes=1)) as run:
             inputs = find_inputs([str(two_files)], blob_lister(account.storage))
             added = add_tasks(
                 account, run, upload_inputs(account.storage, inputs), TaskPlan(f"touch {began}; sleep 600")

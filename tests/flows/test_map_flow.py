@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.results import MapResult, TasksFailed
@@ -167,7 +168,7 @@ def test_a_run_uses_the_account_block_it_names(account: AzureBatchAccount, two_f
 
 
 def test_a_pool_that_exists_is_used_and_kept(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
-    create_pool(account, PoolPlan("kept-pool", 1, 2, "standard_d2s_v3", run_id="kept"))
+    create_pool(account, PoolPlan("kept-pool", PoolDescription(nodes=1, slots=2), run_id="kept"))
     result = run(pool="kept-pool", inputs=[str(two_files)], command="cat {input}")
     assert (result.pool_id, result.counts.succeeded) == ("kept-pool", 2)
     assert account.get_client().get_pool("kept-pool").state == "active"
@@ -175,7 +176,7 @@ def test_a_pool_that_exists_is_used_and_kept(account: AzureBatchAccount, two_fil
 
 
 def test_a_pool_for_mpi_is_refused(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
-    create_pool(account, PoolPlan("for-mpi", 1, 1, "standard_d2s_v3", inter_node=True))
+    create_pool(account, PoolPlan("for-mpi", PoolDescription(nodes=1), instances=1))
     with pytest.raises(BadInput, match="made for MPI tasks"):
         run(pool="for-mpi", inputs=[str(two_files)], command="cat {input}")
     delete_created(account, Created(pool_id="for-mpi"))

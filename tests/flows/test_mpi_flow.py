@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
@@ -59,7 +60,8 @@ def make_pool(account: AzureBatchAccount) -> Iterator[MakePool]:
 
     def make(name: str, nodes: int, slots: int = 1, inter_node: bool = True) -> str:
         made.append(name)
-        return create_pool(account, PoolPlan(name, nodes, slots, "standard_d2s_v3", run_id=name, inter_node=inter_node))
+        shape = PoolDescription(nodes=nodes, slots=slots)
+        return create_pool(account, PoolPlan(name, shape, run_id=name, instances=1 if inter_node else None))
 
     yield make
     for name in made:

@@ -12,6 +12,7 @@ import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.runs import open_run
@@ -56,7 +57,7 @@ def test_a_run_that_lives_is_left_alone_and_one_that_died_is_deleted(
     account: AzureBatchAccount, other: "subprocess.Popen[bytes]", tmp_path: Path
 ) -> None:
     foreign = f"mine-{uuid.uuid4()}"
-    create_pool(account, PoolPlan(foreign, 1, 1, "standard_d2s_v3"))
+    create_pool(account, PoolPlan(foreign, PoolDescription(nodes=1, slots=1)))
     mark = {item.name: item.value for item in account.get_client().get_pool(foreign).metadata or []}
     assert mark == {"prefect-azure-batch-run": ""}
     wait_until((tmp_path / "began").exists, 60)

@@ -8,6 +8,7 @@ import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.collect import collect_outputs
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -63,7 +64,7 @@ class Bench:
 @pytest.fixture(scope="session")
 def pool_id(account: AzureBatchAccount) -> Iterator[str]:
     pool_id = f"pool-{uuid.uuid4()}"
-    create_pool(account, PoolPlan(pool_id, nodes=2, slots=4, vm_size="standard_d2s_v3", run_id=pool_id))
+    create_pool(account, PoolPlan(pool_id, PoolDescription(nodes=2, slots=4), run_id=pool_id))
     yield pool_id
     delete_created(account, Created(pool_id=pool_id))
 

@@ -9,6 +9,7 @@ from azure.mgmt.batch import BatchManagementClient
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.application import publish_application, ship_program, use_package
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput
@@ -47,7 +48,9 @@ def test_a_published_program_runs_on_a_pool_that_refers_to_it(
     published = publish_application(client, *where, "shout", "1.0", program, enforce_https=False)
     assert use_package(account, "shout", "1.0") == published
     try:
-        create_pool(account, PoolPlan(name, 1, 2, "standard_d2s_v3", packages=(("shout", "1.0"),), run_id=name))
+        create_pool(
+            account, PoolPlan(name, PoolDescription(nodes=1, slots=2), packages=(("shout", "1.0"),), run_id=name)
+        )
         run = create_job(account, JobPlan(name, name, name, published))
         stored = upload_inputs(account.storage, found(two_files))
         added = add_tasks(account, run, stored, TaskPlan("{app}/shout < {input} | grep A"))

@@ -11,10 +11,11 @@ import pytest
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import PoolUnusable
-from prefect_azure_batch.tasks.formulas import job_limit, lease_formula
+from prefect_azure_batch.tasks.formulas import job_limit, pool_formula
 from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.job import create_job, run_of
 from prefect_azure_batch.tasks.lease import Lease, leased
@@ -38,7 +39,7 @@ def account() -> Iterator[AzureBatchAccount]:
 @pytest.fixture
 def pool(account: AzureBatchAccount) -> Iterator[PoolPlan]:
     name = f"leased-{uuid.uuid4()}"
-    yield PoolPlan(name, nodes=2, slots=1, vm_size="standard_d2s_v3", run_id=name, lease=LENGTH)
+    yield PoolPlan(name, PoolDescription(nodes=2, slots=1), run_id=name, lease=LENGTH)
     delete_created(account, Created(name, name))
 
 
@@ -70,7 +71,7 @@ def test_both_go_on_while_they_are_renewed_and_end_after_that(account: AzureBatc
         wait_until(lambda: datetime.now(UTC) > begun + 2 * LENGTH, 30)
         assert client.get_job(pool.pool_id).state == "active"
         formula = client.get_pool(pool.pool_id).auto_scale_formula or ""
-        assert formula != lease_formula(2, begun + LENGTH)
+        assert formula != pool_formula(pool, begun, begun + LENGTH)
     wait_until(lambda: nodes(account, pool) == 0, 60)
     wait_until(lambda: client.get_job(pool.pool_id).state == "completed", 30)
 
@@ -88,7 +89,7 @@ def test_a_pool_of_somebody_else_is_not_touched(account: AzureBatchAccount, pool
 
 def test_a_leased_pool_that_gets_no_nodes_is_given_up(account: AzureBatchAccount) -> None:
     name = f"leased-{uuid.uuid4()}"
-    plan = PoolPlan(name, nodes=200, slots=1, vm_size="standard_d2s_v3", run_id=name, lease=timedelta(minutes=5))
+    plan = PoolPlan(name, PoolDescription(nodes=200, slots=1), run_id=name, lease=timedelta(minutes=5))
     try:
         create_pool(account, plan)
         with pytest.raises(PoolUnusable, match="AccountCoreQuotaReached"):

@@ -9,6 +9,7 @@ import pytest
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_instances
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
@@ -34,7 +35,7 @@ ON_OTHERS = 'test "$AZ_BATCH_IS_CURRENT_NODE_MASTER" = true ||'
 @pytest.fixture(scope="module")
 def mpi_pool_id(account: AzureBatchAccount) -> Iterator[str]:
     name = f"pool-{uuid.uuid4()}"
-    create_pool(account, PoolPlan(name, 3, 1, "standard_d2s_v3", run_id=name, inter_node=True))
+    create_pool(account, PoolPlan(name, PoolDescription(nodes=3), run_id=name, instances=3))
     wait_for_nodes(account, name, 3)
     yield name
     delete_created(account, Created(pool_id=name))
@@ -198,4 +199,4 @@ def test_a_pool_for_mpi_has_one_slot_and_inter_node_communication(account: Azure
     pool = account.get_client().get_pool(mpi_pool_id)
     assert (pool.enable_inter_node_communication, pool.task_slots_per_node) == (True, 1)
     with pytest.raises(BadInput, match="1 task slot, not 2"):
-        create_pool(account, PoolPlan("p", 3, 2, "standard_d2s_v3", inter_node=True))
+        create_pool(account, PoolPlan("p", PoolDescription(nodes=3, slots=2), instances=3))

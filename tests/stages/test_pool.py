@@ -8,6 +8,7 @@ from azure.batch import models
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import DEFAULT_VM_SIZE, PoolDescription
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
@@ -21,7 +22,7 @@ from tests.support.processes import wait_until
 @pytest.fixture
 def plan(account: AzureBatchAccount) -> Iterator[PoolPlan]:
     name = f"pool-{uuid.uuid4()}"
-    yield PoolPlan(name, nodes=1, slots=2, vm_size="standard_d2s_v3", run_id="this run")
+    yield PoolPlan(name, PoolDescription(nodes=1, slots=2), run_id="this run")
     delete_created(account, Created(pool_id=name))
 
 
@@ -37,20 +38,20 @@ def test_creating_a_pool_again_finds_it(account: AzureBatchAccount, plan: PoolPl
 def test_the_pool_of_another_run_is_not_taken(account: AzureBatchAccount, plan: PoolPlan) -> None:
     create_pool(account, plan)
     with pytest.raises(ServiceFailure) as refused:
-        create_pool(account, PoolPlan(plan.pool_id, 1, 2, plan.vm_size, run_id="another run"))
+        create_pool(account, PoolPlan(plan.pool_id, PoolDescription(nodes=1, slots=2), run_id="another run"))
     assert refused.value.code == "PoolExists"
 
 
 @pytest.mark.parametrize(("nodes", "slots"), [(0, 1), (-1, 1), (1, 0), (1, 257)])
-def test_impossible_sizes_are_refused(account: AzureBatchAccount, plan: PoolPlan, nodes: int, slots: int) -> None:
-    with pytest.raises(BadInput):
-        create_pool(account, PoolPlan(plan.pool_id, nodes, slots, plan.vm_size))
+def test_impossible_sizes_are_refused(nodes: int, slots: int) -> None:
+    with pytest.raises(ValueError, match=r"nodes|slots"):
+        PoolDescription(nodes=nodes, slots=slots)
 
 
 def test_what_batch_refuses_of_a_pool_is_named_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:
-    for vm_size, slots, name in ((plan.vm_size, 200, "taskSlotsPerNode"), ("no_such_size", 1, "vmSize")):
+    for vm_size, slots, name in ((DEFAULT_VM_SIZE, 200, "taskSlotsPerNode"), ("no_such_size", 1, "vmSize")):
         with pytest.raises(BadInput, match=f"{name}: ") as refused:
-            create_pool(account, PoolPlan(plan.pool_id, 1, slots, vm_size))
+            create_pool(account, PoolPlan(plan.pool_id, PoolDescription(nodes=1, slots=slots, vm_size=vm_size)))
         assert "\n" not in str(refused.value)
 
 
@@ -70,7 +71,7 @@ def test_deleting_what_is_gone_is_fine(account: AzureBatchAccount) -> None:
 
 def test_a_pool_whose_nodes_fail_to_start_is_told_with_the_reason(account: AzureBatchAccount, plan: PoolPlan) -> None:
     client = account.get_client()
-    create_pool(account, PoolPlan(plan.pool_id, 1, 1, plan.vm_size))
+    create_pool(account, PoolPlan(plan.pool_id, PoolDescription(nodes=1, slots=1)))
     start_task = models.BatchStartTask(command_line="/bin/false", wait_for_success=True)
     client.update_pool(plan.pool_id, models.BatchPoolUpdateOptions(start_task=start_task))
     client.begin_resize_pool(

@@ -16,11 +16,12 @@ PACKAGES = ("blocks", "tasks", "flows", "localbatch")
 # What each package may import of ours and of Prefect.
 ALLOWED = {
     "blocks": {"blocks", "prefect"},
-    "tasks": {"tasks", "blocks", "prefect"},
+    "tasks": {"tasks", "blocks", "prefect", "localbatch"},
     "flows": {"flows", "tasks", "blocks", "prefect", "localbatch"},
     "localbatch": {"localbatch"},
 }
-LOCALBATCH_DOOR = "localbatch.launcher"
+# What starts it, and the formula language, which is usable alone.
+LOCALBATCH_DOORS = {"flows": ("localbatch.launcher",), "tasks": ("localbatch.autoscale.",)}
 # What localbatch is made of, from top to bottom. The files at its root that others name stand above the rooms, but for
 # the application, which the processes around it start.
 ROOMS = (
@@ -111,9 +112,10 @@ def test_the_root_of_localbatch_holds_doors_and_rooms() -> None:
 
 
 @pytest.mark.parametrize("path", [param for param in ALL if not str(param.id).startswith("localbatch/")])
-def test_localbatch_is_met_only_through_its_launcher(path: Path) -> None:
+def test_localbatch_is_met_only_through_its_doors(path: Path) -> None:
     inside = {imported for imported in imports(path) if imported.partition(".")[0] == "localbatch"}
-    assert {imported.rpartition(".")[0] for imported in inside} <= {LOCALBATCH_DOOR}
+    doors = LOCALBATCH_DOORS.get(path.relative_to(ROOT).parts[0], ("localbatch.launcher",))
+    assert [imported for imported in inside if not imported.startswith(doors)] == []
 
 
 def test_bad_arguments_are_told_without_importing_prefect() -> None:

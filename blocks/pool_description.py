@@ -1,0 +1,181 @@
+"""What a pool of VMs shall be: one description for forms, files, blocks and stages.
+
+It holds no secret: where one is needed, the name of a Prefect Secret block stands in its place.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from prefect_azure_batch.blocks.pool_parts import Autoscale, Container, Disks, Mount, Network, NodeUser, Part, StartTask
+
+DEFAULT_NODES = 2
+DEFAULT_VM_SIZE = "standard_d2s_v3"
+MOST_SLOTS = 256
+
+# Of a pool that is there already, these say how it is used; all else was decided when it was made.
+_OF_EXISTING = {"existing", "nodes", "container", "environment"}
+# Source: "Naming and referencing application packages", Azure Batch.
+_PACKAGE = re.compile(r"[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9._-]{1,64})?")
+
+
+class PoolDescription(Part):
+    """A pool of VMs: made for a run, or there already."""
+
+    existing: str | None = Field(
+        default=None, min_length=1, title="Existing pool", description="Id of a pool to use instead of making one."
+    )
+    nodes: int | None = Field(
+        default=None,
+        ge=0,
+        title="Nodes",
+        description="Dedicated VMs; with autoscale, at most. Not given: 2, or none beside spot nodes.",
+    )
+    spot_nodes: int = Field(
+        default=0,
+        ge=0,
+        title="Spot nodes",
+        description="Spot VMs besides, cheap and taken away at any time; with autoscale, at most.",
+    )
+    autoscale: Autoscale | None = Field(
+        default=None, title="Autoscale", description="How many of the nodes there are when. Not given: always all."
+    )
+    vm_size: str = Field(
+        default=DEFAULT_VM_SIZE, min_length=1, title="VM size", description="Azure VM size of the nodes."
+    )
+    slots: int = Field(default=1, ge=1, le=MOST_SLOTS, title="Slots", description="Tasks that one node runs at a time.")
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Image",
+        description=(
+            "publisher:offer:sku or publisher:offer:sku:version of a marketplace image that the account offers, or the "
+            "resource id of an image of your own. Not given: a current Ubuntu."
+        ),
+    )
+    node_agent: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Node agent",
+        description="Node agent SKU of an image of your own, such as 'batch.node.ubuntu 24.04'.",
+    )
+    start_task: StartTask | None = Field(
+        default=None, title="Start task", description="What prepares each node whenever it starts."
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        title="Environment",
+        description="Environment variables of the start task and of all tasks. No place for secrets.",
+    )
+    packages: tuple[str, ...] = Field(
+        default=(),
+        title="Application packages",
+        description="id:version, or id for the default version, of application packages that every node gets.",
+    )
+    container: Container | None = Field(
+        default=None, title="Container", description="The container image that tasks run in."
+    )
+    network: Network | None = Field(default=None, title="Network", description="Subnet and public addresses.")
+    mounts: tuple[Mount, ...] = Field(
+        default=(), title="Mounts", description="File systems that every node has below AZ_BATCH_NODE_MOUNTS_DIR."
+    )
+    disks: Disks | None = Field(default=None, title="Disks", description="Encryption, and disks besides.")
+    users: tuple[NodeUser, ...] = Field(
+        default=(), title="User accounts", description="User accounts that every node has."
+    )
+    fill: Literal["spread", "pack"] = Field(
+        default="spread",
+        title="Fill",
+        description="Tasks are spread over all nodes, or fill one node after the other, so that others may go.",
+    )
+    metadata: dict[str, str] = Field(
+        default_factory=dict, title="Metadata", description="Names and values that the pool shows, as of its owner."
+    )
+
+    @property
+    def dedicated_nodes(self) -> int:
+        """Dedicated VMs, at most."""
+        if self.nodes is not None:
+            return self.nodes
+        return 0 if self.spot_nodes else DEFAULT_NODES
+
+    @property
+    def size(self) -> int:
+        """VMs of both kinds, at most."""
+        return self.dedicated_nodes + self.spot_nodes
+
+    def overridden(self, options: Mapping[str, object]) -> Self:
+        """The description with some keys set anew.
+
+        Args:
+            options: keys and values; those that are None say nothing.
+
+        Raises:
+            ValidationError: the keys do not go together.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate(given | {name: each for name, each in options.items() if each is not None})
+
+    @field_validator("vm_size")
+    @classmethod
+    def _vm_size_is_a_word(cls, vm_size: str) -> str:
+        if not re.fullmatch(r"\w+", vm_size, re.ASCII):
+            raise ValueError(f"{vm_size!r} is no VM size; one is {DEFAULT_VM_SIZE}")
+        return vm_size
+
+    @field_validator("image")
+    @classmethod
+    def _image_can_be_one(cls, image: str | None) -> str | None:
+        if image and not image.startswith("/") and not 3 <= len([part for part in image.split(":") if part]) <= 4:
+            raise ValueError(
+                f"{image!r} is neither publisher:offer:sku[:version], as canonical:ubuntu-24_04-lts:server, nor a "
+                "resource id, which begins with /subscriptions/"
+            )
+        return image
+
+    @field_validator("packages")
+    @classmethod
+    def _packages_have_names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [package for package in packages if not _PACKAGE.fullmatch(package)]:
+            raise ValueError(f"{wrong[0]!r} is no application package: write id:version")
+        return packages
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> Self:
+        if self.existing and (further := sorted(self.model_fields_set - _OF_EXISTING)):
+            raise ValueError(
+                f"{further[0]}: the pool {self.existing!r} is there already, and this cannot be changed: leave it out"
+            )
+        if not self.existing and self.size < 1:
+            raise ValueError("nodes: a pool needs a node, dedicated or spot")
+        if self.node_agent and not (self.image or "").startswith("/"):
+            raise ValueError("node_agent: the account knows that of a marketplace image: leave it out")
+        if (self.image or "").startswith("/") and not self.node_agent:
+            raise ValueError("node_agent: an image of your own needs it, such as 'batch.node.ubuntu 24.04'")
+        if self.autoscale and self.autoscale.min_nodes > self.size:
+            raise ValueError(f"autoscale.min_nodes: {self.autoscale.min_nodes} are more than the pool's {self.size}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_used_once(self) -> Self:
+        for key, names in (
+            ("mounts", [mount.path for mount in self.mounts]),
+            ("users", [user.name for user in self.users]),
+        ):
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{key}: {min(twice)!r} stands there twice")
+        return self
+
+
+def first_complaint(error: ValidationError) -> str:
+    """The first thing that is wrong with a description, with its place as it is written: ``mounts[0].path: ...``."""
+    first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
+        message += f", not {first['input']!r}"
+    # A union names the kind that was tried, which nobody has written.
+    path = [part for part in first["loc"] if part not in ("blob", "nfs", "files") or part == first["loc"][-1]]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    return f"{key}: {message}" if key else message

@@ -1,0 +1,280 @@
+"""The parts of a pool's description.
+
+Source: the docstrings of ``azure.batch.models``, API version 2025-06-01, whose names they have where a person would
+understand them.
+"""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_RESOURCE = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+)+", re.IGNORECASE)
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+_WORKING_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
+
+
+def check_resource(text: str, kind: str) -> str:
+    """The resource id, if it is one of Azure Resource Manager of this kind.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _RESOURCE.fullmatch(text) or f"/{kind}/".lower() not in text.lower():
+        raise ValueError(
+            f"{text!r} is no resource id of this kind: it begins with /subscriptions/ and has /{kind}/ in it"
+        )
+    return text
+
+
+class Part(BaseModel):
+    """Something that a description says, in keys that are known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, data: Any) -> Any:
+        for key in data if isinstance(data, Mapping) else ():
+            if key not in cls.model_fields:
+                near = get_close_matches(str(key), cls.model_fields, 1)
+                known = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
+                raise ValueError(f"there is no key {key!r}: {known}")
+        return data
+
+
+class Autoscale(Part):
+    """How many nodes a pool has when: by a scenario that is ready made, or by a formula of one's own."""
+
+    scenario: Literal["pending", "spot-first", "working-hours", "drain"] = Field(
+        default="pending",
+        title="Scenario",
+        description=(
+            "pending: as many nodes as the pending tasks need, dedicated ones first. spot-first: spot nodes first, "
+            "dedicated ones for what is not to be had as spot. working-hours: all nodes in the working hours, "
+            "min_nodes at other times. drain: as pending, but the pool never grows again."
+        ),
+    )
+    formula: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=7_000,  # Batch takes 8 KB; the lease needs some of it
+        title="Formula",
+        description="A formula of your own in place of a scenario; the run's lease is added to it.",
+    )
+    min_nodes: int = Field(default=0, ge=0, title="Least nodes", description="Nodes that are there in any case.")
+    hours: tuple[int, int] = Field(
+        default=(8, 18), title="Working hours", description="Their first hour and the hour at which they end."
+    )
+    days: tuple[Day, ...] = Field(
+        default=_WORKING_DAYS, min_length=1, title="Working days", description="Days with working hours."
+    )
+    utc_offset_hours: float = Field(
+        default=0, ge=-12, le=14, title="UTC offset", description="Hours by which your clock is ahead of UTC."
+    )
+
+    @field_validator("hours")
+    @classmethod
+    def _hours_are_of_a_day(cls, hours: tuple[int, int]) -> tuple[int, int]:
+        if not 0 <= hours[0] < hours[1] <= 24:
+            raise ValueError(f"{list(hours)} is no span of hours of a day, such as [8, 18]")
+        return hours
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.formula and self.model_fields_set - {"formula"}:
+            raise ValueError("formula: it goes without a scenario and what scenarios can be told")
+        return self
+
+
+class StartTask(Part):
+    """What prepares each node whenever it starts."""
+
+    command: str = Field(min_length=1, title="Command", description="What runs, through /bin/bash.")
+    files: tuple[str, ...] = Field(
+        default=(),
+        title="Files",
+        description="Files for its working directory: local ones, az://container/blob, or https links.",
+    )
+    elevated: bool = Field(
+        default=False, title="Elevated", description="As an administrator, for apt-get and the like."
+    )
+    retries: int = Field(default=0, ge=0, le=100, title="Retries", description="How often it is repeated if it fails.")
+    wait: bool = Field(
+        default=True, title="Wait", description="A node takes tasks only when it has succeeded (the default)."
+    )
+
+
+class Registry(Part):
+    """A container registry that nodes sign in to."""
+
+    server: str = Field(min_length=1, title="Server", description="Its address, such as myregistry.azurecr.io.")
+    username: str | None = Field(default=None, title="User name", description="Who signs in with a password.")
+    password_secret: str | None = Field(
+        default=None, title="Password", description="Name of the Prefect Secret block that holds the password."
+    )
+    identity: str | None = Field(
+        default=None, title="Identity", description="Resource id of an identity of the nodes that signs in instead."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if bool(self.identity) == bool(self.username) or bool(self.username) != bool(self.password_secret):
+            raise ValueError("sign in either by username and password_secret, or by identity")
+        if self.identity:
+            check_resource(self.identity, "userAssignedIdentities")
+        return self
+
+
+class Container(Part):
+    """The container image that tasks run in; it needs /bin/bash."""
+
+    image: str = Field(min_length=1, title="Image", description="Such as myregistry.azurecr.io/solver:2.1.")
+    run_options: str = Field(default="", title="Run options", description="Further options of docker run.")
+    prefetch: tuple[str, ...] = Field(
+        default=(), title="Prefetch", description="Further images that nodes fetch before their first task."
+    )
+    registries: tuple[Registry, ...] = Field(default=(), title="Registries", description="Registries to sign in to.")
+
+
+class Network(Part):
+    """Where nodes stand in a network."""
+
+    subnet: str | None = Field(
+        default=None, title="Subnet", description="Resource id of the subnet of a virtual network that nodes join."
+    )
+    public_ip: bool = Field(
+        default=True, title="Public IP", description="Nodes have public addresses (the default); no needs a subnet."
+    )
+    public_ips: tuple[str, ...] = Field(
+        default=(), title="Own public IPs", description="Resource ids of public addresses of your own that they have."
+    )
+    accelerated: bool = Field(
+        default=False, title="Accelerated", description="Accelerated networking, where the VM size has it."
+    )
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> Self:
+        if self.subnet:
+            check_resource(self.subnet, "subnets")
+        if not self.public_ip and not self.subnet:
+            raise ValueError("public_ip: nodes without a public address need a subnet through which Batch reaches them")
+        if self.public_ips and not self.public_ip:
+            raise ValueError("public_ips: nodes without a public address have none")
+        for address in self.public_ips:
+            check_resource(address, "publicIPAddresses")
+        return self
+
+
+def _check_mount_path(path: str) -> str:
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", path) or ".." in path.split("/"):
+        raise ValueError(f"{path!r} is no relative path below AZ_BATCH_NODE_MOUNTS_DIR")
+    return path
+
+
+class _Mounted(Part):
+    path: str = Field(title="Path", description="Where it is mounted, below AZ_BATCH_NODE_MOUNTS_DIR.")
+    options: str = Field(default="", title="Options", description="Further options of the mount.")
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_below(cls, path: str) -> str:
+        return _check_mount_path(path)
+
+
+class BlobMount(_Mounted):
+    """A container of blobs, by blobfuse."""
+
+    kind: Literal["blob"] = "blob"
+    account: str | None = Field(
+        default=None, title="Storage account", description="Its name. Not given: that of the storage block."
+    )
+    container: str = Field(min_length=1, title="Container", description="The container of blobs.")
+    key_secret: str | None = Field(
+        default=None, title="Account key", description="Name of the Prefect Secret block that holds the account's key."
+    )
+    identity: str | None = Field(
+        default=None, title="Identity", description="Resource id of an identity of the nodes that reads it instead."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if bool(self.key_secret) == bool(self.identity):
+            raise ValueError("sign in either by key_secret or by identity")
+        if self.identity:
+            check_resource(self.identity, "userAssignedIdentities")
+        return self
+
+
+class NfsMount(_Mounted):
+    """A file system of an NFS server."""
+
+    kind: Literal["nfs"] = "nfs"
+    source: str = Field(min_length=1, title="Source", description="Such as 10.0.0.4:/export.")
+
+
+class FilesMount(_Mounted):
+    """A share of Azure Files."""
+
+    kind: Literal["files"] = "files"
+    url: str = Field(title="Share", description="Such as https://mystorage.file.core.windows.net/share.")
+    key_secret: str = Field(
+        min_length=1, title="Account key", description="Name of the Prefect Secret block that holds the account's key."
+    )
+
+    @property
+    def account_name(self) -> str:
+        """Name of its storage account."""
+        return str(urlsplit(self.url).hostname).partition(".")[0]
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_of_a_share(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or not parts.path.strip("/"):
+            raise ValueError(f"{url!r} is no address of a share, such as https://mystorage.file.core.windows.net/share")
+        return url
+
+
+Mount: TypeAlias = Annotated[BlobMount | NfsMount | FilesMount, Field(discriminator="kind")]
+
+
+class DataDisk(Part):
+    """An empty disk that each node has besides; a start task formats and mounts it."""
+
+    size_gib: int = Field(ge=1, le=32_767, title="Size", description="In GiB.")
+    caching: Literal["none", "readonly", "readwrite"] = Field(default="none", title="Caching")
+    storage: Literal["standard_lrs", "premium_lrs", "standardssd_lrs"] = Field(
+        default="standard_lrs", title="Storage", description="What kind of disk."
+    )
+
+
+class Disks(Part):
+    """The disks of nodes."""
+
+    encrypt: tuple[Literal["osdisk", "temporarydisk"], ...] = Field(
+        default=(), title="Encrypt", description="Which disks Batch encrypts on the nodes."
+    )
+    encrypt_at_host: bool = Field(
+        default=False, title="Encrypt at host", description="The host encrypts all of a node's disks and caches."
+    )
+    ephemeral_os: bool = Field(
+        default=False, title="Ephemeral OS disk", description="The OS disk lies in the VM's cache: faster, and free."
+    )
+    data: tuple[DataDisk, ...] = Field(
+        default=(), max_length=64, title="Data disks", description="Empty disks besides."
+    )
+
+
+class NodeUser(Part):
+    """A user account that every node has."""
+
+    name: str = Field(min_length=1, max_length=20, title="Name")
+    password_secret: str = Field(
+        min_length=1, title="Password", description="Name of the Prefect Secret block that holds the password."
+    )
+    elevated: bool = Field(default=False, title="Elevated", description="An administrator.")

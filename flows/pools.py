@@ -1,0 +1,32 @@
+"""The pool that a run is asked to have, when a block says what it shall be."""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
+from prefect_azure_batch.blocks.pool_description import first_complaint
+from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.tasks.errors import BadInput
+
+_Asked = TypeVar("_Asked", bound=RunParameters)
+
+
+def with_pool_block(asked: _Asked) -> _Asked:
+    """What a run is asked for, with what its pool block says in the place of the block's name.
+
+    Raises:
+        BadInput: there is no such block, or such a run cannot use its pool.
+    """
+    if asked.pool_block is None:
+        return asked
+    try:
+        block = AzureBatchPool.load(asked.pool_block)
+    except ValueError as error:
+        raise BadInput(f"--pool-block: there is no Azure Batch Pool block {asked.pool_block!r}: {error}") from None
+    assert isinstance(block, AzureBatchPool)
+    given = {name: getattr(asked, name) for name in asked.model_fields_set}
+    try:
+        return type(asked).model_validate(given | {"pool_block": None, "new_pool": block.pool})
+    except ValidationError as error:
+        raise BadInput(f"--pool-block {asked.pool_block}: {first_complaint(error)}") from None
