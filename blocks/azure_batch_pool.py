@@ -10,14 +10,14 @@ class AzureBatchPool(Block):
     """What the pool of a run on Azure Batch shall be.
 
     Example:
-        Save one, and run on it:
+        Save one, look at it, and run on it with ``--pool-block BLOCK_NAME``:
         ```python
         from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
         from prefect_azure_batch.blocks.pool_description import PoolDescription
 
         AzureBatchPool(pool=PoolDescription(spot_nodes=20, slots=4)).save("BLOCK_NAME")
+        slots = AzureBatchPool.load("BLOCK_NAME").pool.slots
         ```
-        and then `--pool-block BLOCK_NAME`.
     """
 
     _block_type_name = "Azure Batch Pool"

@@ -17,6 +17,7 @@ MOST_SLOTS = 256
 
 # Of a pool that is there already, these say how it is used; all else was decided when it was made.
 _OF_EXISTING = {"existing", "nodes", "container", "environment"}
+_MOUNT_KINDS = ("blob", "nfs", "files")
 # Source: "Naming and referencing application packages", Azure Batch.
 _PACKAGE = re.compile(r"[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9._-]{1,64})?")
 
@@ -175,7 +176,12 @@ def first_complaint(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
         message += f", not {first['input']!r}"
-    # A union names the kind that was tried, which nobody has written.
-    path = [part for part in first["loc"] if part not in ("blob", "nfs", "files") or part == first["loc"][-1]]
+    # Of a mount that stands in a list its kind is named, too, which nobody has written there.
+    steps = first["loc"]
+    path = [
+        step
+        for before, step in zip((None, *steps), steps, strict=False)
+        if not (isinstance(before, int) and step in _MOUNT_KINDS)
+    ]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     return f"{key}: {message}" if key else message

@@ -31,6 +31,8 @@ _SETTINGS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 _OWN_LOGGERS = ("prefect_azure_batch",)
+# What a person wants to know though nothing is wrong.
+_TOLD_LOGGERS = ("prefect_azure_batch.tasks.scaling",)
 
 # Of mallopt. Source: <malloc.h> of the GNU C library.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
@@ -51,6 +53,8 @@ def prepare() -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     for name in _OWN_LOGGERS:
         logging.getLogger(name).addHandler(handler)
+    for name in _TOLD_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
     _bound_heaps()
 
 

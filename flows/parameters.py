@@ -26,6 +26,9 @@ from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
+# The keys of a pool that are options, too.
+_POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "slots": "slots", "vm_size": "vm-size"}
+
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
 
@@ -36,6 +39,12 @@ def complaining(option: str = "") -> Iterator[None]:
         yield
     except BadInput as error:
         raise ValueError(f"--{option}: {error}" if option else str(error)) from None
+
+
+def _as_option(complaint: str) -> str:
+    """A complaint about a pool, which names a key, in the words of the command line."""
+    key, colon, rest = complaint.partition(":")
+    return f"--{_POOL_OPTIONS[key]}{colon}{rest}" if key in _POOL_OPTIONS else complaint
 
 
 class RunParameters(BaseModel):
@@ -223,7 +232,7 @@ class RunParameters(BaseModel):
             try:
                 description = self.pool_description
             except ValidationError as error:
-                raise ValueError(first_complaint(error)) from None
+                raise ValueError(_as_option(first_complaint(error))) from None
             self.check_pool_fits(description)
         return self
 

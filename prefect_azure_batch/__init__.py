@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+    from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
     from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+    from prefect_azure_batch.blocks.pool_description import PoolDescription
     from prefect_azure_batch.flows.account import open_account
     from prefect_azure_batch.flows.cancelling import say_cancelled
     from prefect_azure_batch.flows.map_flow import map_flow
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AzureBatchAccount",
+    "AzureBatchPool",
     "AzureStorageCredentials",
     "BatchFlowError",
     "Launch",
     "MapParameters",
     "MpiParameters",
     "MultiInstancePlan",
+    "PoolDescription",
     "Run",
     "TaskPlan",
     "add_tasks_task",
@@ -62,12 +66,14 @@ __all__ = [
 
 _HOMES = {
     "AzureBatchAccount": "blocks.azure_batch",
+    "AzureBatchPool": "blocks.azure_batch_pool",
     "AzureStorageCredentials": "blocks.azure_storage",
     "BatchFlowError": "tasks.errors",
     "Launch": "tasks.launcher",
     "MapParameters": "flows.parameters",
     "MpiParameters": "flows.mpi_parameters",
     "MultiInstancePlan": "tasks.records",
+    "PoolDescription": "blocks.pool_description",
     "Run": "tasks.records",
     "TaskPlan": "tasks.records",
     "add_tasks_task": "tasks.submit",

@@ -25,7 +25,7 @@ What they share, none of which imports Prefect:
     errors          the error tree
     records         what passes between stages: ids, names and counts
     run_record      what a run has made, and whether it lives
-    formulas        the ends of a lease: a pool's formula, a job's limit
+    formulas        formulas of pools, by scenario, and the ends of a lease
     identity        what names an input's content
     inputs          finding inputs: files, globs, directories, blobs
     manifest        the inputs of a run and what has become of each, in a file
@@ -38,9 +38,11 @@ What they share, none of which imports Prefect:
     output_files    what a task uploads, and where it goes
     task_directory  what Batch itself puts into a task's directory
     names           ids made from what is run
+    pool_request    a pool as the service is asked for it
     images          choice of a VM image
     adding          adding tasks in bulk, each answer looked at
     poller          the one poller of a job
+    scaling         what a pool that follows its load has decided on
     intervals       growing pauses between looks
     conditions      why tasks wait: a table
     diagnosis       why tasks do not start

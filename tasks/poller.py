@@ -19,6 +19,7 @@ from prefect_azure_batch.tasks.diagnosis import (
     describe_failure,
     diagnose_instances,
     diagnose_pool,
+    follows_load,
     read_nodes,
     read_pool,
 )
@@ -33,6 +34,7 @@ from prefect_azure_batch.tasks.errors import (
 from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.records import Counts, TaskEnd
+from prefect_azure_batch.tasks.scaling import ScalingLog
 
 _FIRST_CHECK = 2.0
 _LONGEST_CHECK = 10.0
@@ -104,6 +106,8 @@ class JobPoller:
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
+        self._scaling = ScalingLog()
+        self._is_scaled: bool | None = None  # nobody has looked yet
         self._last_check, self._check_interval = clock(), _FIRST_CHECK
         self._watch, self._last_change, self._last_look = Watch(clock), clock(), clock()
         self._thread = threading.Thread(target=self._run, name=f"poller-{job_id}", daemon=True)
@@ -199,6 +203,7 @@ class JobPoller:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
             job = self._check_job()
+            self._look_at_scaling()
             if counts.running:
                 self._watch_running(job)
             elif not counts.active:
@@ -209,6 +214,15 @@ class JobPoller:
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:
                     diagnose_instances(self._client, self._pool_id, self._instances)
+
+    def _look_at_scaling(self) -> None:
+        """Tells what the pool's formula has decided on, where it follows the load."""
+        if self._is_scaled is False:
+            return
+        pool = read_pool(self._client, self._pool_id)
+        self._is_scaled = follows_load(pool)
+        if self._is_scaled:
+            self._scaling.look(pool)
 
     def _watch_running(self, job: models.BatchJob) -> None:
         """Looks, now and then, whether the nodes of tasks that seem to run are there."""

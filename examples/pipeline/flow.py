@@ -40,8 +40,8 @@ def seasons(inputs: list[str], results: Path, account: str | None = None) -> lis
     program = HERE / "app"
     with (
         batch.open_account(account) as azure,
-        batch.open_run(azure, "map", program=program, nodes=2, slots=2) as mapping,
-        batch.open_run(azure, "mpi", program=program, nodes=2, instances=2) as solving,
+        batch.open_run(azure, "map", program=program, pool=batch.PoolDescription(nodes=2, slots=2)) as mapping,
+        batch.open_run(azure, "mpi", program=program, pool=batch.PoolDescription(nodes=2), instances=2) as solving,
     ):
         readings = batch.upload_inputs_task(azure.storage, batch.find_inputs(inputs, batch.blob_lister(azure.storage)))
         counted = batch.wait_for_tasks_task(azure, mapping, batch.add_tasks_task(azure, mapping, readings, COUNT))

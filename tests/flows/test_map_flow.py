@@ -1,11 +1,14 @@
 """The map flow, run in this process against a local Azure and a Prefect server."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from azure.batch import models
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.parameters import MapParameters
@@ -16,6 +19,7 @@ from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
 from tests.flows.conftest import left_behind
 from tests.support.hostile import HOSTILE_NAMES
+from tests.support.processes import wait_until
 
 Run = Callable[..., MapResult]
 
@@ -189,3 +193,41 @@ def test_a_pile_of_outputs_and_a_file_named_like_a_log_are_kept(two_files: Path,
         names = {path.partition(task.task_id)[2]: Path(path).read_text() for path in task.outputs}
         assert names == {"/plots/deep/a.png": "1\n", "/plots/b.png": "2\n", "/wd/stdout.txt": "mine\n"}
     assert texts(result) == ["log\n", "log\n"]
+
+
+def test_a_pool_block_says_what_the_pool_shall_be_and_options_go_before_it(
+    account: AzureBatchAccount, two_files: Path, run: Run
+) -> None:
+    described = PoolDescription(nodes=1, slots=3, spot_nodes=1, environment={"GREETING": "hello"})
+    AzureBatchPool(pool=described).save("overnight", overwrite=True)
+    client = account.get_client()
+
+    def of_two_slots() -> list[models.BatchPool]:
+        return [
+            pool for pool in client.list_pools() if (pool.id or "").startswith("map-") and pool.task_slots_per_node == 2
+        ]
+
+    with ThreadPoolExecutor(1) as beside:
+        shown = beside.submit(wait_until, lambda: bool(of_two_slots()), 60)
+        formulas = beside.submit(lambda: [pool.auto_scale_formula or "" for pool in of_two_slots()])
+        result = run(pool_block="overnight", slots=2, inputs=[str(two_files)], command='echo "$GREETING"; sleep 3')
+    shown.result()
+    assert texts(result) == ["hello\n", "hello\n"]
+    (formula,) = formulas.result()
+    assert formula.startswith("$TargetDedicatedNodes = 1;\n$TargetLowPriorityNodes = 1;\n")
+
+
+def test_a_pool_block_that_is_not_there_is_refused(run: Run, two_files: Path) -> None:
+    with pytest.raises(BadInput, match="there is no Azure Batch Pool block 'nothing'"):
+        run(pool_block="nothing", inputs=[str(two_files)], command="cat {input}")
+
+
+def test_other_variables_are_other_work(two_files: Path, run: Run) -> None:
+    def counts(**environment: str) -> tuple[int, int]:
+        asked = {"environment": environment} if environment else {}
+        result = run(
+            new_pool=asked, inputs=[str(two_files)], command="echo other-variables $A; cat {input}", resume=True
+        )
+        return result.counts.succeeded, result.counts.skipped
+
+    assert [counts(), counts(), counts(A="1"), counts(A="2"), counts(A="1")] == [(2, 0), (0, 2), (2, 0), (2, 0), (0, 2)]

@@ -9,6 +9,7 @@ from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import (
     BatchSharedKey,
@@ -48,6 +49,12 @@ class TestBatchBlock(_Standards):
     @pytest.fixture
     def block(self) -> type[Block]:
         return AzureBatchAccount
+
+
+class TestPoolBlock(_Standards):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return AzureBatchPool
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,17 +1,21 @@
 """Leases: what a run made ends by itself when nobody renews it."""
 
+import logging
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.batch import models
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.blocks.pool_parts import Autoscale
 from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import PoolUnusable
@@ -134,3 +138,20 @@ def test_a_renewal_that_fails_is_told_once_and_tried_again(
     (told,) = [entry.getMessage() for entry in caplog.records if entry.name.endswith("lease")]
     assert told.startswith("Could not renew the record of run")
     assert told.endswith("It is tried again.")
+
+
+def test_a_pool_that_follows_its_tasks_grows_with_them_and_its_decisions_are_logged(
+    account: AzureBatchAccount, pool: PoolPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = PoolDescription(nodes=3, autoscale=Autoscale(min_nodes=1))
+    plan = replace(pool, description=asked, lease=timedelta(minutes=5), tasks=2)
+    create_pool(account, plan)
+    run = create_job(account, job_of(plan))
+    assert len(wait_for_nodes(account, plan.pool_id, 2)) == 2  # those that it begins with
+    caplog.set_level(logging.INFO, "prefect_azure_batch.tasks.scaling")
+    with job_poller(account, run):
+        tasks = [models.BatchTaskCreateOptions(id=f"t{number}", command_line="sleep 60") for number in range(20)]
+        account.get_client().create_tasks(run.job_id, tasks)
+        wait_until(lambda: nodes(account, plan) == 3, 30)
+        wait_until(lambda: "asks for 3 nodes (3 dedicated, 0 spot)" in caplog.text, 30)
+    assert caplog.text.count("asks for 3 nodes") == 1

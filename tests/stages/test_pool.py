@@ -2,6 +2,9 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.batch import models
@@ -29,6 +32,89 @@ def plan(account: AzureBatchAccount) -> Iterator[PoolPlan]:
 def test_a_pool_has_the_shape_asked_for(account: AzureBatchAccount, plan: PoolPlan) -> None:
     pool = account.get_client().get_pool(create_pool(account, plan))
     assert (pool.target_dedicated_nodes, pool.task_slots_per_node, pool.vm_size) == (1, 2, "standard_d2s_v3")
+
+
+def test_a_pool_has_spot_nodes_besides(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    mixed = replace(plan, description=PoolDescription(nodes=1, spot_nodes=2, fill="pack", metadata={"owner": "me"}))
+    create_pool(account, mixed)
+    nodes = wait_for_nodes(account, plan.pool_id, 3)
+    kinds = [bool(node.is_dedicated) for node in account.get_client().list_nodes(plan.pool_id)]
+    assert (len(nodes), sorted(kinds)) == (3, [False, False, True])
+    pool = account.get_client().get_pool(plan.pool_id)
+    assert pool.task_scheduling_policy is not None
+    assert pool.task_scheduling_policy.node_fill_type == "pack"
+    assert {item.name: item.value for item in pool.metadata or []}["owner"] == "me"
+
+
+def test_a_start_task_has_its_files_and_the_environment(
+    account: AzureBatchAccount, plan: PoolPlan, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("from here")
+    container = account.storage.get_client().get_container_client("shared-notes")
+    container.create_container()
+    container.upload_blob("a/more.txt", b", and from a blob")
+    check = 'test "$(cat notes.txt more.txt)$GREETING" = "from here, and from a blob!"'
+    start_task = {"command": check, "files": [str(tmp_path / "notes.txt"), "az://shared-notes/a/more.txt"]}
+    asked = {"nodes": 1, "start_task": start_task, "environment": {"GREETING": "!"}}
+    try:
+        create_pool(account, replace(plan, description=PoolDescription.model_validate(asked)))
+        assert len(wait_for_nodes(account, plan.pool_id, 1)) == 1
+    finally:
+        container.delete_container()
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        (
+            {"image": "canonical:ubuntu-24_04-lts:serer"},
+            "does not offer .*, for example: canonical:ubuntu-24_04-lts:server,",
+        ),
+        ({"image": "canonical:ubuntuserver:18.04-lts"}, "Batch has ended its support"),
+        ({"image": "microsoftwindowsserver:windowsserver:2022-datacenter"}, "is Windows"),
+        ({"autoscale": {"formula": "$TargetDedicatedNodes = ("}}, r"autoscale\.formula: Line 1"),
+        ({"start_task": {"command": "x", "files": ["no/such/file"]}}, "No input matches"),
+        ({"mounts": [{"kind": "nfs", "source": "not a source", "path": "x"}], "vm_size": "nonsense"}, "vmSize"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_a_pool_is_made(
+    account: AzureBatchAccount, plan: PoolPlan, asked: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(BadInput, match=complaint) as refused:
+        create_pool(account, replace(plan, description=PoolDescription.model_validate(asked)))
+    assert "\n" not in str(refused.value)
+    assert plan.pool_id not in [pool.id for pool in account.get_client().list_pools()]
+
+
+def test_an_image_can_be_named_with_its_version(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    asked = PoolDescription(nodes=1, image="almalinux:almalinux-x86_64:9-gen2:9.4.1")
+    machine = account.get_client().get_pool(create_pool(account, replace(plan, description=asked)))
+    assert machine.virtual_machine_configuration is not None
+    assert machine.virtual_machine_configuration.node_agent_sku_id == "batch.node.el 9"
+    assert machine.virtual_machine_configuration.image_reference.version == "9.4.1"
+
+
+def test_all_that_the_service_checks_of_a_pool_can_be_asked_for(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    """What only shows that a description is sent in whole, and taken; each key is looked at in unit tests."""
+    subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
+    asked = {
+        "nodes": 1,
+        "network": {"subnet": subnet, "public_ip": False},
+        "disks": {"encrypt": ["temporarydisk"], "data": [{"size_gib": 10}]},
+        "mounts": [],
+    }
+    pool = account.get_client().get_pool(
+        create_pool(account, replace(plan, description=PoolDescription.model_validate(asked)))
+    )
+    network, machine = pool.network_configuration, pool.virtual_machine_configuration
+    assert network is not None
+    assert network.public_ip_address_configuration is not None
+    assert (network.subnet_id, network.public_ip_address_configuration.ip_address_provisioning_type) == (
+        subnet,
+        "nopublicipaddresses",
+    )
+    assert machine is not None
+    assert [disk.disk_size_gb for disk in machine.data_disks or []] == [10]
 
 
 def test_creating_a_pool_again_finds_it(account: AzureBatchAccount, plan: PoolPlan) -> None:

@@ -20,7 +20,7 @@ def asked(*arguments: str) -> MpiParameters:
 
 def test_no_arguments_ask_for_the_example_on_three_nodes() -> None:
     run = asked()
-    assert (run.label, run.nodes, run.task_instances, run.mpi, run.is_example) == (
+    assert (run.label, run.pool_nodes, run.task_instances, run.mpi, run.is_example) == (
         EXAMPLE_COMMAND,
         3,
         3,

