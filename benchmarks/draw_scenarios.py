@@ -3,11 +3,11 @@
     python -m benchmarks.draw_scenarios docs/scenarios.svg
 
 The formulas are those that are sent, evaluated by localbatch's engine every five minutes. A node takes three minutes to
-come; a task takes four minutes; half an hour in which no spot node is to be had begins at half past ten.
+come; a task takes a quarter of an hour; half an hour in which no spot node is to be had begins at half past ten.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,10 @@ from prefect_azure_batch.tasks.records import PoolPlan
 _BEGUN = datetime(2026, 1, 5, 7, tzinfo=UTC)
 _HOURS = 13
 _SLOTS = 4
-_TASK_MINUTES, _NODE_MINUTES, _INTERVAL = 4, 3, 5
-_ARRIVALS = {0: 40, 120: 160, 300: 60, 420: 250, 690: 20}
+_TASK_MINUTES, _NODE_MINUTES, _INTERVAL = 15, 3, 5
+_ARRIVALS = {0: 60, 150: 300, 330: 60, 450: 340, 700: 40}
 """Tasks that are added, by the minute."""
+_LAST_ONES = {0: 300}
 _NO_SPOT = range(210, 240)
 
 _LEASED_UNTIL = _BEGUN + timedelta(hours=12)
@@ -47,9 +48,9 @@ class _Pool:
     nodes: tuple[int, int] = (0, 0)
     samples: list[float] = field(default_factory=list)
 
-    def live(self, minute: int) -> None:
+    def live(self, minute: int, arrivals: Mapping[int, int]) -> None:
         """One minute: tasks come, end and start, and nodes come and go."""
-        self.waiting += _ARRIVALS.get(minute, 0)
+        self.waiting += arrivals.get(minute, 0)
         self.running = [left - 1 for left in self.running if left > 1]
         kept = (min(self.nodes[0], self.targets[0]), min(self.nodes[1], self.targets[1]))
         self.nodes = self.targets if minute - self.asked >= _NODE_MINUTES else kept
@@ -76,18 +77,19 @@ class _Pool:
 def simulate(scenario: str) -> list[tuple[int, int, int]]:
     """Tasks that wait or run, dedicated nodes and spot nodes, for each minute."""
     asked = {**_SCENARIOS[scenario], "slots": _SLOTS, "autoscale": {"scenario": scenario, **_OPTIONS.get(scenario, {})}}
-    plan = PoolPlan("p", PoolDescription.model_validate(asked), tasks=_ARRIVALS[0])
+    arrivals = _LAST_ONES if scenario == "drain" else _ARRIVALS
+    plan = PoolPlan("p", PoolDescription.model_validate(asked), tasks=arrivals[0])
     formula, pool, seen = pool_formula(plan, _BEGUN, _LEASED_UNTIL), _Pool(), []
     for minute in range(_HOURS * 60):
         if minute % _INTERVAL == 0:
             pool.scale(formula, minute)
-        pool.live(minute)
+        pool.live(minute, arrivals)
         seen.append((pool.waiting + len(pool.running), *pool.nodes))
     return seen
 
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 780, 120, 60, 40
-_MOST_TASKS, _MOST_NODES = 260, 13
+_MOST_TASKS, _MOST_NODES = 360, 13
 
 
 def _line(values: Iterable[float], most: float, top: int) -> str:

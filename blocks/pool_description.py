@@ -9,7 +9,18 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from prefect_azure_batch.blocks.pool_parts import Autoscale, Container, Disks, Mount, Network, NodeUser, Part, StartTask
+from prefect_azure_batch.blocks.pool_parts import (
+    Autoscale,
+    Container,
+    Disks,
+    Mount,
+    Network,
+    NfsMount,
+    NodeUser,
+    Part,
+    StartTask,
+    check_resource,
+)
 
 DEFAULT_NODES = 2
 DEFAULT_VM_SIZE = "standard_d2s_v3"
@@ -91,6 +102,19 @@ class PoolDescription(Part):
         title="Fill",
         description="Tasks are spread over all nodes, or fill one node after the other, so that others may go.",
     )
+    identities: tuple[str, ...] = Field(
+        default=(),
+        title="Identities",
+        description=(
+            "Resource ids of user-assigned identities that the nodes have. The pool is made through Azure Resource "
+            "Manager then, which a shared key cannot sign in to."
+        ),
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict,
+        title="Tags",
+        description="Azure tags, as for bills. The pool is made through Azure Resource Manager then.",
+    )
     metadata: dict[str, str] = Field(
         default_factory=dict, title="Metadata", description="Names and values that the pool shows, as of its owner."
     )
@@ -106,6 +130,16 @@ class PoolDescription(Part):
     def size(self) -> int:
         """VMs of both kinds, at most."""
         return self.dedicated_nodes + self.spot_nodes
+
+    @property
+    def secrets(self) -> set[str]:
+        """Names of the Prefect Secret blocks that it needs."""
+        registries = self.container.registries if self.container else ()
+        keys = [mount.key_secret for mount in self.mounts if not isinstance(mount, NfsMount)]
+        passwords = [registry.password_secret for registry in registries] + [
+            user.password_secret for user in self.users
+        ]
+        return {name for name in (*keys, *passwords) if name}
 
     def overridden(self, options: Mapping[str, object]) -> Self:
         """The description with some keys set anew.
@@ -135,6 +169,11 @@ class PoolDescription(Part):
                 "resource id, which begins with /subscriptions/"
             )
         return image
+
+    @field_validator("identities")
+    @classmethod
+    def _identities_have_ids(cls, identities: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_resource(identity, "userAssignedIdentities") for identity in identities)
 
     @field_validator("packages")
     @classmethod

@@ -59,6 +59,9 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         retries=asked.retries,
         environment=asked.environment,
         container=container_plan(description),
+        required_slots=asked.required_slots,
+        elevated=asked.elevated,
+        setup=asked.setup,
     )
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))
@@ -81,6 +84,11 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     program=program,
                     pool=description.existing or pool_to_go_on_with(account, others) or description,
                     tasks=manifest.count(OURS),
+                    required_slots=asked.required_slots,
+                    setup=asked.setup,
+                    setup_limit=asked.task_limit,
+                    elevated=asked.elevated,
+                    priority=asked.priority,
                     retries=0 if asked.retry_on else asked.retries,
                     time_limit=asked.time_limit,
                     lease=asked.lease,

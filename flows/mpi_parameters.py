@@ -57,12 +57,6 @@ class MpiParameters(RunParameters):
         title="Coordination command",
         description="What runs on every node before the program.",
     )
-    setup: str | None = Field(
-        default=None,
-        min_length=1,
-        title="Setup",
-        description="What prepares each node once, in the directory of the program, such as a compiler's call.",
-    )
     mpi: Mpi = Field(
         default=DEFAULT_MPI, title="MPI", description="The MPI on the nodes: mpich, mvapich, openmpi, intel."
     )

@@ -106,6 +106,8 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
                 tasks=1,
                 instances=asked.task_instances,
                 setup=asked.setup,
+                elevated=asked.elevated,
+                priority=asked.priority,
                 setup_limit=asked.task_limit,
                 retries=asked.retries,
                 time_limit=asked.time_limit,

@@ -158,6 +158,24 @@ class RunParameters(BaseModel):
             "that the storage block names, batch-work."
         ),
     )
+    setup: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Setup",
+        description="What prepares each node once, in the directory of the program, such as a compiler's call.",
+    )
+    elevated: bool = Field(
+        default=False,
+        title="Elevated",
+        description="The setup, and the tasks of a map, run as an administrator. Not given: as a usual user.",
+    )
+    priority: int = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        title="Priority",
+        description="Of the run's job, where several share a pool: tasks of the higher one start first. Default: 0.",
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
@@ -295,6 +313,13 @@ class MapParameters(RunParameters):
         title="Retry on",
         description="Exit codes of a task that are worth another attempt, such as 75 and 137. Not given: all but 0.",
     )
+    required_slots: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_SLOTS,
+        title="Required slots",
+        description="Slots of its node that one task takes, as for one with several threads. Default: 1.",
+    )
     group_size: int | None = Field(
         default=None,
         ge=1,
@@ -336,7 +361,22 @@ class MapParameters(RunParameters):
         if self.command:
             with complaining():
                 parse_template(self.command, has_program=self.app is not None)
+        if self.setup:
+            with complaining("setup"):
+                parse_template(self.setup, {}, has_program=self.app is not None or self.is_example)
         return self
+
+    def check_pool_fits(self, description: PoolDescription) -> None:
+        """Refuses a pool whose nodes have too few slots.
+
+        Raises:
+            ValueError: says so.
+        """
+        if description.existing is None and self.required_slots > description.slots:
+            raise ValueError(
+                f"--required-slots: a task needs {self.required_slots} slots, and a node has {description.slots}: give "
+                "as many --slots"
+            )
 
     @property
     def is_example(self) -> bool:

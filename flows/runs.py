@@ -22,7 +22,7 @@ from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFa
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.names import WORK_ID
-from prefect_azure_batch.tasks.pool import check_pool_task, check_shape, create_pool_task
+from prefect_azure_batch.tasks.pool import check_new_pool, check_pool_task, create_pool_task
 from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import (
     DEFAULT_LEASE,
@@ -92,6 +92,9 @@ def open_run(
     instances: int | None = None,
     setup: str | None = None,
     setup_limit: timedelta | None = None,
+    elevated: bool = False,
+    required_slots: int = 1,
+    priority: int = 0,
     retries: int = 0,
     time_limit: timedelta = timedelta(hours=24),
     lease: timedelta = DEFAULT_LEASE,
@@ -111,6 +114,9 @@ def open_run(
             between its nodes; None for a run of tasks of one node each.
         setup: command that prepares each node before its first task, in the directory of the program.
         setup_limit: longest life of that on one node.
+        elevated: the setup runs as an administrator.
+        required_slots: of each task, for a pool that follows them.
+        priority: of the job, -1000 to 1000.
         retries: how often Batch repeats a task that fails.
         time_limit: longest life of the run; the service ends its job then, whatever became of us.
         lease: how long the job, and the nodes of the pool that is made, outlive this process at most.
@@ -138,11 +144,11 @@ def open_run(
         check_program(Path(str(program)))
     description = PoolDescription(existing=pool) if isinstance(pool, str) else pool
     packages = (found.package,) if found and found.package else ()
-    plan = PoolPlan(run_id, description, packages, run_id, instances, lease, tasks, time_limit=time_limit)
+    plan = PoolPlan(run_id, description, packages, run_id, instances, lease, tasks, required_slots, time_limit)
     if description.existing:
         check_pool_task(account, description.existing, instances)
     else:
-        check_shape(plan)
+        check_new_pool(account, plan)
     folder = f"{work}/{run_id}" if work else ""
     job = JobPlan(
         run_id,
@@ -157,6 +163,8 @@ def open_run(
         folder=folder,
         lease=lease,
         results=results,
+        priority=priority,
+        elevated=elevated,
     )
     record = RunRecord(job, None if description.existing else plan, datetime.now(UTC))
     with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(keep)):

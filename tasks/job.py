@@ -17,6 +17,11 @@ from prefect_azure_batch.tasks.node_files import read_stderr
 from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
+ADMINISTRATOR = models.UserIdentity(
+    auto_user=models.AutoUserSpecification(scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.ADMIN)
+)
+"""Who runs what is elevated: a user of the pool, so that all tasks of a node may read what one has written."""
+
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
 _CANCELLED = "FlowRunCancelled"
 _ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
@@ -63,6 +68,7 @@ def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCr
         constraints=models.BatchJobConstraints(
             max_wall_clock_time=job_limit(plan), max_task_retry_count=plan.task_retries
         ),
+        priority=plan.priority,
         job_preparation_task=_preparation(account, plan),
         metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
     )
@@ -79,6 +85,7 @@ def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPr
         command_line=shell_command(script),
         resource_files=files,
         constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.setup_limit),
+        user_identity=ADMINISTRATOR if plan.elevated else None,
         wait_for_success=True,
         rerun_on_node_reboot_after_success=True,
     )

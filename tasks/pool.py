@@ -1,6 +1,7 @@
 """Stage: a pool of VMs, made for the run or already there."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.errors import CredentialError
 from prefect_azure_batch.blocks.secrets import read_secret
 from prefect_azure_batch.tasks.diagnosis import (
     POOL_PROPERTIES,
@@ -25,6 +27,7 @@ from prefect_azure_batch.tasks.formulas import check_formula
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.links import read_link
+from prefect_azure_batch.tasks.managed_pool import create_managed_pool, is_managed
 from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
@@ -72,27 +75,62 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
 
     Raises:
         BadInput: impossible sizes, no usable image, or something that Batch does not know, as a VM size.
-        CredentialError: the description names a secret that is not there.
         ServiceFailure: Batch failed the request, or the id belongs to another run.
     """
-    check_shape(plan)
     client, now = account.get_client(), datetime.now(UTC)
+    found = check_new_pool(account, plan)
+    if doubt := found.image.doubt(now):
+        _logger.warning("%s", doubt)
     try:
         with translated(f"create pool {plan.pool_id!r}"):
-            image = image_of(plan.description, client.list_supported_images(), mpi=plan.inter_node)
-            if doubt := image.doubt(now):
-                _logger.warning("%s", doubt)
-            found = Found(image, account.storage.account_name, read_secret, start_task_files(account.storage, plan))
+            options = pool_options(plan, replace(found, files=start_task_files(account.storage, plan)), now)
             try:
-                client.create_pool(pool_options(plan, found, now))
+                _create(account, plan, options)
             except ResourceExistsError as error:
-                if getattr(error.error, "code", "") != "PoolExists" or not _is_own(client, plan):
+                if not _is_there(error) or not _is_own(client, plan):
                     raise
     except ServiceFailure as failure:
         if failure.status == HTTPStatus.BAD_REQUEST:
             raise BadInput(str(failure)) from failure
         raise
     return plan.pool_id
+
+
+def _create(account: AzureBatchAccount, plan: PoolPlan, options: models.BatchPoolCreateOptions) -> None:
+    if not is_managed(plan.description):
+        account.get_client().create_pool(options)
+        return
+    where = account.resource_group or "", account.account_name
+    create_managed_pool(account.get_management_client(), *where, options, plan.description)
+
+
+def _is_there(error: HttpResponseError) -> bool:
+    """Whether a refusal says that there is a pool of this id: by the data plane's code, or the management plane's."""
+    return error.status_code == HTTPStatus.PRECONDITION_FAILED or getattr(error.error, "code", "") == "PoolExists"
+
+
+def check_new_pool(account: AzureBatchAccount, plan: PoolPlan) -> Found:
+    """Makes sure that a pool can be made, as far as that can be seen before.
+
+    Returns:
+        What its description only names, but for the files of its start task.
+
+    Raises:
+        BadInput: says what cannot be.
+        ServiceFailure: Batch refused or failed a request.
+    """
+    check_shape(plan)
+    try:
+        if is_managed(plan.description):
+            account.get_management_client()
+            if account.resource_group is None:
+                raise CredentialError("The Azure Batch account block has no resource_group, which this needs: add it.")
+        secrets = {name: read_secret(name) for name in plan.description.secrets}
+    except CredentialError as error:
+        raise BadInput(f"The pool cannot be made so. {error}") from None
+    with translated("list the images of the Batch account"):
+        image = image_of(plan.description, account.get_client().list_supported_images(), mpi=plan.inter_node)
+    return Found(image, account.storage.account_name, secrets.__getitem__)
 
 
 def start_task_files(storage: AzureStorageCredentials, plan: PoolPlan) -> list[models.ResourceFile]:

@@ -210,6 +210,8 @@ class JobPlan:
             that is shipped, which it may call ``{app}``; it ends at its first command that fails. None for no setup.
         setup_limit: longest life of that on one node, or None.
         lease: how long the job may take unless that is put off, as ``tasks.lease`` does; None for its time limit alone.
+        priority: -1000 to 1000; where jobs share a pool, tasks of the higher one start first.
+        elevated: the setup runs as an administrator.
     """
 
     job_id: str
@@ -224,6 +226,8 @@ class JobPlan:
     folder: str = ""
     lease: timedelta | None = None
     results: Place | None = None
+    priority: int = 0
+    elevated: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,9 @@ class TaskPlan:
         retries: how often.
         environment: names and values of environment variables. They can be read by all who may read the job.
         container: what tasks run in; None for the node itself.
+        required_slots: slots that a task takes of its node's.
+        elevated: tasks run as an administrator.
+        setup: what prepares each node for them, as the job's plan says.
     """
 
     command: str
@@ -247,6 +254,9 @@ class TaskPlan:
     retries: int = 0
     environment: tuple[tuple[str, str], ...] = ()
     container: ContainerPlan | None = None
+    required_slots: int = 1
+    elevated: bool = False
+    setup: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from prefect_azure_batch.tasks.command import (
     shell_command,
 )
 from prefect_azure_batch.tasks.errors import translated
+from prefect_azure_batch.tasks.job import ADMINISTRATOR
 from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
@@ -71,7 +72,8 @@ def work_of(program: Program | None, plan: TaskPlan) -> str:
 def _surroundings(plan: TaskPlan) -> list[str]:
     """What a task runs in, as far as it is not the usual."""
     container = [plan.container.image, plan.container.run_options] if plan.container else []
-    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment))]
+    setup = [f"setup {plan.setup}"] if plan.setup else []
+    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment)), *setup]
 
 
 def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem | StoredInput], str]:
@@ -138,6 +140,8 @@ def _task_options(
             *shared.environment,
         ],
         container_settings=shared.container,
+        required_slots=shared.plan.required_slots if shared.plan.required_slots > 1 else None,
+        user_identity=ADMINISTRATOR if shared.plan.elevated else None,
         output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure.batch import models
+from pydantic import ValidationError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
@@ -231,3 +232,34 @@ def test_other_variables_are_other_work(two_files: Path, run: Run) -> None:
         return result.counts.succeeded, result.counts.skipped
 
     assert [counts(), counts(), counts(A="1"), counts(A="2"), counts(A="1")] == [(2, 0), (0, 2), (2, 0), (2, 0), (0, 2)]
+
+
+def test_tasks_may_take_several_slots_after_a_setup_of_their_node(
+    account: AzureBatchAccount, two_files: Path, run: Run
+) -> None:
+    """Two tasks of two slots each on a node of three: one after the other."""
+    shared = "$AZ_BATCH_NODE_SHARED_DIR"
+    command = f"cat {shared}/set-up; mkdir {shared}/alone; sleep 1; rmdir {shared}/alone"
+    asked = {"nodes": 1, "slots": 3, "required_slots": 2, "priority": 7, "elevated": True}
+    with ThreadPoolExecutor(1) as beside:
+        jobs = beside.submit(_first_job, account)
+        result = run(setup=f"echo ready > {shared}/set-up", inputs=[str(two_files)], command=command, **asked)
+    assert texts(result) == ["ready\n", "ready\n"]
+    job = jobs.result()
+    assert (job.priority, job.job_preparation_task and job.job_preparation_task.user_identity is not None) == (7, True)
+
+
+def _first_job(account: AzureBatchAccount) -> models.BatchJob:
+    """The job of a run that is about to begin."""
+    client = account.get_client()
+
+    def those() -> list[models.BatchJob]:
+        return [job for job in client.list_jobs() if job.priority == 7]
+
+    wait_until(lambda: bool(those()), 60)
+    return those()[0]
+
+
+def test_a_task_that_needs_more_slots_than_a_node_has_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"--required-slots: a task needs 4 slots, and a node has 1"):
+        MapParameters(inputs=["x"], command="true", required_slots=4)

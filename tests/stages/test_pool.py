@@ -3,11 +3,14 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.batch import models
+from azure.core.exceptions import ResourceExistsError
+from azure.mgmt.batch import BatchManagementClient
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -16,8 +19,10 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
 from prefect_azure_batch.tasks.job import create_job
+from prefect_azure_batch.tasks.managed_pool import create_managed_pool
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
-from prefect_azure_batch.tasks.pool import check_pool, create_pool
+from prefect_azure_batch.tasks.pool import check_new_pool, check_pool, create_pool
+from prefect_azure_batch.tasks.pool_request import pool_options
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
 from tests.support.processes import wait_until
 
@@ -239,3 +244,60 @@ def test_a_pool_without_a_node_is_refused_for_a_map(account: AzureBatchAccount, 
     client.begin_resize_pool(plan.pool_id, resize, polling_interval=0).wait()
     with pytest.raises(BadInput, match="no node, and no formula"):
         check_pool(account, plan.pool_id)
+
+
+def test_a_pool_with_identities_and_tags_is_made_through_the_management_plane(
+    local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan
+) -> None:
+    identity = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/nodes"
+    subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
+    asked = PoolDescription.model_validate(
+        {
+            "nodes": 1,
+            "slots": 2,
+            "identities": [identity],
+            "tags": {"cost": "ocean"},
+            "fill": "pack",
+            "start_task": {"command": "true", "elevated": True},
+            "environment": {"Pool": "admin"},
+            "network": {"subnet": subnet, "public_ip": False},
+            "metadata": {"scope": "task"},
+            "disks": {"encrypt": ["temporarydisk"], "data": [{"size_gib": 5, "caching": "readwrite"}]},
+        }
+    )
+    scaled, endpoint = (
+        replace(plan, description=asked, lease=timedelta(minutes=30)),
+        local_azure.endpoints.batch_endpoint,
+    )
+    client = BatchManagementClient(local_azure.management_credential(), "local", base_url=endpoint)
+    where = ("local", local_azure.endpoints.batch_account)
+    options = pool_options(
+        scaled, check_new_pool(account, replace(plan, description=PoolDescription())), datetime.now(UTC)
+    )
+    create_managed_pool(client, *where, options, asked, enforce_https=False)
+    assert len(wait_for_nodes(account, plan.pool_id, 1)) == 1
+    shown = account.get_client().get_pool(plan.pool_id).as_dict()
+    for name, value in options.as_dict().items():
+        if name not in ("virtualMachineConfiguration", "networkConfiguration", "autoScaleEvaluationInterval"):
+            assert shown[name] == value, name
+    assert shown["networkConfiguration"]["subnetId"] == subnet
+    assert shown["networkConfiguration"]["publicIPAddressConfiguration"] == {"provision": "nopublicipaddresses"}
+    assert [each["resourceId"] for each in shown["identity"]["userAssignedIdentities"]] == [identity]
+    managed = client.pool.get(*where, plan.pool_id, enforce_https=False)
+    assert managed.tags == {"cost": "ocean"}
+    with pytest.raises(ResourceExistsError):
+        create_managed_pool(client, *where, options, asked, enforce_https=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"tags": {"a": "b"}}, "shared key cannot sign in to Azure Resource Manager"),
+        ({"users": [{"name": "u", "password_secret": "no-such"}]}, "no Prefect Secret block 'no-such'"),
+    ],
+)
+def test_what_the_account_cannot_give_is_told_before(
+    account: AzureBatchAccount, plan: PoolPlan, asked: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        check_new_pool(account, replace(plan, description=PoolDescription.model_validate(asked)))

@@ -147,7 +147,10 @@ def test_what_a_description_says_is_sent(content: dict[str, Any], path: list[str
 
 def test_every_key_is_among_the_cases() -> None:
     said = {key for content, _, _ in CASES for key in content}
-    elsewhere = {"existing", "image", "node_agent", "autoscale"}  # chosen before, or in the formula
+    elsewhere = {
+        *("existing", "image", "node_agent", "autoscale"),  # chosen before, or in the formula
+        *("identities", "tags"),  # of the management plane
+    }
     assert said | elsewhere == set(PoolDescription.model_fields)
 
 
