@@ -18,7 +18,14 @@ from prefect_azure_batch.tasks.errors import BadInput
 _COMMANDS = {"command", "application_command", "coordination_command"}
 # In a form all of it is filled in; on a command line it is a file.
 _OPTIONS = {"new_pool": "--pool-file"}
-_METAVARS = {"retry_on": "CODE", "inputs": "INPUT", "outputs": "PATTERN", "results": "DIRECTORY"}
+_METAVARS = {
+    "retry_on": "CODE",
+    "inputs": "INPUT",
+    "outputs": "PATTERN",
+    "results": "DIRECTORY",
+    "sweep": "NAME=VALUES",
+    "table": "FILE",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction, "default": None}
     if get_origin(field.annotation) is list:
-        return {"nargs": "+", "metavar": _METAVARS.get(name)}
+        return {"action": "extend", "nargs": "+", "metavar": _METAVARS.get(name)}
     numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])
     if name in _OPTIONS:
         return {"metavar": "FILE"}

@@ -1,5 +1,6 @@
 """The stages of a map run, in order, and the cleanup that follows whatever happens."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,13 +20,25 @@ from prefect_azure_batch.flows.runs import (
     open_run,
 )
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
-from prefect_azure_batch.tasks.inputs import search_inputs
+from prefect_azure_batch.tasks.inputs import FoundInput, search_inputs
 from prefect_azure_batch.tasks.ledger import Ledgers
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import TaskPlan
 from prefect_azure_batch.tasks.submit import task_namer, work_of
+from prefect_azure_batch.tasks.sweeps import sweep, tabulate
 from prefect_azure_batch.tasks.upload import blob_lister
+
+
+def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:
+    """What there is a task for: files, rows of a table, or combinations of a sweep."""
+    lister = blob_lister(account.storage)
+    if asked.table:
+        return tabulate(Path(asked.table), lister)
+    if asked.sweep:
+        found = search_inputs(asked.inputs, lister) if asked.inputs else None
+        return sweep(asked.sweep, found, zipped=asked.sweep_zip)
+    return search_inputs(asked.inputs or [str(example("map") / "inputs")], lister)
 
 
 def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
@@ -45,8 +58,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
     check_results(account, asked.results_place)
-    patterns = asked.inputs or [str(example("map") / "inputs")]
-    manifest = Manifest.of_inputs(search_inputs(patterns, blob_lister(account.storage)))
+    manifest = Manifest.of_inputs(_inputs(account, asked))
     description = asked.pool_description
     if description.existing:
         check_pool_task(account, description.existing)
@@ -62,6 +74,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         required_slots=asked.required_slots,
         elevated=asked.elevated,
         setup=asked.setup,
+        parameters=asked.parameters,
     )
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))

@@ -22,6 +22,7 @@ from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
+from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -308,6 +309,28 @@ class MapParameters(RunParameters):
         ),
     )
 
+    sweep: list[str] = Field(
+        default_factory=list,
+        title="Sweep",
+        description=(
+            "Parameters and their values, as seed=1..100, rate=0..1..0.25 or model=a,b: a task for each combination, "
+            "with {seed}, {rate} and {model} in the command; on each of the inputs, or with no input at all."
+        ),
+    )
+    sweep_zip: bool = Field(
+        default=False,
+        title="Zip sweeps",
+        description="Combine the first value of each sweep, then the second ... Not given: all with all.",
+    )
+    table: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Table",
+        description=(
+            "A CSV file with a line of names, or JSON lines: a task for each row, its columns in the command as "
+            "{column}; a column 'input' names the row's file or blob."
+        ),
+    )
     retry_on: list[int] = Field(
         default_factory=list,
         title="Retry on",
@@ -355,16 +378,44 @@ class MapParameters(RunParameters):
 
     @model_validator(mode="after")
     def _inputs_and_command_go_together(self) -> Self:
-        if bool(self.inputs) != bool(self.command):
-            missing = "command" if self.inputs else "inputs"
-            raise ValueError(f"--inputs and --command go together: --{missing} is missing")
+        sources = [name for name in ("inputs", "sweep", "table") if getattr(self, name)]
+        if bool(sources) != bool(self.command):
+            missing = "command" if sources else "inputs"
+            raise ValueError(f"--{(sources or ['inputs'])[0]} and --command go together: --{missing} is missing")
+        if self.table and len(sources) > 1:
+            raise ValueError("--table: it says what the tasks are for: leave --inputs and --sweep out")
         if self.command:
             with complaining():
-                parse_template(self.command, has_program=self.app is not None)
+                known = variables_of(self.parameters)
+                template = parse_template(self.command, known, has_program=self.app is not None)
+            if not self.has_files and (wrong := {"input", "stem"} & template.placeholders):
+                raise ValueError(f"--command: {{{min(wrong)}}} stands for a file, and there are no --inputs")
         if self.setup:
             with complaining("setup"):
                 parse_template(self.setup, {}, has_program=self.app is not None or self.is_example)
         return self
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the values that each input has.
+
+        Raises:
+            ValueError: the sweep or table cannot be.
+        """
+        with complaining("sweep" if self.sweep else "table"):
+            if self.sweep:
+                next(combinations(self.sweep, zipped=self.sweep_zip))
+                return tuple(parse_sweep(text)[0] for text in self.sweep)
+            return tuple(name for name in self._columns if name != INPUT_COLUMN)
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        return columns_of(Path(self.table)) if self.table else []
+
+    @property
+    def has_files(self) -> bool:
+        """Whether each input has a file or blob."""
+        return bool(self.inputs) or INPUT_COLUMN in self._columns
 
     def check_pool_fits(self, description: PoolDescription) -> None:
         """Refuses a pool whose nodes have too few slots.
@@ -386,4 +437,4 @@ class MapParameters(RunParameters):
     @property
     def template(self) -> Template:
         """The command, taken apart."""
-        return parse_template(self.command or EXAMPLE_COMMAND)
+        return parse_template(self.command or EXAMPLE_COMMAND, variables_of(self.parameters))

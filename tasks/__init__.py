@@ -29,6 +29,7 @@ What they share, none of which imports Prefect:
     identity        what names an input's content
     inputs          finding inputs: files, globs, directories, blobs
     manifest        the inputs of a run and what has become of each, in a file
+    sweeps          inputs that are values: sweeps and tables
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed
     links           links that nodes read and write blobs by

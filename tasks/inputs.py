@@ -33,11 +33,13 @@ class FoundInput:
         item: the input.
         pattern: number of the pattern that it matches, from 0.
         identity: the same for all names of one file or blob.
+        turn: of its values, among those that the same file has.
     """
 
     item: InputItem
     pattern: int
     identity: str
+    turn: int = 0
 
 
 def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputItem]:

@@ -36,25 +36,27 @@ _SCHEMA = f"""
 PRAGMA cache_size = -8000;
 PRAGMA synchronous = OFF;
 CREATE TABLE found (
-    pattern INTEGER, identity TEXT, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT
+    pattern INTEGER, identity TEXT, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT,
+    version TEXT, parameters TEXT, turn INTEGER, words TEXT
 );
 CREATE TABLE inputs (
     number INTEGER PRIMARY KEY, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT,
-    version TEXT DEFAULT '', changed INTEGER, size INTEGER, twin INTEGER DEFAULT 0, task_id TEXT,
-    source INTEGER DEFAULT {OURS}, place INTEGER, batch INTEGER, state INTEGER DEFAULT {_WAITING},
+    version TEXT DEFAULT '', parameters TEXT DEFAULT '', changed INTEGER, size INTEGER, twin INTEGER DEFAULT 0,
+    task_id TEXT, source INTEGER DEFAULT {OURS}, place INTEGER, batch INTEGER, state INTEGER DEFAULT {_WAITING},
     ended TEXT, outcome TEXT
 );
 """
 _SORT = """
-INSERT INTO inputs (number, label, name, path, container, blob, etag)
-SELECT row_number() OVER (ORDER BY pattern, label) - 1, label, name, path, container, blob, etag FROM found
+INSERT INTO inputs (number, label, name, path, container, blob, etag, version, parameters)
+SELECT row_number() OVER (ORDER BY pattern, label, turn) - 1, label || words, name, path, container, blob, etag,
+    version, parameters FROM found
 """
 _TWO_NAMES = """
 SELECT min(label), max(label) FROM found GROUP BY identity HAVING count(*) > 1 ORDER BY min(label) LIMIT 1
 """
 _COUNT_TWINS = """
 UPDATE inputs SET twin = counted.twin FROM (
-    SELECT number, row_number() OVER (PARTITION BY name, version ORDER BY number) - 1 AS twin FROM inputs
+    SELECT number, row_number() OVER (PARTITION BY name, version, parameters ORDER BY number) - 1 AS twin FROM inputs
 ) AS counted WHERE inputs.number = counted.number AND counted.twin > 0
 """
 _CUT = """
@@ -112,11 +114,11 @@ class Manifest:
         self = cls()
         rows = (
             (each.pattern, each.identity, each.item.label, each.item.name, each.item.path and str(each.item.path),
-             each.item.container, each.item.blob, each.item.etag)
+             each.item.container, each.item.blob, each.item.etag, each.item.version, *_parameters(each))
             for each in found
         )  # fmt: skip
         with self._changing() as cursor:
-            cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if twins := cursor.execute(_TWO_NAMES).fetchone():
                 raise BadInput(complaint_about_twins(*twins))
             cursor.execute(_SORT)
@@ -342,7 +344,7 @@ class Manifest:
             yield self._rows.cursor()
 
     def _items(self, where: str) -> Iterator[list[InputItem]]:
-        columns = "label, name, path, container, blob, etag, version, changed, size, twin"
+        columns = "label, name, path, container, blob, etag, version, changed, size, twin, parameters"
         for rows in self._read(columns, where):
             yield [_item(*row) for row in rows]
 
@@ -389,9 +391,20 @@ def _item(
     changed: int | None,
     size: int | None,
     twin: int,
+    parameters: str,
 ) -> InputItem:
     stamp = None if changed is None or size is None else (changed, size)
-    return InputItem(number, label, name, Path(path) if path else None, container, blob, etag, version, stamp, twin)
+    values = tuple((name, value) for name, value in json.loads(parameters)) if parameters else ()
+    place = Path(path) if path else None
+    return InputItem(number, label, name, place, container, blob, etag, version, stamp, twin, values)
+
+
+def _parameters(found: FoundInput) -> tuple[str, int, str]:
+    """An input's values, their turn, and what they add to its label."""
+    item = found.item
+    has_file = item.path is not None or item.blob is not None
+    words = "".join(f" {name}={value}" for name, value in item.values) if has_file else ""
+    return json.dumps(item.values) if item.values else "", found.turn, words
 
 
 def _label(size: int, first: int, last: int, label: str) -> str:

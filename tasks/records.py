@@ -6,6 +6,7 @@ Links with signatures are made where they are used, by the stage that submits ta
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.blocks.pool_description import PoolDescription
@@ -43,6 +44,10 @@ class Place:
         return f"{BLOB_SCHEME}{self.container}/{self.folder}"
 
 
+Values: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values of the parameters of one input."""
+
+
 @dataclass(frozen=True)
 class InputItem:
     """One input of a map run.
@@ -58,6 +63,7 @@ class InputItem:
         version: what names its content, as ``tasks.identity`` finds it; empty before.
         stamp: time of change and size of a local file when that was found.
         twin: how many inputs before it have the same name and content.
+        values: of its parameters. Where it has neither file nor blob they are all that it is.
     """
 
     index: int
@@ -70,11 +76,12 @@ class InputItem:
     version: str = ""
     stamp: tuple[int, int] | None = None
     twin: int = 0
+    values: Values = ()
 
 
 @dataclass(frozen=True)
 class StoredInput:
-    """An input that lies in a blob. ``version`` names its content: a digest, or a blob's ETag.
+    """An input that lies in a blob, or in none. ``version`` names its content: a digest, or a blob's ETag.
 
     ``twin`` counts the inputs before it that have the same name and content.
     """
@@ -87,6 +94,7 @@ class StoredInput:
     version: str
     sent_bytes: int = 0
     twin: int = 0
+    values: Values = ()
 
 
 @dataclass(frozen=True)
@@ -245,6 +253,7 @@ class TaskPlan:
         required_slots: slots that a task takes of its node's.
         elevated: tasks run as an administrator.
         setup: what prepares each node for them, as the job's plan says.
+        parameters: names of the values that each input has, which are placeholders of the command.
     """
 
     command: str
@@ -257,6 +266,7 @@ class TaskPlan:
     required_slots: int = 1
     elevated: bool = False
     setup: str | None = None
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from azure.batch import models
 
@@ -13,6 +14,7 @@ from prefect_azure_batch.tasks.command import (
     INDEX_VARIABLE,
     INPUT_VARIABLE,
     STEM_VARIABLE,
+    Template,
     file_argument,
     parse_template,
     shell_command,
@@ -24,6 +26,7 @@ from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
 from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.sweeps import variable_of, variables_of
 
 
 def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput], plan: TaskPlan) -> list[AddedTask]:
@@ -47,7 +50,7 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     """
     if not inputs:
         return []
-    script = run.script(parse_template(plan.command))
+    script = run.script(_template(plan))
     name = task_namer(run.program, plan)
     added = [added_task(run, item.index, item.label, name(item)) for item in inputs]
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
@@ -59,13 +62,17 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     return added
 
 
+def _template(plan: TaskPlan) -> Template:
+    return parse_template(plan.command, variables_of(plan.parameters))
+
+
 def work_of(program: Program | None, plan: TaskPlan) -> str:
     """Id of the work that a plan describes, the same on every machine and in every run.
 
     Raises:
         BadInput: the command cannot be read, or uses ``{app}`` with no program.
     """
-    script = parse_template(plan.command).script(program.variable if program else None)
+    script = _template(plan).script(program.variable if program else None)
     return work_id(program.digest if program else "", script, plan.outputs, _surroundings(plan))
 
 
@@ -83,11 +90,11 @@ def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem |
         BadInput: the command cannot be read, or uses ``{app}`` with no program.
     """
     work = work_of(program, plan)
-    by_index = "index" in parse_template(plan.command).placeholders
+    by_index = "index" in _template(plan).placeholders
 
     def name(item: InputItem | StoredInput) -> str:
         further = [f"index {item.index}"] if by_index else [f"twin {item.twin}"] if item.twin else []
-        return task_id(work, item.name, item.version, *further)
+        return task_id(work, item.name, item.version, *further, *chain(*item.values))
 
     return name
 
@@ -123,20 +130,12 @@ class _Shared:
 def _task_options(
     account: AzureBatchAccount, run: Run, item: StoredInput, task: AddedTask, shared: _Shared
 ) -> models.BatchTaskCreateOptions:
-    argument = file_argument(item.name)
-    stem = item.name.rpartition(".")[0] or item.name
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shared.command_line,
-        resource_files=[
-            models.ResourceFile(
-                http_url=read_link(account.storage, item.container, item.blob, run.time_limit), file_path=item.name
-            )
-        ],
+        resource_files=_files(account, run, item),
         environment_settings=[
-            models.EnvironmentSetting(name=INPUT_VARIABLE, value=argument),
-            models.EnvironmentSetting(name=STEM_VARIABLE, value=file_argument(stem)),
-            models.EnvironmentSetting(name=INDEX_VARIABLE, value=str(item.index)),
+            *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
             *shared.environment,
         ],
         container_settings=shared.container,
@@ -145,6 +144,22 @@ def _task_options(
         output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )
+
+
+def _files(account: AzureBatchAccount, run: Run, item: StoredInput) -> list[models.ResourceFile] | None:
+    if not item.blob:
+        return None
+    link = read_link(account.storage, item.container, item.blob, run.time_limit)
+    return [models.ResourceFile(http_url=link, file_path=item.name)]
+
+
+def _variables(item: StoredInput) -> dict[str, str]:
+    """What placeholders stand for."""
+    variables = {INDEX_VARIABLE: str(item.index)}
+    if item.blob:
+        variables[INPUT_VARIABLE] = file_argument(item.name)
+        variables[STEM_VARIABLE] = file_argument(item.name.rpartition(".")[0] or item.name)
+    return variables | {variable_of(name): value for name, value in item.values}
 
 
 add_tasks_task = stage(add_tasks, name="Add tasks")

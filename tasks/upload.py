@@ -84,11 +84,11 @@ def stored_input(item: InputItem, container: str = INPUT_CONTAINER) -> StoredInp
         item: the input, with its version.
         container: takes the blobs of local files.
     """
-    if item.path is None:
+    if item.path is None:  # a blob already, or values alone
         place, blob = item.container or "", item.blob or ""
     else:
         place, blob = container, blob_name(_FOLDER, item.version, item.name)
-    return StoredInput(item.index, item.label, item.name, place, blob, item.version, twin=item.twin)
+    return StoredInput(item.index, item.label, item.name, place, blob, item.version, twin=item.twin, values=item.values)
 
 
 upload_inputs_task = stage(upload_inputs, name="Upload inputs")

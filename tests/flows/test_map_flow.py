@@ -263,3 +263,48 @@ def _first_job(account: AzureBatchAccount) -> models.BatchJob:
 def test_a_task_that_needs_more_slots_than_a_node_has_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"--required-slots: a task needs 4 slots, and a node has 1"):
         MapParameters(inputs=["x"], command="true", required_slots=4)
+
+
+def test_a_sweep_needs_no_file_and_is_not_run_again(run: Run, account: AzureBatchAccount) -> None:
+    asked = {"sweep": ["seed=1..50", "model=a,$(touch injected)"], "slots": 8, "resume": True}
+    command = 'test ! -e injected && echo "{model}" {seed}'
+    result = run(command=command, **asked)
+    assert texts(result) == [f"{model} {seed}\n" for seed in range(1, 51) for model in ("a", "$(touch injected)")]
+    assert result.tasks[0].input == "seed=1 model=a"
+    assert run(command=command, **asked).counts.skipped == 100
+    more = run(command=command, **{**asked, "sweep": ["seed=50..51", "model=a"]})
+    assert (more.counts.succeeded, more.counts.skipped) == (1, 1)
+    assert left_behind(account) == []
+
+
+def test_a_sweep_takes_each_file_with_each_value_and_a_table_each_row(
+    run: Run, two_files: Path, tmp_path: Path
+) -> None:
+    result = run(inputs=[str(two_files)], sweep=["lines=1,2"], command='echo {lines} "$(cat {input})" {index}')
+    assert [text.split()[0] for text in texts(result)] == ["1", "2", "1", "2"]
+    assert [text.split()[-1] for text in texts(result)] == ["0", "1", "2", "3"]
+    first, second = sorted(two_files.iterdir())
+    table = tmp_path / "runs.csv"
+    table.write_text(f"input,gain\n{second},high\n{first},low\n")
+    result = run(table=str(table), command="echo {gain} {stem}")
+    assert texts(result) == [f"high {second.stem}\n", f"low {first.stem}\n"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"sweep": ["n=1..2"]}, "--sweep and --command go together: --command is missing"),
+        ({"sweep": ["n=1..2"], "command": "cat {input}"}, "{input} stands for a file, and there are no --inputs"),
+        (
+            {"sweep": ["n=1..2"], "command": "echo {m}"},
+            "unknown placeholder '{m}': there are {input}, {stem}, {index}, {n}",
+        ),
+        ({"sweep": ["n=2..1"], "command": "echo {n}"}, "--sweep: The range 2..1 has no values"),
+        ({"table": "no/such.csv", "command": "echo {n}"}, "--table: The table 'no/such.csv' cannot be read"),
+        ({"table": "x", "sweep": ["n=1"], "command": "true"}, "--table: it says what the tasks are for"),
+    ],
+)
+def test_what_no_sweep_can_be_is_refused(asked: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        MapParameters.model_validate(asked)
+    assert complaint in str(refused.value)
