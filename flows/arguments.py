@@ -23,6 +23,8 @@ _METAVARS = {
     "inputs": "INPUT",
     "outputs": "PATTERN",
     "results": "DIRECTORY",
+    "common": "FILE",
+    "env": "NAME=VALUE",
     "sweep": "NAME=VALUES",
     "table": "FILE",
 }
@@ -86,7 +88,7 @@ def _option(name: str) -> str:
 def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction, "default": None}
-    if get_origin(field.annotation) is list:
+    if get_origin(field.annotation) in (list, dict):
         return {"action": "extend", "nargs": "+", "metavar": _METAVARS.get(name)}
     numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])
     if name in _OPTIONS:

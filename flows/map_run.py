@@ -19,15 +19,18 @@ from prefect_azure_batch.flows.runs import (
     noting_leftovers,
     open_run,
 )
+from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
-from prefect_azure_batch.tasks.inputs import FoundInput, search_inputs
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.identity import identify
+from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
 from prefect_azure_batch.tasks.ledger import Ledgers
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
-from prefect_azure_batch.tasks.records import TaskPlan
+from prefect_azure_batch.tasks.records import InputItem, TaskPlan
 from prefect_azure_batch.tasks.submit import task_namer, work_of
 from prefect_azure_batch.tasks.sweeps import sweep, tabulate
-from prefect_azure_batch.tasks.upload import blob_lister
+from prefect_azure_batch.tasks.upload import blob_lister, stored_input, upload_inputs_task
 
 
 def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:
@@ -39,6 +42,21 @@ def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundI
         found = search_inputs(asked.inputs, lister) if asked.inputs else None
         return sweep(asked.sweep, found, zipped=asked.sweep_zip)
     return search_inputs(asked.inputs or [str(example("map") / "inputs")], lister)
+
+
+def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Manifest) -> list[InputItem]:
+    """The files that every task has besides its own.
+
+    Raises:
+        BadInput: there are none, or one has the name of an input.
+    """
+    if not asked.common:
+        return []
+    items = identify(find_inputs(asked.common, blob_lister(account.storage)))
+    check_common_names(item.name for item in items)
+    if label := manifest.label_of_name(item.name for item in items):
+        raise BadInput(f"--common: a common file has the name of the input {label!r}: both would lie in one directory.")
+    return items
 
 
 def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
@@ -59,6 +77,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     """
     check_results(account, asked.results_place)
     manifest = Manifest.of_inputs(_inputs(account, asked))
+    common = _common_files(account, asked, manifest)
     description = asked.pool_description
     if description.existing:
         check_pool_task(account, description.existing)
@@ -75,6 +94,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         elevated=asked.elevated,
         setup=asked.setup,
         parameters=asked.parameters,
+        common=tuple(stored_input(item) for item in common),
     )
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))
@@ -110,6 +130,8 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
                     results=place,
                 )
             )
+        if run and common:
+            upload_inputs_task(account.storage, common)
         ledgers = Ledgers(account.storage, asked.keep_time)
         MapStages(account, asked, plan, manifest, index, results, ledgers).run(run, others)
         if place:

@@ -30,6 +30,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 # The keys of a pool that are options, too.
 _POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "slots": "slots", "vm_size": "vm-size"}
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
 
@@ -159,6 +161,11 @@ class RunParameters(BaseModel):
             "that the storage block names, batch-work."
         ),
     )
+    env: dict[str, str] = Field(
+        default_factory=dict,
+        title="Environment",
+        description="Environment variables of the tasks, NAME=VALUE. Everybody who may read the job can read them.",
+    )
     setup: str | None = Field(
         default=None,
         min_length=1,
@@ -205,7 +212,7 @@ class RunParameters(BaseModel):
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """Environment variables of the tasks."""
-        return tuple(self.pool_description.environment.items())
+        return tuple((self.pool_description.environment | self.env).items())
 
     @property
     def time_limit(self) -> timedelta:
@@ -281,6 +288,22 @@ class RunParameters(BaseModel):
                 raise ValueError(f"{folder!r} is no prefix: a part of it is empty, '.' or '..'")
         return results
 
+    @field_validator("env", mode="before")
+    @classmethod
+    def _variables_may_be_words(cls, env: object) -> object:
+        if not isinstance(env, list):
+            return env
+        if wrong := next((word for word in env if not _VARIABLE.fullmatch(word)), None):
+            raise ValueError(f"{wrong!r} is no variable: write NAME=VALUE, the name of letters, digits and '_'")
+        return dict(word.split("=", 1) for word in env)
+
+    @field_validator("env")
+    @classmethod
+    def _batch_has_names_of_its_own(cls, env: dict[str, str]) -> dict[str, str]:
+        if wrong := next((name for name in env if name.upper().startswith(("AZ_BATCH_", "BATCH_MAP_"))), None):
+            raise ValueError(f"{wrong!r} is set by Batch or by this flow: take another name")
+        return env
+
     @field_validator("outputs")
     @classmethod
     def _outputs_stay_below(cls, patterns: list[str]) -> list[str]:
@@ -309,6 +332,14 @@ class MapParameters(RunParameters):
         ),
     )
 
+    common: list[str] = Field(
+        default_factory=list,
+        title="Common files",
+        description=(
+            "Files that every task has in its working directory besides its input: local files, globs or directories, "
+            "or blobs as az://container/prefix."
+        ),
+    )
     sweep: list[str] = Field(
         default_factory=list,
         title="Sweep",

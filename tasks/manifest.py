@@ -224,6 +224,15 @@ class Manifest:
         with self._lock:
             return int(self._rows.execute(f"SELECT count(*) FROM inputs WHERE {where}").fetchone()[0])
 
+    def label_of_name(self, names: Iterable[str]) -> str | None:
+        """What a person calls the first input that has one of these file names; None if none has."""
+        wanted = list(names)
+        marks = ", ".join("?" * len(wanted))
+        query = f"SELECT label FROM inputs WHERE name IN ({marks}) AND coalesce(path, blob) IS NOT NULL LIMIT 1"
+        with self._lock:
+            row = self._rows.execute(query, wanted).fetchone()
+        return row[0] if row else None
+
     # Batches.
 
     def batches(self, source: int, size: int) -> list[Batch]:

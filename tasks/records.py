@@ -254,6 +254,7 @@ class TaskPlan:
         elevated: tasks run as an administrator.
         setup: what prepares each node for them, as the job's plan says.
         parameters: names of the values that each input has, which are placeholders of the command.
+        common: files that each task has in its working directory besides its input.
     """
 
     command: str
@@ -267,6 +268,7 @@ class TaskPlan:
     elevated: bool = False
     setup: str | None = None
     parameters: tuple[str, ...] = ()
+    common: tuple[StoredInput, ...] = ()
 
 
 @dataclass(frozen=True)

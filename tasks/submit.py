@@ -1,6 +1,6 @@
 """Stage: tasks to a job, in bulk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -56,7 +56,8 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
         link = write_link(account.storage, run.outputs.container, run.time_limit)
-        shared = _Shared(shell_command(_attempts(script, plan)), plan, link)
+        common = tuple(_files(account, run, plan.common))
+        shared = _Shared(shell_command(_attempts(script, plan)), plan, link, common)
         options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
         add_all(account.get_client(), run.job_id, options)
     return added
@@ -80,7 +81,8 @@ def _surroundings(plan: TaskPlan) -> list[str]:
     """What a task runs in, as far as it is not the usual."""
     container = [plan.container.image, plan.container.run_options] if plan.container else []
     setup = [f"setup {plan.setup}"] if plan.setup else []
-    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment)), *setup]
+    common = [f"common {item.name} {item.version}" for item in plan.common]
+    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment)), *setup, *common]
 
 
 def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem | StoredInput], str]:
@@ -111,6 +113,7 @@ class _Shared:
     command_line: str
     plan: TaskPlan
     output_link: str
+    common: tuple[models.ResourceFile, ...] = ()
 
     @property
     def environment(self) -> list[models.EnvironmentSetting]:
@@ -133,7 +136,7 @@ def _task_options(
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shared.command_line,
-        resource_files=_files(account, run, item),
+        resource_files=[*_files(account, run, [item] if item.blob else []), *shared.common] or None,
         environment_settings=[
             *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
             *shared.environment,
@@ -146,11 +149,14 @@ def _task_options(
     )
 
 
-def _files(account: AzureBatchAccount, run: Run, item: StoredInput) -> list[models.ResourceFile] | None:
-    if not item.blob:
-        return None
-    link = read_link(account.storage, item.container, item.blob, run.time_limit)
-    return [models.ResourceFile(http_url=link, file_path=item.name)]
+def _files(account: AzureBatchAccount, run: Run, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
+    """Files that a task finds in its working directory."""
+    return [
+        models.ResourceFile(
+            http_url=read_link(account.storage, item.container, item.blob, run.time_limit), file_path=item.name
+        )
+        for item in items
+    ]
 
 
 def _variables(item: StoredInput) -> dict[str, str]:

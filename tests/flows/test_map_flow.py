@@ -308,3 +308,42 @@ def test_what_no_sweep_can_be_is_refused(asked: dict[str, object], complaint: st
     with pytest.raises(ValidationError) as refused:
         MapParameters.model_validate(asked)
     assert complaint in str(refused.value)
+
+
+def test_common_files_and_variables_are_there_for_every_task_and_make_other_work(
+    run: Run, two_files: Path, tmp_path: Path
+) -> None:
+    common = tmp_path / "table of factors.txt"
+    common.write_text("factors")
+    asked = {"common": [str(common)], "env": {"MODE": "fast"}, "inputs": [str(two_files)], "resume": True}
+    command = 'cat "table of factors.txt"; echo " $MODE {stem}"'
+    names = [path.stem for path in sorted(two_files.iterdir())]
+    assert texts(run(command=command, **asked)) == [f"factors fast {name}\n" for name in names]
+    assert run(command=command, **asked).counts.skipped == 2
+    common.write_text("others")
+    assert texts(run(command=command, **asked)) == [f"others fast {name}\n" for name in names]
+    swept = run(command=command.replace("{stem}", "{n}"), **{**asked, "inputs": [], "sweep": ["n=1"]})
+    assert texts(swept) == ["others fast 1\n"]
+
+
+def test_a_common_file_with_the_name_of_an_input_is_refused(run: Run, two_files: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "twin" / min(two_files.iterdir()).name
+    twin.parent.mkdir()
+    twin.write_text("other")
+    with pytest.raises(BadInput, match="--common: a common file has the name of the input"):
+        run(common=[str(twin)], inputs=[str(two_files)], command="cat {input}")
+
+
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    [
+        (["A"], "env\n  Value error, 'A' is no variable: write NAME=VALUE"),
+        (["1A=b"], "'1A=b' is no variable"),
+        (["BATCH_MAP_INPUT=x"], "'BATCH_MAP_INPUT' is set by Batch or by this flow"),
+        (["AZ_BATCH_JOB_ID=x"], "'AZ_BATCH_JOB_ID' is set by Batch"),
+    ],
+)
+def test_what_is_no_variable_is_refused(env: list[str], complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        MapParameters.model_validate({"env": env})
+    assert complaint in str(refused.value)
