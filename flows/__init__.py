@@ -15,9 +15,12 @@ main            command line in, report and exit status out
 streams         standard output and error as a shell may leave them
 entries         the flows that the command line knows
 arguments       the command line of a flow, made from its parameters
-parameters      what a run, and a map run, can be asked for: the form in the Prefect UI
+parameters      what every run can be asked for: the form in the Prefect UI
+map_parameters  what a map run can be asked for
 mpi_parameters  what an MPI run can be asked for
 upkeep_parameters  what upkeep can be asked for
+pool_file       the description of a pool in a YAML file
+pools           the pool block that a run names
 preflight       what can be seen to be wrong before anything starts
 results         what a run gives back: JSON and text
 result_index    the results of a run's tasks, in a file

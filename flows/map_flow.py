@@ -17,8 +17,8 @@ from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_run import run_map
-from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.flows.results import MapResult, require_well

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
-from prefect_azure_batch.flows.parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
@@ -59,6 +59,23 @@ def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Ma
     return items
 
 
+def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
+    return TaskPlan(
+        asked.command or EXAMPLE_COMMAND,
+        tuple(asked.outputs),
+        asked.task_limit,
+        retry_on=tuple(asked.retry_on),
+        retries=asked.retries,
+        environment=asked.environment,
+        container=container_plan(asked.pool_description),
+        required_slots=asked.required_slots,
+        elevated=asked.elevated,
+        setup=asked.setup,
+        parameters=asked.parameters,
+        common=tuple(stored_input(item) for item in common),
+    )
+
+
 def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     """Runs the stages inside a Prefect flow run.
 
@@ -82,20 +99,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     if description.existing:
         check_pool_task(account, description.existing)
     program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
-    plan = TaskPlan(
-        asked.command or EXAMPLE_COMMAND,
-        tuple(asked.outputs),
-        asked.task_limit,
-        retry_on=tuple(asked.retry_on),
-        retries=asked.retries,
-        environment=asked.environment,
-        container=container_plan(description),
-        required_slots=asked.required_slots,
-        elevated=asked.elevated,
-        setup=asked.setup,
-        parameters=asked.parameters,
-        common=tuple(stored_input(item) for item in common),
-    )
+    plan = _task_plan(asked, common)
     work = work_of(program, plan)
     manifest.name_tasks(task_namer(program, plan))
     earlier: tuple[FoundRun, ...] = ()

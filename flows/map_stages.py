@@ -14,8 +14,8 @@ from prefect.exceptions import CrashedRun, UnfinishedRun
 from prefect.futures import PrefectFuture, as_completed
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
-from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.resume import TakenUp

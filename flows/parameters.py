@@ -18,11 +18,9 @@ from prefect_azure_batch.blocks.pool_description import (
     PoolDescription,
     first_complaint,
 )
-from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
-from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -31,8 +29,6 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "slots": "slots", "vm_size": "vm-size"}
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
-
-EXAMPLE_COMMAND = "{app}/myapp < {input}"
 
 
 @contextmanager
@@ -311,161 +307,3 @@ class RunParameters(BaseModel):
             with complaining():
                 parse_pattern(pattern)
         return patterns
-
-
-class MapParameters(RunParameters):
-    """One program over many inputs on Azure Batch: a task for each input."""
-
-    model_config = ConfigDict(title="Map run")
-
-    inputs: list[str] = Field(
-        default_factory=list,
-        title="Inputs",
-        description="Local files, globs or directories, or blobs as az://container/prefix. Empty: the bundled example.",
-    )
-    command: str = Field(
-        default="",
-        title="Command",
-        description=(
-            "What runs for one input, through /bin/bash, in the task's working directory. "
-            "Placeholders: {input}, {stem}, {index}, {app}; write {{ and }} for braces."
-        ),
-    )
-
-    common: list[str] = Field(
-        default_factory=list,
-        title="Common files",
-        description=(
-            "Files that every task has in its working directory besides its input: local files, globs or directories, "
-            "or blobs as az://container/prefix."
-        ),
-    )
-    sweep: list[str] = Field(
-        default_factory=list,
-        title="Sweep",
-        description=(
-            "Parameters and their values, as seed=1..100, rate=0..1..0.25 or model=a,b: a task for each combination, "
-            "with {seed}, {rate} and {model} in the command; on each of the inputs, or with no input at all."
-        ),
-    )
-    sweep_zip: bool = Field(
-        default=False,
-        title="Zip sweeps",
-        description="Combine the first value of each sweep, then the second ... Not given: all with all.",
-    )
-    table: str | None = Field(
-        default=None,
-        min_length=1,
-        title="Table",
-        description=(
-            "A CSV file with a line of names, or JSON lines: a task for each row, its columns in the command as "
-            "{column}; a column 'input' names the row's file or blob."
-        ),
-    )
-    retry_on: list[int] = Field(
-        default_factory=list,
-        title="Retry on",
-        description="Exit codes of a task that are worth another attempt, such as 75 and 137. Not given: all but 0.",
-    )
-    required_slots: int = Field(
-        default=1,
-        ge=1,
-        le=MOST_SLOTS,
-        title="Required slots",
-        description="Slots of its node that one task takes, as for one with several threads. Default: 1.",
-    )
-    group_size: int | None = Field(
-        default=None,
-        ge=1,
-        title="Group size",
-        description=(
-            "Inputs that go through the stages together, as one row in Prefect. Not given: 1 for up to 50 inputs, else "
-            "a fiftieth of them."
-        ),
-    )
-    resume: bool = Field(
-        default=True,
-        title="Resume",
-        description="What earlier runs have done to the same inputs is not done again (the default; the example runs).",
-    )
-
-    @field_validator("retry_on", mode="before")
-    @classmethod
-    def _codes_may_stand_in_one_word(cls, codes: object) -> object:
-        if not isinstance(codes, list):
-            return codes
-        parts = [part for code in codes for part in (code.split(",") if isinstance(code, str) else [code])]
-        if wrong := [part for part in parts if isinstance(part, str) and not part.strip().isdecimal()]:
-            raise ValueError(f"{wrong[0]!r} is no exit code: write numbers from 1 to 255, as in 75,137")
-        return parts
-
-    @model_validator(mode="after")
-    def _codes_are_for_retries(self) -> Self:
-        if any(not 1 <= code <= 255 for code in self.retry_on):
-            raise ValueError("--retry-on: exit codes of failures lie between 1 and 255")
-        if self.retry_on and not self.retries:
-            raise ValueError("--retry-on says what --retries is for: say how many")
-        return self
-
-    @model_validator(mode="after")
-    def _inputs_and_command_go_together(self) -> Self:
-        sources = [name for name in ("inputs", "sweep", "table") if getattr(self, name)]
-        if bool(sources) != bool(self.command):
-            missing = "command" if sources else "inputs"
-            raise ValueError(f"--{(sources or ['inputs'])[0]} and --command go together: --{missing} is missing")
-        if self.table and len(sources) > 1:
-            raise ValueError("--table: it says what the tasks are for: leave --inputs and --sweep out")
-        if self.command:
-            with complaining():
-                known = variables_of(self.parameters)
-                template = parse_template(self.command, known, has_program=self.app is not None)
-            if not self.has_files and (wrong := {"input", "stem"} & template.placeholders):
-                raise ValueError(f"--command: {{{min(wrong)}}} stands for a file, and there are no --inputs")
-        if self.setup:
-            with complaining("setup"):
-                parse_template(self.setup, {}, has_program=self.app is not None or self.is_example)
-        return self
-
-    @cached_property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the values that each input has.
-
-        Raises:
-            ValueError: the sweep or table cannot be.
-        """
-        with complaining("sweep" if self.sweep else "table"):
-            if self.sweep:
-                next(combinations(self.sweep, zipped=self.sweep_zip))
-                return tuple(parse_sweep(text)[0] for text in self.sweep)
-            return tuple(name for name in self._columns if name != INPUT_COLUMN)
-
-    @cached_property
-    def _columns(self) -> list[str]:
-        return columns_of(Path(self.table)) if self.table else []
-
-    @property
-    def has_files(self) -> bool:
-        """Whether each input has a file or blob."""
-        return bool(self.inputs) or INPUT_COLUMN in self._columns
-
-    def check_pool_fits(self, description: PoolDescription) -> None:
-        """Refuses a pool whose nodes have too few slots.
-
-        Raises:
-            ValueError: says so.
-        """
-        if description.existing is None and self.required_slots > description.slots:
-            raise ValueError(
-                f"--required-slots: a task needs {self.required_slots} slots, and a node has {description.slots}: give "
-                "as many --slots"
-            )
-
-    @property
-    def is_example(self) -> bool:
-        """Whether nothing was said of what to run."""
-        return not self.command
-
-    @property
-    def template(self) -> Template:
-        """The command, taken apart."""
-        return parse_template(self.command or EXAMPLE_COMMAND, variables_of(self.parameters))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from prefect_azure_batch.flows.account import open_account
     from prefect_azure_batch.flows.cancelling import say_cancelled
     from prefect_azure_batch.flows.map_flow import map_flow
+    from prefect_azure_batch.flows.map_parameters import MapParameters
     from prefect_azure_batch.flows.mpi_flow import mpi_flow
     from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-    from prefect_azure_batch.flows.parameters import MapParameters
     from prefect_azure_batch.flows.runs import open_run
     from prefect_azure_batch.tasks.collect import collect_outputs_task
     from prefect_azure_batch.tasks.errors import BatchFlowError
@@ -70,7 +70,7 @@ _HOMES = {
     "AzureStorageCredentials": "blocks.azure_storage",
     "BatchFlowError": "tasks.errors",
     "Launch": "tasks.launcher",
-    "MapParameters": "flows.parameters",
+    "MapParameters": "flows.map_parameters",
     "MpiParameters": "flows.mpi_parameters",
     "MultiInstancePlan": "tasks.records",
     "PoolDescription": "blocks.pool_description",

@@ -22,7 +22,7 @@ from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_flow import map_flow
-from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.results import LeftBehind, MapResult, TasksFailed
 from prefect_azure_batch.flows.runs import open_run
 from prefect_azure_batch.tasks.errors import BatchFlowError

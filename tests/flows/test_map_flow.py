@@ -12,7 +12,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
-from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.results import MapResult, TasksFailed
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput

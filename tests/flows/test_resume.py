@@ -17,9 +17,9 @@ from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.results import MapResult, MpiResult, TasksFailed
 from prefect_azure_batch.tasks.names import INDEX_NAME
 from tests.flows.conftest import left_behind

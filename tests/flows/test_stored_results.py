@@ -10,9 +10,9 @@ from azure.storage.blob import ContainerClient
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_flow import mpi_flow
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.parameters import MapParameters
 from prefect_azure_batch.flows.results import MapResult, TasksFailed
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.names import INDEX_NAME

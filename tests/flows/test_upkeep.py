@@ -14,7 +14,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
-from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.runs import open_run
 from prefect_azure_batch.flows.upkeep_flow import UpkeepResult, upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters

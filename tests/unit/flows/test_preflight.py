@@ -6,7 +6,7 @@ import pytest
 
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.flows.account import open_account
-from prefect_azure_batch.flows.parameters import MapParameters
+from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.tasks.errors import BadInput
 
