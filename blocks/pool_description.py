@@ -20,11 +20,14 @@ from prefect_azure_batch.blocks.pool_parts import (
     Part,
     StartTask,
     check_resource,
+    check_variables,
 )
 
 DEFAULT_NODES = 2
 DEFAULT_VM_SIZE = "standard_d2s_v3"
 MOST_SLOTS = 256
+MOST_NODES = 10_000
+"""More than any account gets without asking Microsoft for it."""
 
 # Of a pool that is there already, these say how it is used; all else was decided when it was made.
 _OF_EXISTING = {"existing", "nodes", "container", "environment"}
@@ -42,12 +45,14 @@ class PoolDescription(Part):
     nodes: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_NODES,
         title="Nodes",
         description="Dedicated VMs; with autoscale, at most. Not given: 2, or none beside spot nodes.",
     )
     spot_nodes: int = Field(
         default=0,
         ge=0,
+        le=MOST_NODES,
         title="Spot nodes",
         description="Spot VMs besides, cheap and taken away at any time; with autoscale, at most.",
     )
@@ -175,6 +180,11 @@ class PoolDescription(Part):
     def _identities_have_ids(cls, identities: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_resource(identity, "userAssignedIdentities") for identity in identities)
 
+    @field_validator("environment")
+    @classmethod
+    def _variables_can_be(cls, environment: dict[str, str]) -> dict[str, str]:
+        return check_variables(environment)
+
     @field_validator("packages")
     @classmethod
     def _packages_have_names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -209,12 +219,24 @@ class PoolDescription(Part):
         return self
 
 
+_WORDS = {
+    "tuple_type": "it must be a list",
+    "dict_type": "it must hold names and values",
+    "model_type": "it must hold keys and values",
+    "model_attributes_type": "it must hold keys and values",
+    "string_type": "it must be a text: put it in quotes",
+}
+"""What pydantic says in the words of Python, in those of a file."""
+
+
 def first_complaint(error: ValidationError) -> str:
     """The first thing that is wrong with a description, with its place as it is written: ``mounts[0].path: ...``."""
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(first["type"], message)
     if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
-        message += f", not {first['input']!r}"
+        given = repr(first["input"])
+        message += f", not {given if len(given) < 60 else given[:60] + '...'}"
     # Of a mount that stands in a list its kind is named, too, which nobody has written there.
     steps = first["loc"]
     path = [

@@ -7,13 +7,16 @@ understand them.
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _RESOURCE = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+)+", re.IGNORECASE)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+_LONGEST_VARIABLE = 30_000
+"""All of a task must fit into a request of 1 MiB for a hundred tasks, or one for itself."""
 
 _WORKING_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
 
@@ -31,6 +34,26 @@ def check_resource(text: str, kind: str) -> str:
     return text
 
 
+def check_variables(environment: dict[str, str]) -> dict[str, str]:
+    """Environment variables, if tasks can have them.
+
+    Raises:
+        ValueError: names one that they cannot have.
+    """
+    for name, value in environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{name!r} is no name of a variable: letters, digits and '_', beginning with no digit")
+        if name.upper().startswith(("AZ_BATCH_", "BATCH_MAP_")):
+            raise ValueError(f"{name!r} is set by Batch or by the flow: take another name")
+        if "\0" in value or len(value) > _LONGEST_VARIABLE:
+            raise ValueError(f"the value of {name!r} holds a NUL or is longer than {_LONGEST_VARIABLE} characters")
+    return environment
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    return (annotation, *get_args(annotation))
+
+
 class Part(BaseModel):
     """Something that a description says, in keys that are known."""
 
@@ -44,6 +67,8 @@ class Part(BaseModel):
                 near = get_close_matches(str(key), cls.model_fields, 1)
                 known = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
                 raise ValueError(f"there is no key {key!r}: {known}")
+            if isinstance(data[key], bool) and bool not in _kinds(cls.model_fields[key].annotation):
+                raise ValueError(f"{key}: {str(data[key]).lower()} stands there, which YAML reads from yes and no, too")
         return data
 
 
@@ -88,6 +113,9 @@ class Autoscale(Part):
     def _one_of_both(self) -> Self:
         if self.formula and self.model_fields_set - {"formula"}:
             raise ValueError("formula: it goes without a scenario and what scenarios can be told")
+        clock = {"hours", "days", "utc_offset_hours"} & self.model_fields_set
+        if clock and self.scenario != "working-hours":
+            raise ValueError(f"{min(clock)}: it is for the scenario working-hours, not {self.scenario}")
         return self
 
 
@@ -107,6 +135,13 @@ class StartTask(Part):
     wait: bool = Field(
         default=True, title="Wait", description="A node takes tasks only when it has succeeded (the default)."
     )
+
+    @field_validator("files")
+    @classmethod
+    def _links_are_https(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((file for file in files if file.startswith("http://")), None):
+            raise ValueError(f"{wrong!r} is no https link")
+        return files
 
 
 class Registry(Part):
@@ -273,7 +308,11 @@ class Disks(Part):
 class NodeUser(Part):
     """A user account that every node has."""
 
-    name: str = Field(min_length=1, max_length=20, title="Name")
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,19}$",
+        title="Name",
+        description="At most 20 letters, digits, '_', '.', '-'.",
+    )
     password_secret: str = Field(
         min_length=1, title="Password", description="Name of the Prefect Secret block that holds the password."
     )

@@ -15,6 +15,8 @@ def read_secret(name: str) -> str:
     try:
         block = Secret.load(name)
     except (ObjectNotFound, ValueError):
-        raise CredentialError(f"There is no Prefect Secret block {name!r}: make it in the Prefect UI.") from None
+        raise CredentialError(
+            f"There is no Prefect Secret block {name!r}, named by a key that ends in _secret: make it in Prefect."
+        ) from None
     assert isinstance(block, Secret)
     return str(block.get())

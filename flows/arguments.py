@@ -17,6 +17,8 @@ from prefect_azure_batch.tasks.errors import BadInput
 # An empty one is the default of the form in the UI; on a command line it is most likely a variable that is not set.
 _COMMANDS = {"command", "application_command", "coordination_command"}
 # In a form all of it is filled in; on a command line it is a file.
+# Whether its default is yes or no depends on the flow.
+_EITHER_WAY = {"resume"}
 _OPTIONS = {"new_pool": "--pool-file"}
 _METAVARS = {
     "retry_on": "CODE",
@@ -49,7 +51,7 @@ def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arg
     for name in _COMMANDS & options.keys():
         if options[name] == "":
             raise BadInput(f"{_option(name)}: it is empty: say what to run, or leave it out.")
-    if options.get("new_pool"):
+    if options.get("new_pool") is not None:
         options["new_pool"] = read_pool_file(options["new_pool"])
     try:
         run = entry.parameters(**{name: value for name, value in options.items() if value is not None})
@@ -87,7 +89,8 @@ def _option(name: str) -> str:
 
 def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
     if field.annotation is bool:
-        return {"action": argparse.BooleanOptionalAction, "default": None}
+        action = argparse.BooleanOptionalAction if name in _EITHER_WAY else "store_true"
+        return {"action": action, "default": None}
     if get_origin(field.annotation) in (list, dict):
         return {"action": "extend", "nargs": "+", "metavar": _METAVARS.get(name)}
     numbers = {int, float}.intersection([field.annotation, *get_args(field.annotation)])

@@ -97,7 +97,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     common = _common_files(account, asked, manifest)
     description = asked.pool_description
     if description.existing:
-        check_pool_task(account, description.existing)
+        check_pool_task(account, description.existing, containers=description.container is not None)
     program = find_program(account, asked.app or (example("map") / "app" if asked.is_example else None))
     plan = _task_plan(asked, common)
     work = work_of(program, plan)

@@ -85,7 +85,8 @@ class MpiParameters(RunParameters):
             ValueError: says why.
         """
         if description.slots > 1:
-            raise ValueError(f"--slots: an MPI task needs nodes of 1 slot, not {description.slots}: leave it out")
+            key = "--slots" if self.slots else "slots"
+            raise ValueError(f"{key}: an MPI task needs nodes of 1 slot, not {description.slots}: leave it out")
         if description.container:
             raise ValueError("container: MPI programs run on the nodes themselves here: leave it out")
         if description.existing is None and self.instances and self.instances > description.size:

@@ -14,10 +14,12 @@ from prefect_azure_batch.blocks.containers import check_container_name
 from prefect_azure_batch.blocks.pool_description import (
     DEFAULT_NODES,
     DEFAULT_VM_SIZE,
+    MOST_NODES,
     MOST_SLOTS,
     PoolDescription,
     first_complaint,
 )
+from prefect_azure_batch.blocks.pool_parts import check_variables
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
@@ -79,12 +81,14 @@ class RunParameters(BaseModel):
     nodes: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_NODES,
         title="Nodes",
         description="Number of dedicated VMs in the pool that is made for the run. Not given: 2, or none with --spot.",
     )
     spot: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_NODES,
         title="Spot nodes",
         description="Number of spot VMs besides, which are cheap and may be taken away: then a task starts again.",
     )
@@ -250,6 +254,8 @@ class RunParameters(BaseModel):
     def _pool_can_be(self) -> Self:
         if self.pool_block and (self.new_pool or self.pool):
             raise ValueError("--pool-block: it says what --pool and --pool-file say: give one of them")
+        if self.pool and self.new_pool and self.new_pool.existing not in (None, self.pool):
+            raise ValueError(f"--pool: the pool file says {self.new_pool.existing!r}: leave one of them out")
         if self.pool_block is None:
             try:
                 description = self.pool_description
@@ -295,10 +301,8 @@ class RunParameters(BaseModel):
 
     @field_validator("env")
     @classmethod
-    def _batch_has_names_of_its_own(cls, env: dict[str, str]) -> dict[str, str]:
-        if wrong := next((name for name in env if name.upper().startswith(("AZ_BATCH_", "BATCH_MAP_"))), None):
-            raise ValueError(f"{wrong!r} is set by Batch or by this flow: take another name")
-        return env
+    def _variables_can_be(cls, env: dict[str, str]) -> dict[str, str]:
+        return check_variables(env)
 
     @field_validator("outputs")
     @classmethod

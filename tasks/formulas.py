@@ -4,10 +4,12 @@ A formula is one of a scenario, with what is known when it is sent in it as numb
 is the same few lines at the end of each: from a moment on, which the run that lives puts off, there is no node.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
-from localbatch.autoscale.errors import FormulaError
-from localbatch.autoscale.formula import compile_formula
+from localbatch.autoscale.errors import FormulaError, InsufficientSamplesError
+from localbatch.autoscale.formula import PoolSizes, evaluate
+from localbatch.autoscale.names import METRICS
 from prefect_azure_batch.blocks.pool_parts import Autoscale
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
@@ -18,17 +20,24 @@ EVALUATION_INTERVAL = timedelta(minutes=5)
 _BEGINNING = timedelta(minutes=10)
 """How long a new pool is as large as its run needs it, whatever the samples say, which come late."""
 
+_SETS_A_TARGET = re.compile(r"\$Target(?:Dedicated|LowPriority)(?:Nodes)?\s*=(?!=)")
 _WEEKDAYS = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start=1)}
 
 
 def check_formula(text: str) -> None:
-    """Refuses a formula that Batch could not read.
+    """Refuses a formula that Batch could not read or evaluate, or that sets no size.
+
+    It is evaluated once, with made-up samples; that there are too few of them for it is no fault of its own.
 
     Raises:
         BadInput: says what is wrong, with line and column.
     """
+    if not _SETS_A_TARGET.search(text):
+        raise BadInput("autoscale.formula: it sets neither $TargetDedicatedNodes nor $TargetLowPriorityNodes.")
     try:
-        compile_formula(text)
+        evaluate(text, samples=dict.fromkeys(METRICS, [1.0] * 120), pool=PoolSizes(1, 1, 1, 1))
+    except InsufficientSamplesError:
+        return
     except FormulaError as error:
         raise BadInput(f"autoscale.formula: {error}") from None
 

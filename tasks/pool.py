@@ -143,7 +143,10 @@ def start_task_files(storage: AzureStorageCredentials, plan: PoolPlan) -> list[m
     named = plan.description.start_task.files if plan.description.start_task else ()
     links = [name for name in named if name.startswith("https://")]
     patterns = [name for name in named if not name.startswith("https://")]
-    stored = upload_inputs(storage, find_inputs(patterns, blob_lister(storage))) if patterns else []
+    try:
+        stored = upload_inputs(storage, find_inputs(patterns, blob_lister(storage))) if patterns else []
+    except BadInput as error:
+        raise BadInput(f"start_task.files: {error}") from None
     return [
         *(models.ResourceFile(http_url=link, file_path=PurePosixPath(urlsplit(link).path).name) for link in links),
         *(
@@ -160,13 +163,16 @@ def _is_own(client: BatchClient, plan: PoolPlan) -> bool:
     return any(item.name == RUN_METADATA and item.value == plan.run_id for item in metadata)
 
 
-def check_pool(account: AzureBatchAccount, pool_id: str, instances: int | None = None) -> str:
+def check_pool(
+    account: AzureBatchAccount, pool_id: str, instances: int | None = None, *, containers: bool = False
+) -> str:
     """Makes sure that an existing pool can take a job.
 
     Args:
         account: the Batch account.
         pool_id: the pool.
         instances: nodes that the job's multi-instance task needs; None for a job of tasks of one node each.
+        containers: its tasks run in containers.
 
     Raises:
         BadInput: there is no such pool, it is being deleted, or it has another shape than the job needs.
@@ -174,15 +180,20 @@ def check_pool(account: AzureBatchAccount, pool_id: str, instances: int | None =
     """
     with translated(f"look up pool {pool_id!r}"):
         try:
-            pool = account.get_client().get_pool(pool_id, select=POOL_PROPERTIES)
+            pool = account.get_client().get_pool(pool_id, select=[f"{POOL_PROPERTIES[0]},virtualMachineConfiguration"])
         except ResourceNotFoundError:
-            raise BadInput(f"The Batch account has no pool {pool_id!r}: leave --pool out to have one made.") from None
+            raise BadInput(f"The Batch account has no pool {pool_id!r}: leave it out to have one made.") from None
         except HttpResponseError as error:
             if error.status_code == 400:
                 raise BadInput(f"{pool_id!r} is not a pool id: letters, digits, '-' and '_', at most 64.") from error
             raise
     if pool.state != "active":
         raise BadInput(f"The pool {pool_id!r} is {pool.state}: wait until it is gone, or name another.")
+    machine = pool.virtual_machine_configuration
+    if containers and (machine is None or machine.container_configuration is None):
+        raise BadInput(
+            f"container: the nodes of pool {pool_id!r} run no containers: leave it out, or name another pool."
+        )
     if complaint := _complaint_of_map(pool) if instances is None else _complaint_of_instances(pool, instances):
         raise BadInput(f"The pool {pool_id!r} cannot be used: {complaint}")
     return pool_id

@@ -11,6 +11,7 @@ import pytest
 from azure.batch import models
 from azure.core.exceptions import ResourceExistsError
 from azure.mgmt.batch import BatchManagementClient
+from prefect.blocks.system import Secret
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -289,6 +290,17 @@ def test_a_pool_with_identities_and_tags_is_made_through_the_management_plane(
         create_managed_pool(client, *where, options, asked, enforce_https=False)
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_a_secret_is_read_where_the_pool_is_made_and_nowhere_else(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    Secret(value="correct horse").save("node-password", overwrite=True)  # type: ignore[arg-type]
+    users = [{"name": "visitor", "password_secret": "node-password", "elevated": True}]
+    asked = replace(plan, description=PoolDescription.model_validate({"nodes": 1, "users": users}))
+    pool = account.get_client().get_pool(create_pool(account, asked))
+    assert [(user.name, user.elevation_level) for user in pool.user_accounts or []] == [("visitor", "admin")]
+    assert "correct horse" not in repr(asked) + repr(check_new_pool(account, asked))
+
+
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [

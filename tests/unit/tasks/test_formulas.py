@@ -140,6 +140,21 @@ def test_a_formula_of_ones_own_is_kept_within_the_lease() -> None:
     assert sizes(own, [2.0], at=FOREVER) == (0, 0)
 
 
-def test_a_formula_that_cannot_be_read_is_told_with_its_place() -> None:
-    with pytest.raises(BadInput, match=r"autoscale\.formula: Line 1, Col "):
-        check_formula("$TargetDedicatedNodes = min(3, ")
+@pytest.mark.parametrize(
+    ("formula", "complaint"),
+    [
+        ("$TargetDedicatedNodes = min(3, ", "Line 1, Col "),
+        ("$TargetDedicatedNodes = 1 / 0;", "Line 1, Col 1: expected .TargetDedicatedNodes to lie between 0 and 10000"),
+        ("$TargetDedicatedNodes = $Foo;", "Line 1, Col 25: expected a variable that has a value"),
+        ("$Foo = 1;", "sets neither .TargetDedicatedNodes nor"),
+        ("x = $TargetDedicatedNodes == 1;", "sets neither"),
+    ],
+)
+def test_a_formula_that_batch_could_not_use_is_told_with_its_place(formula: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=rf"autoscale\.formula: .*{complaint}"):
+        check_formula(formula)
+
+
+def test_a_formula_that_wants_more_samples_than_were_made_up_is_taken() -> None:
+    check_formula("$TargetDedicatedNodes = avg($PendingTasks.GetSample(TimeInterval_Day));")
+    check_formula("$TargetLowPriority = max(0, $ActiveTasks.GetSample(1));")
