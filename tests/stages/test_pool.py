@@ -292,7 +292,7 @@ def test_a_pool_with_identities_and_tags_is_made_through_the_management_plane(
 
 @pytest.mark.usefixtures("prefect_server")
 def test_a_secret_is_read_where_the_pool_is_made_and_nowhere_else(account: AzureBatchAccount, plan: PoolPlan) -> None:
-    Secret(value="correct horse").save("node-password", overwrite=True)  # type: ignore[arg-type]
+    Secret(value="correct horse").save("node-password", overwrite=True)
     users = [{"name": "visitor", "password_secret": "node-password", "elevated": True}]
     asked = replace(plan, description=PoolDescription.model_validate({"nodes": 1, "users": users}))
     pool = account.get_client().get_pool(create_pool(account, asked))
