@@ -14,6 +14,7 @@ from prefect_azure_batch.blocks.pool_parts import (
     Container,
     Disks,
     Mount,
+    Needs,
     Network,
     NfsMount,
     NodeUser,
@@ -61,6 +62,11 @@ class PoolDescription(Part):
     )
     vm_size: str = Field(
         default=DEFAULT_VM_SIZE, min_length=1, title="VM size", description="Azure VM size of the nodes."
+    )
+    needs: Needs | None = Field(
+        default=None,
+        title="Needs",
+        description="What a node must have, in place of a VM size: the smallest usual size that has it is taken.",
     )
     slots: int = Field(default=1, ge=1, le=MOST_SLOTS, title="Slots", description="Tasks that one node runs at a time.")
     image: str | None = Field(
@@ -200,6 +206,8 @@ class PoolDescription(Part):
             )
         if not self.existing and self.size < 1:
             raise ValueError("nodes: a pool needs a node, dedicated or spot")
+        if self.needs and "vm_size" in self.model_fields_set:
+            raise ValueError("needs: they are there to find a vm_size: leave one of them out")
         if self.node_agent and not (self.image or "").startswith("/"):
             raise ValueError("node_agent: the account knows that of a marketplace image: leave it out")
         if (self.image or "").startswith("/") and not self.node_agent:

@@ -119,6 +119,22 @@ class Autoscale(Part):
         return self
 
 
+class Needs(Part):
+    """What a node must have, in place of a VM size by name."""
+
+    cpus: int = Field(default=1, ge=1, title="Cores", description="vCPUs.")
+    memory_gib: float = Field(default=0, ge=0, title="Memory", description="In GiB.")
+    gpus: int = Field(default=0, ge=0, title="GPUs", description="Number of GPUs.")
+    local_disk_gib: int = Field(
+        default=0, ge=0, title="Local disk", description="Temporary disk of the machine itself, in GiB."
+    )
+
+    def __str__(self) -> str:
+        """As a person reads it."""
+        given = {name: value for name, value in self if value}
+        return ", ".join(f"{name}: {value:g}" for name, value in given.items())
+
+
 class StartTask(Part):
     """What prepares each node whenever it starts."""
 

@@ -32,7 +32,7 @@ _SETTINGS = {
 }
 _OWN_LOGGERS = ("prefect_azure_batch",)
 # What a person wants to know though nothing is wrong.
-_TOLD_LOGGERS = ("prefect_azure_batch.tasks.scaling",)
+_TOLD_LOGGERS = ("prefect_azure_batch.tasks.scaling", "prefect_azure_batch.tasks.pool")
 
 # Of mallopt. Source: <malloc.h> of the GNU C library.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8

@@ -32,6 +32,7 @@ from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs
+from prefect_azure_batch.tasks.vm_sizes import choose_size, supported_sizes
 
 _logger = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
     """
     client, now = account.get_client(), datetime.now(UTC)
     found = check_new_pool(account, plan)
+    if found.vm_size:
+        _logger.info("Pool %s: its nodes are of size %s, for %s.", plan.pool_id, found.vm_size, plan.description.needs)
     if doubt := found.image.doubt(now):
         _logger.warning("%s", doubt)
     try:
@@ -130,7 +133,21 @@ def check_new_pool(account: AzureBatchAccount, plan: PoolPlan) -> Found:
         raise BadInput(f"The pool cannot be made so. {error}") from None
     with translated("list the images of the Batch account"):
         image = image_of(plan.description, account.get_client().list_supported_images(), mpi=plan.inter_node)
-    return Found(image, account.storage.account_name, secrets.__getitem__)
+    needs = plan.description.needs
+    vm_size = choose_size(needs, _supported_sizes(account)).name if needs else ""
+    return Found(image, account.storage.account_name, secrets.__getitem__, vm_size=vm_size)
+
+
+def _supported_sizes(account: AzureBatchAccount) -> set[str] | None:
+    """Names of the VM sizes that the account can have; None where its credential cannot ask for them."""
+    if account.resource_group is None:
+        return None
+    try:
+        client = account.get_management_client()
+    except CredentialError:
+        return None
+    with translated("list the VM sizes of the Batch account"):
+        return supported_sizes(client, account.resource_group, account.account_name)
 
 
 def start_task_files(storage: AzureStorageCredentials, plan: PoolPlan) -> list[models.ResourceFile]:

@@ -37,12 +37,14 @@ class Found:
         storage_account: name of the storage account of the run.
         secret: what a Prefect Secret block of this name holds.
         files: of the start task.
+        vm_size: one that has what is needed; empty if it was named.
     """
 
     image: ChosenImage
     storage_account: str
     secret: Callable[[str], str] = field(repr=False)
     files: Sequence[models.ResourceFile] = field(default=(), repr=False)
+    vm_size: str = ""
 
 
 def pool_options(plan: PoolPlan, found: Found, now: datetime) -> models.BatchPoolCreateOptions:
@@ -56,7 +58,7 @@ def pool_options(plan: PoolPlan, found: Found, now: datetime) -> models.BatchPoo
     asked = plan.description
     return models.BatchPoolCreateOptions(
         id=plan.pool_id,
-        vm_size=asked.vm_size,
+        vm_size=found.vm_size or asked.vm_size,
         virtual_machine_configuration=_machine(asked, found),
         **_size_options(plan, now),
         task_slots_per_node=asked.slots,

@@ -16,6 +16,7 @@ from prefect.blocks.system import Secret
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import DEFAULT_VM_SIZE, PoolDescription
+from prefect_azure_batch.blocks.pool_parts import Needs
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
@@ -25,6 +26,7 @@ from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.pool import check_new_pool, check_pool, create_pool
 from prefect_azure_batch.tasks.pool_request import pool_options
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
+from prefect_azure_batch.tasks.vm_sizes import supported_sizes
 from tests.support.processes import wait_until
 
 
@@ -313,3 +315,13 @@ def test_what_the_account_cannot_give_is_told_before(
 ) -> None:
     with pytest.raises(BadInput, match=complaint):
         check_new_pool(account, replace(plan, description=PoolDescription.model_validate(asked)))
+
+
+def test_a_size_is_found_by_what_is_needed(local_azure: LocalAzure, account: AzureBatchAccount, plan: PoolPlan) -> None:
+    asked = PoolDescription(nodes=1, needs=Needs(cpus=3, memory_gib=20))
+    pool = account.get_client().get_pool(create_pool(account, replace(plan, description=asked)))
+    assert pool.vm_size == "standard_e4s_v5"
+    endpoint = local_azure.endpoints.batch_endpoint
+    client = BatchManagementClient(local_azure.management_credential(), "local", base_url=endpoint)
+    sizes = supported_sizes(client, "local", local_azure.endpoints.batch_account, enforce_https=False)
+    assert {"standard_e4s_v5", "standard_d2s_v3"} <= sizes

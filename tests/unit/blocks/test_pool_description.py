@@ -30,6 +30,8 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
         ({"start_task": {"comand": "x"}}, "start_task: there is no key 'comand': did you mean 'command'?"),
         ({"network": {"zone": "x"}}, "network: there is no key 'zone': there are subnet, public_ip, "),
         ({"nodes": "four"}, "nodes: Input should be a valid integer"),
+        ({"needs": {"cpus": 2}, "vm_size": "standard_d2s_v5"}, "needs: they are there to find a vm_size"),
+        ({"needs": {"memory": 2}}, "needs: there is no key 'memory': did you mean 'memory_gib'?"),
         ({"nodes": 10_001}, "nodes: Input should be less than or equal to 10000"),
         ({"nodes": True}, "nodes: true stands there, which YAML reads from yes and no, too"),
         ({"packages": "a:1"}, "packages: it must be a list, not 'a:1'"),

@@ -7,6 +7,7 @@ import pytest
 from azure.batch import models
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.blocks.pool_parts import Needs
 from prefect_azure_batch.tasks.images import ChosenImage
 from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import PoolPlan
@@ -150,6 +151,7 @@ def test_every_key_is_among_the_cases() -> None:
     elsewhere = {
         *("existing", "image", "node_agent", "autoscale"),  # chosen before, or in the formula
         *("identities", "tags"),  # of the management plane
+        "needs",  # a size is found for them
     }
     assert said | elsewhere == set(PoolDescription.model_fields)
 
@@ -159,6 +161,12 @@ def test_a_leased_pool_of_one_size_says_so_and_one_that_follows_its_tasks_does_n
     contents: list[dict[str, Any]] = [{}, {"autoscale": {}}]
     names = [{item["name"] for item in body(content, lease=lease)["metadata"]} for content in contents]
     assert names == [{"prefect-azure-batch-run", "prefect-azure-batch-lease"}, {"prefect-azure-batch-run"}]
+
+
+def test_a_size_that_was_found_is_the_one_that_is_sent() -> None:
+    found = Found(IMAGE, "ours", str, vm_size="standard_d8s_v5")
+    plan = PoolPlan("p", PoolDescription(needs=Needs(cpus=8)))
+    assert pool_options(plan, found, NOW).vm_size == "standard_d8s_v5"
 
 
 def test_no_text_of_what_was_found_shows_a_secret() -> None:
