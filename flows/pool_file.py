@@ -1,5 +1,6 @@
 """The description of a pool in a YAML file."""
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from prefect_azure_batch.tasks.errors import BadInput
 
 
 class _Loader(yaml.SafeLoader):
-    """One that takes no key twice."""
+    """One that takes no key twice, and reads plain words as YAML 1.2 does: 010 is ten, 1:30 and yes are texts."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - so it is in the class above
+        first: [(tag, form) for tag, form in known if tag.rpartition(":")[2] not in ("int", "bool", "timestamp")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Makes a mapping."""
@@ -20,6 +26,10 @@ class _Loader(yaml.SafeLoader):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise yaml.YAMLError(f"the key {twice!r} stands there twice, line {node.start_mark.line + 1} and after")
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
 
 
 def read_pool_file(name: str) -> PoolDescription:

@@ -120,6 +120,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, c
     assert "\n" not in str(refused.value)
 
 
+def test_plain_words_are_what_they_look_like(tmp_path: Path) -> None:
+    path = tmp_path / "pool.yaml"
+    path.write_text(
+        "nodes: 010\nenvironment: {ANSWER: yes, AT: 1:30, ON: 2026-01-01}\nstart_task: {command: x, wait: false}"
+    )
+    asked = read_pool_file(str(path))
+    assert (asked.nodes, asked.environment) == (10, {"ANSWER": "yes", "AT": "1:30", "ON": "2026-01-01"})
+    assert asked.start_task is not None
+    assert asked.start_task.wait is False
+    path.write_text("nodes: yes")
+    with pytest.raises(BadInput, match=r"nodes: Input should be a valid integer.*, not 'yes'"):
+        read_pool_file(str(path))
+
+
 def test_the_page_names_every_key() -> None:
     page = (ROOT / "docs" / "pools.md").read_text()
     parts: list[type[BaseModel]] = [PoolDescription, *PARTS]
