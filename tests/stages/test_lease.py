@@ -146,8 +146,8 @@ def test_a_pool_that_follows_its_tasks_grows_with_them_and_its_decisions_are_log
     asked = PoolDescription(nodes=3, autoscale=Autoscale(min_nodes=1))
     plan = replace(pool, description=asked, lease=timedelta(minutes=5), tasks=2)
     create_pool(account, plan)
-    run = create_job(account, job_of(plan))
-    assert len(wait_for_nodes(account, plan.pool_id, 2)) == 2  # those that it begins with
+    run = create_job(account, replace(job_of(plan), lease=None))
+    wait_until(lambda: nodes(account, plan) == 2, 30)  # those that it begins with
     caplog.set_level(logging.INFO, "prefect_azure_batch.tasks.scaling")
     with job_poller(account, run):
         tasks = [models.BatchTaskCreateOptions(id=f"t{number}", command_line="sleep 60") for number in range(20)]
