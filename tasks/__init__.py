@@ -42,6 +42,7 @@ What they share, none of which imports Prefect:
     pool_request    a pool as the service is asked for it
     managed_pool    the same asked of Azure Resource Manager
     vm_sizes        VM sizes by what a node must have
+    elevation       who runs what Batch starts on a node
     images          choice of a VM image
     adding          adding tasks in bulk, each answer looked at
     poller          the one poller of a job

@@ -9,6 +9,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks.application import ARCHIVE_NAME
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, describe_failure
+from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
 from prefect_azure_batch.tasks.formulas import job_limit
 from prefect_azure_batch.tasks.links import read_link
@@ -16,11 +17,6 @@ from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
 from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
-
-ADMINISTRATOR = models.UserIdentity(
-    auto_user=models.AutoUserSpecification(scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.ADMIN)
-)
-"""Who runs what is elevated: a user of the pool, so that all tasks of a node may read what one has written."""
 
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
 _CANCELLED = "FlowRunCancelled"
@@ -85,7 +81,7 @@ def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPr
         command_line=shell_command(script),
         resource_files=files,
         constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.setup_limit),
-        user_identity=ADMINISTRATOR if plan.elevated else None,
+        user_identity=pool_user(elevated=True) if plan.elevated else None,
         wait_for_success=True,
         rerun_on_node_reboot_after_success=True,
     )

@@ -11,6 +11,7 @@ from prefect_azure_batch.tasks.adding import add_all
 from prefect_azure_batch.tasks.attempts import nodes_from_the_beginning
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
 from prefect_azure_batch.tasks.links import read_link, write_link
@@ -125,11 +126,7 @@ def _options(
             ],
         ),
         # Between the nodes of a pool only this user can log in without a password, as launchers do.
-        user_identity=models.UserIdentity(
-            auto_user=models.AutoUserSpecification(
-                scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.NON_ADMIN
-            )
-        ),
+        user_identity=pool_user(elevated=False),
         environment_settings=[models.EnvironmentSetting(name=name, value=value) for name, value in plan.environment],
         output_files=shared_output_files(task.folder, plan.outputs, link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),

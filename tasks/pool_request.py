@@ -21,6 +21,7 @@ from prefect_azure_batch.blocks.pool_parts import (
 )
 from prefect_azure_batch.tasks.command import shell_command
 from prefect_azure_batch.tasks.diagnosis import LEASE_METADATA, RUN_METADATA
+from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.formulas import EVALUATION_INTERVAL, pool_formula
 from prefect_azure_batch.tasks.images import ChosenImage
 from prefect_azure_batch.tasks.records import PoolPlan
@@ -182,11 +183,7 @@ def _start_task(
         resource_files=list(files) or None,
         environment_settings=[models.EnvironmentSetting(name=name, value=value) for name, value in environment.items()]
         or None,
-        user_identity=models.UserIdentity(
-            auto_user=models.AutoUserSpecification(
-                scope=models.AutoUserScope.POOL, elevation_level=_level(elevated=task.elevated)
-            )
-        ),
+        user_identity=pool_user(elevated=task.elevated),
         max_task_retry_count=task.retries,
         wait_for_success=task.wait,
     )

@@ -19,8 +19,8 @@ from prefect_azure_batch.tasks.command import (
     parse_template,
     shell_command,
 )
+from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.job import ADMINISTRATOR
 from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
@@ -143,7 +143,7 @@ def _task_options(
         ],
         container_settings=shared.container,
         required_slots=shared.plan.required_slots if shared.plan.required_slots > 1 else None,
-        user_identity=ADMINISTRATOR if shared.plan.elevated else None,
+        user_identity=pool_user(elevated=True) if shared.plan.elevated else None,
         output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )

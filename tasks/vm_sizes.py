@@ -33,12 +33,6 @@ class VmSize:
             and self.local_disk >= needs.local_disk_gib
         )
 
-    def __str__(self) -> str:
-        """As a person reads it."""
-        gpus = f", {self.gpus} GPUs" if self.gpus else ""
-        disk = f", {self.local_disk} GiB local disk" if self.local_disk else ""
-        return f"{self.name} ({self.cpus} cores, {self.memory:g} GiB{gpus}{disk})"
-
 
 def _sizes() -> Iterator[VmSize]:
     for cpus in (2, 4, 8, 16, 32, 48, 64, 96):
