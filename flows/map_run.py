@@ -12,6 +12,7 @@ from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import (
+    RunPlan,
     check_results,
     container_plan,
     find_program,
@@ -117,21 +118,23 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
             run = kept.enter_context(
                 open_run(
                     account,
-                    "map",
-                    program=program,
-                    pool=description.existing or pool_to_go_on_with(account, others) or description,
-                    tasks=manifest.count(OURS),
-                    required_slots=asked.required_slots,
-                    setup=asked.setup,
-                    setup_limit=asked.task_limit,
-                    elevated=asked.elevated,
-                    priority=asked.priority,
-                    retries=0 if asked.retry_on else asked.retries,
-                    time_limit=asked.time_limit,
-                    lease=asked.lease,
-                    work=work,
-                    keep=asked.keep_time,
-                    results=place,
+                    RunPlan(
+                        "map",
+                        program=program,
+                        pool=description.existing or pool_to_go_on_with(account, others) or description,
+                        tasks=manifest.count(OURS),
+                        required_slots=asked.required_slots,
+                        setup=asked.setup,
+                        setup_limit=asked.task_limit,
+                        elevated=asked.elevated,
+                        priority=asked.priority,
+                        retries=0 if asked.retry_on else asked.retries,
+                        time_limit=asked.time_limit,
+                        lease=asked.lease,
+                        work=work,
+                        keep=asked.keep_time,
+                        results=place,
+                    ),
                 )
             )
         if run and common:

@@ -21,7 +21,7 @@ from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import check_results, find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import RunPlan, check_results, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
 from prefect_azure_batch.tasks.common_files import check_common_names
@@ -100,21 +100,25 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         if other is None:
             with open_run(
                 account,
-                "mpi",
-                program=program,
-                pool=description.existing or pool_to_go_on_with(account, others, asked.task_instances) or description,
-                tasks=1,
-                instances=asked.task_instances,
-                setup=asked.setup,
-                elevated=asked.elevated,
-                priority=asked.priority,
-                setup_limit=asked.task_limit,
-                retries=asked.retries,
-                time_limit=asked.time_limit,
-                lease=asked.lease,
-                work=work,
-                keep=asked.keep_time,
-                results=asked.place_of(run_id),
+                RunPlan(
+                    "mpi",
+                    program=program,
+                    pool=description.existing
+                    or pool_to_go_on_with(account, others, asked.task_instances)
+                    or description,
+                    tasks=1,
+                    instances=asked.task_instances,
+                    setup=asked.setup,
+                    elevated=asked.elevated,
+                    priority=asked.priority,
+                    setup_limit=asked.task_limit,
+                    retries=asked.retries,
+                    time_limit=asked.time_limit,
+                    lease=asked.lease,
+                    work=work,
+                    keep=asked.keep_time,
+                    results=asked.place_of(run_id),
+                ),
             ) as run:
                 result = stages.start(run, items)
         elif other.is_ours:

@@ -5,7 +5,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,31 +81,11 @@ def find_program(account: AzureBatchAccount, program: str | Path | None) -> Prog
     return ship_program_task(account.storage, Path(program))
 
 
-@contextmanager
-def open_run(
-    account: AzureBatchAccount,
-    name: str = "run",
-    *,
-    program: str | Path | Program | None = None,
-    pool: PoolDescription | str = PoolDescription(),  # noqa: B008 - frozen
-    tasks: int | None = None,
-    instances: int | None = None,
-    setup: str | None = None,
-    setup_limit: timedelta | None = None,
-    elevated: bool = False,
-    required_slots: int = 1,
-    priority: int = 0,
-    retries: int = 0,
-    time_limit: timedelta = timedelta(hours=24),
-    lease: timedelta = DEFAULT_LEASE,
-    work: str = "",
-    keep: timedelta = timedelta(),
-    results: Place | None = None,
-) -> Iterator[Run]:
-    """Makes a pool and a job in a flow run, and deletes them when the context is left.
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that is about to be opened.
 
-    Args:
-        account: the Batch account and its storage.
+    Attributes:
         name: of the run, with the flow run's id behind it; a flow that opens several gives each another.
         program: a file or directory to ship to every node, or ``id:version`` of an application package that exists.
         pool: what the pool shall be; or the id of an existing one, which is not deleted.
@@ -125,6 +105,80 @@ def open_run(
         keep: how long logs and outputs stay in storage; for nothing they are deleted at the end, if that is reached
             without an error.
         results: takes logs and outputs, which are nobody's to delete then; None for the run's own folder.
+    """
+
+    name: str = "run"
+    program: str | Path | Program | None = None
+    pool: PoolDescription | str = PoolDescription()  # noqa: RUF009 - frozen
+    tasks: int | None = None
+    instances: int | None = None
+    setup: str | None = None
+    setup_limit: timedelta | None = None
+    elevated: bool = False
+    required_slots: int = 1
+    priority: int = 0
+    retries: int = 0
+    time_limit: timedelta = timedelta(hours=24)
+    lease: timedelta = DEFAULT_LEASE
+    work: str = ""
+    keep: timedelta = timedelta()
+    results: Place | None = None
+
+    @property
+    def description(self) -> PoolDescription:
+        """What the pool shall be, or which."""
+        return PoolDescription(existing=self.pool) if isinstance(self.pool, str) else self.pool
+
+
+def record_of(plan: RunPlan, run_id: str, container: str, program: Program | None, now: datetime) -> RunRecord:
+    """What a run makes in Azure: its job, and its pool unless that is there.
+
+    Args:
+        plan: the run.
+        run_id: names it.
+        container: of works.
+        program: as the tasks find it; None if there is none, or it is not shipped yet.
+        now: when it begins.
+    """
+    description = plan.description
+    packages = (program.package,) if program and program.package else ()
+    pool = PoolPlan(
+        run_id,
+        description,
+        packages,
+        run_id,
+        plan.instances,
+        plan.lease,
+        plan.tasks,
+        plan.required_slots,
+        plan.time_limit,
+    )
+    job = JobPlan(
+        run_id,
+        description.existing or run_id,
+        run_id,
+        program,
+        plan.time_limit,
+        plan.retries,
+        plan.setup,
+        plan.setup_limit,
+        container=container,
+        folder=f"{plan.work}/{run_id}" if plan.work else "",
+        lease=plan.lease,
+        results=plan.results,
+        priority=plan.priority,
+        elevated=plan.elevated,
+    )
+    return RunRecord(job, None if description.existing else pool, now)
+
+
+@contextmanager
+def open_run(account: AzureBatchAccount, plan: RunPlan) -> Iterator[Run]:
+    """Makes a pool and a job in a flow run, and deletes them when the context is left.
+
+    Args:
+        account: the Batch account and its storage.
+        plan: the run.
 
     Yields:
         The run, for the stages that follow.
@@ -133,43 +187,24 @@ def open_run(
         BadInput: something asked for does not exist or fit; nothing has been created.
         ServiceFailure: Azure refused or failed a request.
     """
-    if work and not re.fullmatch(WORK_ID, work):
+    if plan.work and not re.fullmatch(WORK_ID, plan.work):
         raise BadInput(
-            f"The work {work!r} is not 24 hexadecimal digits in lower case: take what tasks.submit.work_of gives."
+            f"The work {plan.work!r} is not 24 hexadecimal digits in lower case: take what tasks.submit.work_of gives."
         )
-    run_id = new_run_id(name)
+    program, existing = plan.program, plan.description.existing
     package = package_of(program) if isinstance(program, str) else None
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
     if program and not found:
         check_program(Path(str(program)))
-    description = PoolDescription(existing=pool) if isinstance(pool, str) else pool
-    packages = (found.package,) if found and found.package else ()
-    plan = PoolPlan(run_id, description, packages, run_id, instances, lease, tasks, required_slots, time_limit)
-    if description.existing:
-        check_pool_task(account, description.existing, instances)
-    else:
-        check_new_pool(account, plan)
-    folder = f"{work}/{run_id}" if work else ""
-    job = JobPlan(
-        run_id,
-        description.existing or run_id,
-        run_id,
-        found,
-        time_limit,
-        retries,
-        setup,
-        setup_limit,
-        container=account.storage.work_container,
-        folder=folder,
-        lease=lease,
-        results=results,
-        priority=priority,
-        elevated=elevated,
-    )
-    record = RunRecord(job, None if description.existing else plan, datetime.now(UTC))
-    with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(keep)):
-        if not description.existing:
-            create_pool_task(account, plan)
+    record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
+    if existing:
+        check_pool_task(account, existing, plan.instances)
+    elif record.pool:
+        check_new_pool(account, record.pool)
+    with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(plan.keep)):
+        if record.pool:
+            create_pool_task(account, record.pool)
+        job = record.job
         if program and not found:
             assert not isinstance(program, Program)
             job = replace(job, program=find_program(account, program))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.flows.map_parameters import MapParameters
     from prefect_azure_batch.flows.mpi_flow import mpi_flow
     from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-    from prefect_azure_batch.flows.runs import open_run
+    from prefect_azure_batch.flows.runs import RunPlan, open_run
     from prefect_azure_batch.tasks.collect import collect_outputs_task
     from prefect_azure_batch.tasks.errors import BatchFlowError
     from prefect_azure_batch.tasks.inputs import find_inputs
@@ -46,6 +46,7 @@ __all__ = [
     "MultiInstancePlan",
     "PoolDescription",
     "Run",
+    "RunPlan",
     "TaskPlan",
     "add_tasks_task",
     "blob_lister",
@@ -75,6 +76,7 @@ _HOMES = {
     "MultiInstancePlan": "tasks.records",
     "PoolDescription": "blocks.pool_description",
     "Run": "tasks.records",
+    "RunPlan": "flows.runs",
     "TaskPlan": "tasks.records",
     "add_tasks_task": "tasks.submit",
     "blob_lister": "tasks.upload",

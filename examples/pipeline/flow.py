@@ -18,6 +18,8 @@ from prefect import flow
 import prefect_azure_batch as batch
 
 HERE = Path(__file__).resolve().parent
+MAPPING = batch.RunPlan("map", program=HERE / "app", pool=batch.PoolDescription(nodes=2, slots=2))
+SOLVING = batch.RunPlan("mpi", program=HERE / "app", pool=batch.PoolDescription(nodes=2), instances=2)
 COUNT = batch.TaskPlan("python3 {app}/count.py {input} > {stem}.json", outputs=("*.json",))
 ADD_UP = batch.MultiInstancePlan(
     "python3 -m mpi4py {app}/reduce.py", batch.Launch("mpich", instances=2, ranks_per_node=2), outputs=("seasons/*.json",)
@@ -37,11 +39,10 @@ def seasons(inputs: list[str], results: Path, account: str | None = None) -> lis
     Returns:
         Paths of the pictures.
     """
-    program = HERE / "app"
     with (
         batch.open_account(account) as azure,
-        batch.open_run(azure, "map", program=program, pool=batch.PoolDescription(nodes=2, slots=2)) as mapping,
-        batch.open_run(azure, "mpi", program=program, pool=batch.PoolDescription(nodes=2), instances=2) as solving,
+        batch.open_run(azure, MAPPING) as mapping,
+        batch.open_run(azure, SOLVING) as solving,
     ):
         readings = batch.upload_inputs_task(azure.storage, batch.find_inputs(inputs, batch.blob_lister(azure.storage)))
         counted = batch.wait_for_tasks_task(azure, mapping, batch.add_tasks_task(azure, mapping, readings, COUNT))

@@ -24,7 +24,7 @@ from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.results import LeftBehind, MapResult, TasksFailed
-from prefect_azure_batch.flows.runs import open_run
+from prefect_azure_batch.flows.runs import RunPlan, open_run
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.pool import create_pool
@@ -127,7 +127,7 @@ def test_so_does_a_flow_of_ones_own(account: AzureBatchAccount, two_files: Path,
 
     @flow(persist_result=False, on_cancellation=[say_cancelled])
     def own() -> None:
-        with open_run(account, "map", pool=PoolDescription(nodes=1)) as run:
+        with open_run(account, RunPlan("map", pool=PoolDescription(nodes=1))) as run:
             inputs = find_inputs([str(two_files)], blob_lister(account.storage))
             added = add_tasks(
                 account, run, upload_inputs(account.storage, inputs), TaskPlan(f"touch {began}; sleep 600")

@@ -15,7 +15,7 @@ from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
-from prefect_azure_batch.flows.runs import open_run
+from prefect_azure_batch.flows.runs import RunPlan, open_run
 from prefect_azure_batch.flows.upkeep_flow import UpkeepResult, upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.cleanup import delete_created
@@ -112,7 +112,7 @@ def test_what_is_not_ours_is_left_alone_in_any_container(
 
 @pytest.mark.parametrize("work", ["simulation", "A" * 24, f"{'a' * 24}/b"])
 def test_a_work_that_upkeep_would_not_know_is_refused(account: AzureBatchAccount, work: str) -> None:
-    with pytest.raises(BadInput, match="24 hexadecimal digits"), open_run(account, work=work):
+    with pytest.raises(BadInput, match="24 hexadecimal digits"), open_run(account, RunPlan(work=work)):
         pass
 
 
