@@ -2,8 +2,9 @@
 
 from itertools import chain, islice
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from prefect_azure_batch.flows.plan import Plan, PlanRefused
 from prefect_azure_batch.flows.results import MpiResult, RunResult
 
 _MOST_ROWS = 1000
@@ -54,3 +55,16 @@ def publish_subtasks(result: MpiResult, key: str) -> None:
         for subtask in result.subtasks
     ]
     create_table_artifact(rows, key=key, description=f"{len(rows)} nodes; job {result.job_id}")
+
+
+def show_plan(plan: Plan) -> Plan:
+    """Shows a plan in the Prefect UI, and ends the flow run if the run could not be.
+
+    Raises:
+        PlanRefused: says why.
+    """
+    lines = "\n".join(plan.text())
+    create_markdown_artifact(f"```\n{lines}\n```\n", key="batch-plan", description=next(plan.summary()))
+    if plan.refusals:
+        raise PlanRefused(plan)
+    return plan

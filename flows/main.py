@@ -13,6 +13,7 @@ from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
 from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
+from prefect_azure_batch.flows.plan import PlanRefused
 from prefect_azure_batch.flows.results import RunFailed
 from prefect_azure_batch.flows.streams import open_standard_streams, write_lines
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
@@ -70,6 +71,9 @@ def _run(entry: Entry, asked: Arguments) -> int:
         with prefect_server():
             result = flow(asked.run)
         _report(result, asked.as_json)
+    except PlanRefused as error:
+        _report(error.plan, asked.as_json)
+        return _complain(entry, error, BAD_INPUT)
     except RunFailed as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)

@@ -14,10 +14,11 @@ if __name__ == "__main__":  # first of all, so that bad arguments are told befor
 from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
-from prefect_azure_batch.flows.artifacts import publish_results
+from prefect_azure_batch.flows.artifacts import publish_results, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.map_plan import plan_map
 from prefect_azure_batch.flows.map_run import run_map
 from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.preflight import check_locally
@@ -39,7 +40,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
         run: what to run, on what, and where.
 
     Returns:
-        How each input fared.
+        How each input fared; with the plan instead, if that was asked for.
 
     Raises:
         BadInput: what was asked for cannot be run; nothing has been created.
@@ -48,6 +49,8 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     run = with_pool_block(run)
     check_locally(run)
     with open_account(run.account, work_container=run.work_container) as account:
+        if run.plan:
+            return MapResult.planned(show_plan(plan_map(account, run)))
         result = run_map(account, run)
     keep_result(result)
     with telling_prefect("the results"):

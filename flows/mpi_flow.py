@@ -14,10 +14,11 @@ if __name__ == "__main__":  # first of all, so that bad arguments are told befor
 from prefect import flow
 
 from prefect_azure_batch.flows.account import open_account
-from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks
+from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.mpi_plan import plan_mpi
 from prefect_azure_batch.flows.mpi_run import run_mpi
 from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.preflight import check_mpi_locally
@@ -39,7 +40,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         run: what to run, with how many ranks, and where.
 
     Returns:
-        How the program fared, and each node.
+        How the program fared, and each node; with the plan instead, if that was asked for.
 
     Raises:
         BadInput: what was asked for cannot be run; nothing has been created.
@@ -48,6 +49,8 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     run = with_pool_block(run)
     check_mpi_locally(run)
     with open_account(run.account, run.mpi, run.work_container) as account:
+        if run.plan:
+            return MpiResult.planned(show_plan(plan_mpi(account, run)))
         result = run_mpi(account, run)
     keep_result(result)
     with telling_prefect("the results"):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.mpi_work import find_work
 from prefect_azure_batch.flows.outcomes import (
     result_of_other,
     subtask_of_other,
@@ -21,26 +21,18 @@ from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import RunPlan, check_results, find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
-from prefect_azure_batch.tasks.common_files import check_common_names
-from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
-from prefect_azure_batch.tasks.identity import identify
-from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
 from prefect_azure_batch.tasks.manifest import DONE, Batch, Manifest
 from prefect_azure_batch.tasks.multi_instance import (
-    multi_instance_name,
-    multi_instance_work,
     submit_multi_instance_task,
 )
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
 from prefect_azure_batch.tasks.output_files import subtask_folder
-from prefect_azure_batch.tasks.pool import check_pool_task
-from prefect_azure_batch.tasks.program import doubt_about
 from prefect_azure_batch.tasks.records import (
     AddedTask,
     CollectedSubtask,
@@ -53,7 +45,7 @@ from prefect_azure_batch.tasks.records import (
 )
 from prefect_azure_batch.tasks.settling import store_files_task
 from prefect_azure_batch.tasks.subtasks import collect_subtasks_task, wait_for_multi_instance_task
-from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
+from prefect_azure_batch.tasks.upload import upload_inputs_task
 from prefect_azure_batch.tasks.wait import job_poller
 
 _logger = logging.getLogger(__name__)
@@ -74,53 +66,19 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         PoolUnusable: the pool cannot run the program; the message says why.
         ServiceFailure: Azure refused or failed a request that the run needs.
     """
-    check_results(account, asked.results_place)
-    patterns = [str(example("mpi") / "inputs")] if asked.is_example else asked.inputs
-    common_files = find_inputs(patterns, blob_lister(account.storage)) if patterns else []
-    check_common_names(item.name for item in common_files)
-    for item in common_files:
-        if item.path and (doubt := doubt_about(item.path, item.label)):
-            _logger.warning("%s", doubt)
-    description = asked.pool_description
-    if description.existing:
-        check_pool_task(account, description.existing, asked.task_instances)
-    program = find_program(account, asked.app or (example("mpi") / "app" if asked.is_example else None))
-    plan, items, left = _plan(asked), identify(common_files), list[str]()
-    work, name = multi_instance_work(program, plan, asked.setup), multi_instance_name(program, items, plan)
-    manifest, earlier = Manifest.of_tasks([(name, asked.label)]), tuple[FoundRun, ...]()
-    if not asked.is_example:
-        earlier = find_earlier_task(account, work, manifest)
+    work = find_work(account, asked, find_program)
+    manifest, description, left = work.manifest, asked.pool_description, list[str]()
     run_id = new_run_id("mpi")
-    stages = _Stages(account, asked, plan, asked.results_of(run_id), run_id)
+    stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
         return stages.restore(_outcome(manifest, done[0]))
-    with noting_leftovers(left), taken_up(account, earlier) as others:
+    with noting_leftovers(left), taken_up(account, work.earlier) as others:
         other = next((other for other in others if other.found.tasks), None)
         if other is None:
-            with open_run(
-                account,
-                RunPlan(
-                    "mpi",
-                    program=program,
-                    pool=description.existing
-                    or pool_to_go_on_with(account, others, asked.task_instances)
-                    or description,
-                    tasks=1,
-                    instances=asked.task_instances,
-                    setup=asked.setup,
-                    elevated=asked.elevated,
-                    priority=asked.priority,
-                    setup_limit=asked.task_limit,
-                    retries=asked.retries,
-                    time_limit=asked.time_limit,
-                    lease=asked.lease,
-                    work=work,
-                    keep=asked.keep_time,
-                    results=asked.place_of(run_id),
-                ),
-            ) as run:
-                result = stages.start(run, items)
+            pool = description.existing or pool_to_go_on_with(account, others, asked.task_instances) or description
+            with open_run(account, work.run_plan(pool, asked.place_of(run_id))) as run:
+                result = stages.start(run, work.common)
         elif other.is_ours:
             (batch,) = manifest.batches(other.found.number, 1)
             ((task,),) = manifest.tasks(batch, other.run)
@@ -268,16 +226,3 @@ def _await_nodes(account: AzureBatchAccount, run: Run, wanted: int) -> None:
     text = f"Waiting for {wanted} nodes"
     with show_status(text) as say:
         wait_for_nodes_task(account, run.pool_id, wanted, run.time_limit, lambda idle: say(f"{text}: {idle} idle"))
-
-
-def _plan(asked: MpiParameters) -> MultiInstancePlan:
-    return MultiInstancePlan(
-        asked.label,
-        asked.launch,
-        whole_line=bool(asked.application_command),
-        coordination=asked.coordination_command,
-        outputs=tuple(asked.outputs),
-        time_limit=asked.task_limit,
-        retries=asked.retries,
-        environment=asked.environment,
-    )

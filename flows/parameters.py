@@ -184,6 +184,11 @@ class RunParameters(BaseModel):
         title="Priority",
         description="Of the run's job, where several share a pool: tasks of the higher one start first. Default: 0.",
     )
+    plan: bool = Field(
+        default=False,
+        title="Plan",
+        description="Shows what would be made, sent and paid, and makes nothing.",
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )

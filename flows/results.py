@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from textwrap import indent
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, PlainSerializer, SkipValidation
+from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
 
+from prefect_azure_batch.flows.plan import Plan
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.records import BLOB_SCHEME
 
@@ -64,6 +65,7 @@ class RunResult(BaseModel):
         pool_id: the pool that it ran on, likewise.
         results: local directory of the logs and outputs, or their place in storage.
         leftovers: what the run has made and could not delete.
+        plan: what the run would have done, if only that was asked for.
     """
 
     run_id: str
@@ -74,11 +76,20 @@ class RunResult(BaseModel):
     # Of a map they stay in their file, and are no list.
     tasks: Annotated[Sequence[TaskResult], SkipValidation, PlainSerializer(list[TaskResult])]
     leftovers: list[str] = []
+    plan: Plan | None = Field(default=None, exclude=True)
 
     made_for: ClassVar[str] = "Input"
 
+    @classmethod
+    def planned(cls, plan: Plan) -> Self:
+        """The result of a run that was only planned."""
+        return cls(run_id="", job_id=None, pool_id=None, results="", counts=ResultCounts(), tasks=[], plan=plan)
+
     def json_lines(self) -> Iterator[str]:
         """The JSON document of the result, some lines at a time."""
+        if self.plan:
+            yield from self.plan.json_lines()
+            return
         frame = self.model_copy(update={"tasks": []}).model_dump_json(indent=2)
         begin, _, end = frame.partition('"tasks": []')
         last = len(self.tasks) - 1
@@ -89,6 +100,9 @@ class RunResult(BaseModel):
 
     def text(self) -> Iterator[str]:
         """What a person reads at the end: each task, its node and its standard output; long runs are cut."""
+        if self.plan:
+            yield from self.plan.text()
+            return
         for task in self.tasks[:_SHOWN_OUTPUTS]:
             yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {task.input}", f"Node: {task.node_id or '-'}")
             if task.stdout and task.stdout.startswith(BLOB_SCHEME):
@@ -141,8 +155,8 @@ class MpiResult(RunResult):
         exit_code: of the application command, which is the MPI program's; None if it did not come to its end.
     """
 
-    exit_code: int | None
-    subtasks: list[SubtaskResult]
+    exit_code: int | None = None
+    subtasks: list[SubtaskResult] = []
 
     made_for: ClassVar[str] = "Command"
 

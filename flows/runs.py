@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,10 +19,12 @@ from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFailed
+from prefect_azure_batch.tasks.findings import require_possible
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
 from prefect_azure_batch.tasks.names import WORK_ID
-from prefect_azure_batch.tasks.pool import check_new_pool, check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
+from prefect_azure_batch.tasks.preflight import look_ahead
 from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import (
     DEFAULT_LEASE,
@@ -35,6 +37,9 @@ from prefect_azure_batch.tasks.records import (
     Run,
 )
 from prefect_azure_batch.tasks.run_record import Hold, RunRecord, hold_run
+
+ProgramFinder = Callable[[AzureBatchAccount, str | Path | None], Program | None]
+"""Finds a program as the tasks of a job find it: shipped on the way, or not."""
 
 _logger = logging.getLogger(__name__)
 
@@ -199,8 +204,7 @@ def open_run(account: AzureBatchAccount, plan: RunPlan) -> Iterator[Run]:
     record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
     if existing:
         check_pool_task(account, existing, plan.instances)
-    elif record.pool:
-        check_new_pool(account, record.pool)
+    require_possible(look_ahead(account, record, plan.instances).findings)
     with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(plan.keep)):
         if record.pool:
             create_pool_task(account, record.pool)

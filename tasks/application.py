@@ -5,6 +5,8 @@ on each node. Publishing uses the account's management plane, the only one that 
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +50,36 @@ def ship_program(storage: AzureStorageCredentials, path: Path, container: str = 
         BadInput: the path does not exist or holds no files.
         ServiceFailure: Storage refused or failed a request.
     """
+    with _packed(path, container) as (program, archive), translated(f"upload the program {str(path)!r}"):
+        service = storage.get_client()
+        transfer.ensure_container(service, container)
+        transfer.send_file(service.get_blob_client(container, program.blob or ""), archive)
+    return program
+
+
+def shipped_program(path: Path, container: str = INPUT_CONTAINER) -> tuple[Program, int]:
+    """A program as ``ship_program`` would ship it, and how many bytes that would send.
+
+    Args:
+        path: the file or directory.
+        container: takes the archive.
+
+    Raises:
+        BadInput: the path does not exist or holds no files.
+    """
+    with _packed(path, container) as (program, archive):
+        return program, archive.stat().st_size
+
+
+@contextmanager
+def _packed(path: Path, container: str) -> Iterator[tuple[Program, Path]]:
     check_program(path)
     with tempfile.TemporaryDirectory(prefix="batch-program-") as folder:
         archive = Path(folder, ARCHIVE_NAME)
         with archive.open("wb") as file:
             write_archive(path, file)
         content = file_digest(archive)
-        blob = f"{_FOLDER}/{content[:40]}/{ARCHIVE_NAME}"
-        with translated(f"upload the program {str(path)!r}"):
-            service = storage.get_client()
-            transfer.ensure_container(service, container)
-            transfer.send_file(service.get_blob_client(container, blob), archive)
-    return Program(content, JOB_DIRECTORY_VARIABLE, container, blob)
+        yield Program(content, JOB_DIRECTORY_VARIABLE, container, f"{_FOLDER}/{content[:40]}/{ARCHIVE_NAME}"), archive
 
 
 def use_package(account: AzureBatchAccount, application_id: str, version: str) -> Program:

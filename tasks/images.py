@@ -37,12 +37,19 @@ class ChosenImage:
     node_agent: str
     end: datetime | None = None
 
+    @property
+    def name(self) -> str:
+        """``publisher:offer:sku``, or the id of an image that is not of the marketplace."""
+        reference = self.reference
+        if reference.virtual_machine_image_id:
+            return reference.virtual_machine_image_id
+        return f"{reference.publisher}:{reference.offer}:{reference.sku}"
+
     def doubt(self, now: datetime) -> str | None:
         """What speaks against it; None for nothing."""
         if self.end is None or self.end - now > NEAR_END:
             return None
-        named = f"{self.reference.publisher}:{self.reference.offer}:{self.reference.sku}"
-        return f"Batch ends its support of the image {named} on {self.end:%Y-%m-%d}: choose another one before."
+        return f"Batch ends its support of the image {self.name} on {self.end:%Y-%m-%d}: choose another one before."
 
 
 def image_of(

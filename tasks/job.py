@@ -42,7 +42,7 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
     client = account.get_client()
     with translated(f"create job {plan.job_id!r}"):
         try:
-            client.create_job(_job_options(account, plan))
+            client.create_job(job_options(account, plan))
         except ResourceExistsError as error:
             if getattr(error.error, "code", "") != "JobExists" or not _is_own(client, plan):
                 raise
@@ -57,7 +57,8 @@ def run_of(plan: JobPlan) -> Run:
     )
 
 
-def _job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:
+def job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCreateOptions:
+    """The body of the request that creates a job."""
     return models.BatchJobCreateOptions(
         id=plan.job_id,
         pool_info=models.BatchPoolInfo(pool_id=plan.pool_id),

@@ -22,7 +22,8 @@ from prefect_azure_batch.tasks.formulas import job_limit, pool_formula
 from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, Hold, RunRecord
 
-_RENEWALS = 3
+RENEWALS = 3
+"""How often in its length a lease is renewed."""
 _LONGEST_PAUSE = 30.0
 # A pool takes no formula while it is being resized, and none sooner than 30 s after the last one.
 _LATER = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
@@ -75,7 +76,7 @@ class Lease:
             self._add(f"lease of pool {self._pool.pool_id!r}", self._renew_pool, seconds, now)
 
     def _add(self, what: str, renew: Callable[[], None], length: float, now: float) -> None:
-        self._all.append(_Due(what, renew, length / _RENEWALS, now + length / _RENEWALS))
+        self._all.append(_Due(what, renew, length / RENEWALS, now + length / RENEWALS))
 
     def hurry(self) -> None:
         """Makes all due at once, as for a run that nobody has kept for a while."""

@@ -43,12 +43,11 @@ def submit_multi_instance(
     check_common_names(item.name for item in common_files)
     for pattern in plan.outputs:
         parse_pattern(pattern)
-    scripts = make_scripts(run.program, plan)
     name = multi_instance_name(run.program, common_files, plan)
     added = added_task(run, 0, plan.command, name)
     with translated(f"add task {name!r} to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
-        add_all(account.get_client(), run.job_id, [_options(account, run, added, common_files, plan, scripts)])
+        add_all(account.get_client(), run.job_id, [multi_instance_options(account, run, added, common_files, plan)])
     return added
 
 
@@ -101,14 +100,20 @@ def multi_instance_name(
     return multi_instance_id(multi_instance_work(program, plan), *files)
 
 
-def _options(
+def multi_instance_options(
     account: AzureBatchAccount,
     run: Run,
     task: AddedTask,
     common_files: Sequence[StoredInput],
     plan: MultiInstancePlan,
-    scripts: Scripts,
 ) -> models.BatchTaskCreateOptions:
+    """What the request that adds such a task holds.
+
+    Raises:
+        BadInput: a command cannot be read.
+        CredentialError: no link can be made for the nodes.
+    """
+    scripts = make_scripts(run.program, plan)
     link = write_link(account.storage, run.outputs.container, run.time_limit)
     coordination = nodes_from_the_beginning(scripts.coordination, keeps_files=plan.retries > 0)
     return models.BatchTaskCreateOptions(

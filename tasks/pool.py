@@ -1,6 +1,7 @@
 """Stage: a pool of VMs, made for the run or already there."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -24,14 +25,15 @@ from prefect_azure_batch.tasks.diagnosis import (
 )
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
 from prefect_azure_batch.tasks.formulas import check_formula
+from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.managed_pool import create_managed_pool, is_managed
 from prefect_azure_batch.tasks.pool_request import Found, pool_options
-from prefect_azure_batch.tasks.records import PoolPlan
+from prefect_azure_batch.tasks.records import InputItem, PoolPlan, StoredInput
 from prefect_azure_batch.tasks.stage import stage
-from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs
+from prefect_azure_batch.tasks.upload import blob_lister, stored_input, upload_inputs
 from prefect_azure_batch.tasks.vm_sizes import choose_size, supported_sizes
 
 _logger = logging.getLogger(__name__)
@@ -86,7 +88,8 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
         _logger.warning("%s", doubt)
     try:
         with translated(f"create pool {plan.pool_id!r}"):
-            options = pool_options(plan, replace(found, files=start_task_files(account.storage, plan)), now)
+            uploaded = upload_inputs(account.storage, _start_task_inputs(account.storage, plan))
+            options = pool_options(plan, replace(found, files=start_task_files(account.storage, plan, uploaded)), now)
             try:
                 _create(account, plan, options)
             except ResourceExistsError as error:
@@ -150,20 +153,45 @@ def _supported_sizes(account: AzureBatchAccount) -> set[str] | None:
         return supported_sizes(client, account.resource_group, account.account_name)
 
 
-def start_task_files(storage: AzureStorageCredentials, plan: PoolPlan) -> list[models.ResourceFile]:
-    """The files of a pool's start task: local ones are uploaded, blobs read by links that outlive the run.
+def planned_pool(
+    account: AzureBatchAccount, plan: PoolPlan, found: Found, now: datetime
+) -> models.BatchPoolCreateOptions:
+    """The body of the request that would create a pool; nothing is uploaded.
+
+    Args:
+        account: the Batch account.
+        plan: the pool.
+        found: what ``check_new_pool`` has found.
+        now: the time, with its zone.
+
+    Raises:
+        BadInput: a file of the start task is not there.
+        CredentialError: no link can be made for the nodes.
+    """
+    stored = [stored_input(item) for item in identify(_start_task_inputs(account.storage, plan))]
+    return pool_options(plan, replace(found, files=start_task_files(account.storage, plan, stored)), now)
+
+
+def _start_task_inputs(storage: AzureStorageCredentials, plan: PoolPlan) -> list[InputItem]:
+    """The files of a pool's start task that are not links.
 
     Raises:
         BadInput: there is no such file.
-        ServiceFailure: Storage refused or failed a request.
     """
     named = plan.description.start_task.files if plan.description.start_task else ()
-    links = [name for name in named if name.startswith("https://")]
     patterns = [name for name in named if not name.startswith("https://")]
     try:
-        stored = upload_inputs(storage, find_inputs(patterns, blob_lister(storage))) if patterns else []
+        return find_inputs(patterns, blob_lister(storage)) if patterns else []
     except BadInput as error:
         raise BadInput(f"start_task.files: {error}") from None
+
+
+def start_task_files(
+    storage: AzureStorageCredentials, plan: PoolPlan, stored: Sequence[StoredInput]
+) -> list[models.ResourceFile]:
+    """The files of a pool's start task: links of somebody else's, and blobs by links that outlive the run."""
+    named = plan.description.start_task.files if plan.description.start_task else ()
+    links = [name for name in named if name.startswith("https://")]
     return [
         *(models.ResourceFile(http_url=link, file_path=PurePosixPath(urlsplit(link).path).name) for link in links),
         *(

@@ -50,17 +50,32 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     """
     if not inputs:
         return []
-    script = run.script(_template(plan))
-    name = task_namer(run.program, plan)
-    added = [added_task(run, item.index, item.label, name(item)) for item in inputs]
+    added = _added(run, inputs, plan)
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
-        link = write_link(account.storage, run.outputs.container, run.time_limit)
-        common = tuple(_files(account, run, plan.common))
-        shared = _Shared(shell_command(_attempts(script, plan)), plan, link, common)
-        options = [_task_options(account, run, item, task, shared) for item, task in zip(inputs, added, strict=True)]
-        add_all(account.get_client(), run.job_id, options)
+        add_all(account.get_client(), run.job_id, task_options(account, run, inputs, plan))
     return added
+
+
+def _added(run: Run, inputs: Sequence[StoredInput], plan: TaskPlan) -> list[AddedTask]:
+    name = task_namer(run.program, plan)
+    return [added_task(run, item.index, item.label, name(item)) for item in inputs]
+
+
+def task_options(
+    account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput], plan: TaskPlan
+) -> list[models.BatchTaskCreateOptions]:
+    """What the requests that add these tasks hold, one after the other.
+
+    Raises:
+        BadInput: the command cannot be read.
+        CredentialError: no link can be made for the nodes.
+    """
+    command_line = shell_command(_attempts(run.script(_template(plan)), plan))
+    link = write_link(account.storage, run.outputs.container, run.time_limit)
+    shared = _Shared(command_line, plan, link, tuple(_files(account, run, plan.common)))
+    pairs = zip(inputs, _added(run, inputs, plan), strict=True)
+    return [_task_options(account, run, item, task, shared) for item, task in pairs]
 
 
 def _template(plan: TaskPlan) -> Template:

@@ -1,7 +1,7 @@
 """Stage: inputs to blobs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
@@ -75,6 +75,43 @@ def upload_inputs(
             return replace(stored, sent_bytes=sent)
 
         return transfer.each(store, identify(inputs))
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What uploading would send: number of files, their bytes, and how many others are there already."""
+
+    files: int = 0
+    size: int = 0
+    there: int = 0
+
+    def __add__(self, other: "Uploads") -> "Uploads":
+        return Uploads(self.files + other.files, self.size + other.size, self.there + other.there)
+
+
+def count_uploads(
+    storage: AzureStorageCredentials, inputs: Sequence[InputItem], container: str = INPUT_CONTAINER
+) -> Uploads:
+    """What ``upload_inputs`` would send; nothing is sent.
+
+    Args:
+        storage: the storage account.
+        inputs: with their versions.
+        container: takes the blobs.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request.
+    """
+    service = storage.get_client()
+
+    def look(item: InputItem) -> Uploads:
+        if item.path is None:
+            return Uploads()
+        is_there = service.get_blob_client(container, stored_input(item, container).blob).exists()
+        return Uploads(there=1) if is_there else Uploads(1, item.path.stat().st_size)
+
+    with translated(f"look for the inputs in container {container!r}"):
+        return sum(transfer.each(look, inputs), Uploads())
 
 
 def stored_input(item: InputItem, container: str = INPUT_CONTAINER) -> StoredInput:

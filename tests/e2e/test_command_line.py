@@ -46,6 +46,15 @@ def test_json_of_an_mpi_run_has_the_exit_code_and_every_subtask(tmp_path: Path, 
     assert Path(subtask["stdout"]).parent == tmp_path / result["tasks"][0]["task_id"] / "subtask-1"
 
 
+def test_a_plan_is_printed_and_one_that_cannot_be_gives_status_2(two_files: Path, prefect_server: str) -> None:
+    asked = ("--inputs", str(two_files), "--command", "wc -c < {input}", "--plan", "--json")
+    done = run_flow("map_flow", *asked, PREFECT_API_URL=prefect_server)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["inputs"]["ours"] == 2
+    done = run_flow("map_flow", *asked, "--pool", "none-such", PREFECT_API_URL=prefect_server)
+    assert (done.returncode, done.stderr.splitlines()[-1].startswith("map_flow: ")) == (2, True)
+
+
 def test_a_failed_task_gives_status_1_and_its_exit_code(two_files: Path, tmp_path: Path, prefect_server: str) -> None:
     done = run_flow(
         "map_flow", "--inputs", str(two_files), "--command", "grep alpha {input} || exit 3", "--results", str(tmp_path),

@@ -1,0 +1,86 @@
+"""The plan of a map run."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.map_work import MapWork, find_work
+from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs, PlannedUploads
+from prefect_azure_batch.flows.planning import (
+    body_of,
+    closing_calls,
+    count_program,
+    identify_program,
+    look_at_program,
+    opening_calls,
+    upload_calls,
+)
+from prefect_azure_batch.flows.runs import new_run_id, record_of
+from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
+from prefect_azure_batch.tasks.job import run_of
+from prefect_azure_batch.tasks.manifest import DONE, OURS
+from prefect_azure_batch.tasks.preflight import look_ahead
+from prefect_azure_batch.tasks.records import InputItem
+from prefect_azure_batch.tasks.run_record import RunRecord
+from prefect_azure_batch.tasks.submit import task_options
+from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
+
+
+def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
+    """Finds out what a map run would do; nothing is made.
+
+    Args:
+        account: the Batch account and its storage.
+        asked: what was asked for.
+
+    Raises:
+        BadInput: something asked for does not exist.
+        ServiceFailure: Azure refused or failed a request.
+    """
+    work = find_work(account, asked, identify_program)
+    total, done, ours = (work.manifest.count(source) for source in (None, DONE, OURS))
+    run_id = new_run_id("map")
+    plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
+    record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
+    seen = look_ahead(account, record, None, containers=asked.pool_description.container is not None)
+    uploads = _uploads(account, work) if ours else Uploads()
+    calls: list[PlannedCall] = []
+    if ours and seen.is_possible:
+        added = _addition(account, work, record)
+        calls = [*upload_calls(uploads), *opening_calls(account, record, seen), *added, *closing_calls(record)]
+    return Plan(
+        kind="map",
+        account=account.endpoint,
+        inputs=PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours),
+        uploads=PlannedUploads.of(uploads),
+        findings=[*seen.findings, *look_at_program(work.path)],
+        calls=calls,
+    )
+
+
+def _uploads(account: AzureBatchAccount, work: MapWork) -> Uploads:
+    counted = count_program(account, work.path) + count_uploads(account.storage, work.common)
+    for items in _items(work):
+        counted += count_uploads(account.storage, items)
+    return counted
+
+
+def _items(work: MapWork) -> Iterator[list[InputItem]]:
+    """The inputs that are to be run, some at a time."""
+    for batch in work.manifest.batches(OURS, work.manifest.count(OURS)):
+        yield from work.manifest.items(batch)
+
+
+def _addition(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:
+    """The requests that add the tasks: the first task stands for all."""
+    number, first = work.manifest.count(OURS), next(_items(work))[0]
+    options = task_options(account, run_of(record.job), [stored_input(first)], work.tasks)
+    yield PlannedCall(
+        service="Batch",
+        method="POST",
+        path=f"/jobs/{record.job.job_id}/addtaskcollection",
+        body={"value": [body_of(each) for each in options]},
+        times=-(-number // MAX_TASKS_PER_REQUEST),
+        note=f"{number} tasks, of which this is the first" if number > 1 else "",
+    )

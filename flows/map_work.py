@@ -1,0 +1,141 @@
+"""What a map run is to do: its inputs, their tasks, and what others have done of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
+from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan
+from prefect_azure_batch.tasks.common_files import check_common_names
+from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.identity import identify
+from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
+from prefect_azure_batch.tasks.manifest import OURS, Manifest
+from prefect_azure_batch.tasks.pool import check_pool_task
+from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
+from prefect_azure_batch.tasks.submit import task_namer, work_of
+from prefect_azure_batch.tasks.sweeps import sweep, tabulate
+from prefect_azure_batch.tasks.upload import blob_lister, stored_input
+
+
+@dataclass(frozen=True)
+class MapWork:
+    """What a map run is to do.
+
+    Attributes:
+        manifest: its inputs; who does which is known.
+        common: files of all tasks.
+        path: of its program, or the name of a package; None for no program.
+        program: what the command means by ``{app}``.
+        tasks: what the tasks have in common.
+        earlier: runs of the same work that have not ended.
+    """
+
+    asked: MapParameters
+    manifest: Manifest
+    common: list[InputItem]
+    path: str | Path | None
+    program: Program | None
+    tasks: TaskPlan
+    earlier: tuple[FoundRun, ...]
+
+    def run_plan(self, pool: PoolDescription | str, results: Place | None) -> RunPlan:
+        """The run that does what nobody has done.
+
+        Args:
+            pool: that it runs on: one to be made, or the id of one that is there.
+            results: where its logs and outputs go in storage; None for its own folder.
+        """
+        asked = self.asked
+        return RunPlan(
+            "map",
+            program=self.program,
+            pool=pool,
+            tasks=self.manifest.count(OURS),
+            required_slots=asked.required_slots,
+            setup=asked.setup,
+            setup_limit=asked.task_limit,
+            elevated=asked.elevated,
+            priority=asked.priority,
+            retries=0 if asked.retry_on else asked.retries,
+            time_limit=asked.time_limit,
+            lease=asked.lease,
+            work=work_of(self.program, self.tasks),
+            keep=asked.keep_time,
+            results=results,
+        )
+
+
+def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: ProgramFinder) -> MapWork:
+    """Finds the inputs of a map run, and what earlier runs have done to the same ones.
+
+    Args:
+        account: the Batch account and its storage.
+        asked: what was asked for.
+        find_program: what finds its program.
+
+    Raises:
+        BadInput: something asked for does not exist; nothing has been created.
+        ServiceFailure: Azure refused or failed a request.
+    """
+    check_results(account, asked.results_place)
+    manifest = Manifest.of_inputs(_inputs(account, asked))
+    common = _common_files(account, asked, manifest)
+    description = asked.pool_description
+    if description.existing:
+        check_pool_task(account, description.existing, containers=description.container is not None)
+    path = asked.app or (example("map") / "app" if asked.is_example else None)
+    program = find_program(account, path)
+    tasks = _task_plan(asked, common)
+    manifest.name_tasks(task_namer(program, tasks))
+    earlier: tuple[FoundRun, ...] = ()
+    if asked.resume and not asked.is_example:
+        earlier = find_earlier_task(account, work_of(program, tasks), manifest)
+    return MapWork(asked, manifest, common, path, program, tasks, earlier)
+
+
+def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:
+    """What there is a task for: files, rows of a table, or combinations of a sweep."""
+    lister = blob_lister(account.storage)
+    if asked.table:
+        return tabulate(Path(asked.table), lister)
+    if asked.sweep:
+        found = search_inputs(asked.inputs, lister) if asked.inputs else None
+        return sweep(asked.sweep, found, zipped=asked.sweep_zip)
+    return search_inputs(asked.inputs or [str(example("map") / "inputs")], lister)
+
+
+def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Manifest) -> list[InputItem]:
+    """The files that every task has besides its own.
+
+    Raises:
+        BadInput: there are none, or one has the name of an input.
+    """
+    if not asked.common:
+        return []
+    items = identify(find_inputs(asked.common, blob_lister(account.storage)))
+    check_common_names(item.name for item in items)
+    if label := manifest.label_of_name(item.name for item in items):
+        raise BadInput(f"--common: a common file has the name of the input {label!r}: both would lie in one directory.")
+    return items
+
+
+def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
+    return TaskPlan(
+        asked.command or EXAMPLE_COMMAND,
+        tuple(asked.outputs),
+        asked.task_limit,
+        retry_on=tuple(asked.retry_on),
+        retries=asked.retries,
+        environment=asked.environment,
+        container=container_plan(asked.pool_description),
+        required_slots=asked.required_slots,
+        elevated=asked.elevated,
+        setup=asked.setup,
+        parameters=asked.parameters,
+        common=tuple(stored_input(item) for item in common),
+    )

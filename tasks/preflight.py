@@ -1,0 +1,79 @@
+"""What can be seen of a run before it makes anything, with the account at hand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.findings import DOUBTFUL, FINE, REFUSED, Finding
+from prefect_azure_batch.tasks.images import ChosenImage
+from prefect_azure_batch.tasks.pool import check_new_pool, check_pool
+from prefect_azure_batch.tasks.pool_request import Found
+from prefect_azure_batch.tasks.quotas import look_at_quotas
+from prefect_azure_batch.tasks.records import PoolPlan
+from prefect_azure_batch.tasks.run_record import RunRecord
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen: findings, and what a new pool's description only names; None if that cannot be had."""
+
+    findings: tuple[Finding, ...]
+    found: Found | None = None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether nothing is refused."""
+        return all(finding.state != REFUSED for finding in self.findings)
+
+
+def look_ahead(
+    account: AzureBatchAccount, record: RunRecord, instances: int | None = None, *, containers: bool = False
+) -> Seen:
+    """Looks at all that a run needs of its account.
+
+    Args:
+        account: the Batch account.
+        record: what the run would make.
+        instances: nodes that a multi-instance task takes at once; None for tasks of one node each.
+        containers: tasks run in containers.
+
+    Raises:
+        ServiceFailure: Azure refused or failed a request.
+    """
+    if record.pool is None:
+        findings = _existing(account, record.job.pool_id, instances, containers=containers)
+        return Seen((*findings, *look_at_quotas(account, None, "")))
+    try:
+        found = check_new_pool(account, record.pool)
+    except BadInput as error:
+        return Seen((Finding("pool", REFUSED, str(error)),))
+    size = found.vm_size or record.pool.description.vm_size
+    quotas = look_at_quotas(account, record.pool, size)
+    return Seen((_shape(record.pool, size), _image(found.image, record.begun), *quotas), found)
+
+
+def _existing(
+    account: AzureBatchAccount, pool_id: str, instances: int | None, *, containers: bool
+) -> tuple[Finding, ...]:
+    try:
+        check_pool(account, pool_id, instances, containers=containers)
+    except BadInput as error:
+        return (Finding("pool", REFUSED, str(error)),)
+    return (Finding("pool", FINE, f"{pool_id} is there and can take the job"),)
+
+
+def _shape(pool: PoolPlan, vm_size: str) -> Finding:
+    asked = pool.description
+    kinds = ((asked.dedicated_nodes, "dedicated"), (asked.spot_nodes, "spot"))
+    nodes = " and ".join(f"{number} {kind}" for number, kind in kinds if number)
+    most = "at most " if asked.autoscale else ""
+    return Finding("pool", FINE, f"{most}{nodes} nodes of {vm_size}, {asked.slots} tasks at a time on each")
+
+
+def _image(image: ChosenImage, now: datetime) -> Finding:
+    if doubt := image.doubt(now):
+        return Finding("image", DOUBTFUL, doubt)
+    if image.end is None:
+        return Finding("image", FINE, f"{image.name}; Batch has announced no end of its support")
+    return Finding("image", FINE, f"{image.name}, supported until {image.end:%Y-%m-%d}")
