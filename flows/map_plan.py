@@ -53,7 +53,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
         kind="map",
         account=account.endpoint,
         inputs=PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours),
-        uploads=PlannedUploads.of(uploads),
+        uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
         findings=[*seen.findings, *look_at_program(work.path)],
         calls=calls,
     )

@@ -53,7 +53,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
         kind="MPI",
         account=account.endpoint,
         inputs=PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=ours),
-        uploads=PlannedUploads.of(uploads),
+        uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
         findings=[*seen.findings, *look_at_program(work.path)],
         calls=calls,
     )

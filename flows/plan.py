@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.findings import REFUSED, Finding
 from prefect_azure_batch.tasks.requests import JsonObject
-from prefect_azure_batch.tasks.upload import Uploads
 
 Service = Literal["Batch", "Storage", "Resource Manager"]
 
@@ -65,11 +64,6 @@ class PlannedUploads(BaseModel):
     files: int
     bytes: int
     there: int
-
-    @classmethod
-    def of(cls, uploads: Uploads) -> "PlannedUploads":
-        """From what was counted."""
-        return cls(files=uploads.files, bytes=uploads.size, there=uploads.there)
 
 
 class Plan(BaseModel):

@@ -60,7 +60,7 @@ def test_a_plan_shows_requests_as_azure_takes_them_and_makes_nothing(
     account: AzureBatchAccount, account_name: str | None, two_files: Path, pool: str | None
 ) -> None:
     before = state_of(account)
-    new_pool = read_pool_file(POOLS / f"{pool}.yaml") if pool else None
+    new_pool = read_pool_file(str(POOLS / f"{pool}.yaml")) if pool else None
     plan = planned(account_name, inputs=[str(two_files)], command="wc {input}", new_pool=new_pool)
     assert (plan.inputs.total, plan.inputs.ours, plan.uploads.files, plan.uploads.bytes) == (2, 2, 2, 15)
     shown = bodies(plan)
