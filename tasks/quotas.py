@@ -6,9 +6,12 @@ Learn; the properties of ``BatchAccount`` in azure-mgmt-batch.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
 
 from azure.batch import BatchClient
 from azure.mgmt.batch import BatchManagementClient
+from azure.mgmt.batch.models import BatchAccount, SupportedSku
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.errors import CredentialError
@@ -78,10 +81,13 @@ def look_at_quotas(account: AzureBatchAccount, pool: PoolPlan | None, vm_size: s
         yield Finding(_NAME, UNKNOWN, f"not known, for {error}")
         return
     with translated("look at the quotas of the Batch account"):
-        quotas, location = _quotas(client, account.resource_group, account.account_name)
-        sizes = {size.name: size for size in _sizes(client, location)}
-        used = _used(account.get_client(), sizes)
-    yield from compare(quotas, used, pool, sizes.get(vm_size.lower()))
+        has = read_account(client, account.get_client(), account.resource_group, account.account_name)
+    size = has.sizes.get(vm_size.lower())
+    if pool and has.sizes and not size:
+        near = get_close_matches(vm_size.lower(), has.sizes, 3, 0.3)
+        text = f"vm_size: the Batch account's region has no size {vm_size!r}: it has, for example, {', '.join(near)}."
+        yield Finding("pool", REFUSED, text)
+    yield from compare(has.quotas, has.used, pool, size)
 
 
 def compare(quotas: Quotas, used: Used, pool: PoolPlan | None, size: SizeCores | None) -> Iterator[Finding]:
@@ -121,26 +127,53 @@ def _room(what: str, quota: int, used: int, need: int, key: str = "") -> Finding
     return Finding(_NAME, REFUSED, f"{text}: {mend}, or ask Azure for a higher quota.")
 
 
-def _quotas(client: BatchManagementClient, group: str, name: str) -> tuple[Quotas, str]:
-    account = client.batch_account.get(group, name)
+@dataclass(frozen=True)
+class Account:
+    """What an account may have and has, and the sizes in its region by their names in small letters."""
+
+    quotas: Quotas
+    used: Used
+    sizes: Mapping[str, SizeCores]
+
+
+def read_account(
+    management: BatchManagementClient, batch: BatchClient, group: str, name: str, **request_options: Any
+) -> Account:
+    """Reads what an account may have, and what it has.
+
+    Args:
+        management: client for the account's subscription.
+        batch: client for the account.
+        group: its resource group.
+        name: its name.
+        request_options: options of azure-core for each request to the management plane, such as
+            ``enforce_https=False`` for an endpoint without TLS.
+
+    Raises:
+        AzureError: Azure refused or failed a request.
+    """
+    account = management.batch_account.get(group, name, **request_options)
+    skus = management.location.list_supported_virtual_machine_skus(account.location or "", **request_options)
+    sizes = {size.name: size for sku in skus if (size := _size(sku))}
+    return Account(_quotas(account), _used(batch, sizes), sizes)
+
+
+def _quotas(account: BatchAccount) -> Quotas:
     families = account.dedicated_core_quota_per_vm_family or []
     enforced = account.dedicated_core_quota_per_vm_family_enforced
     by_family = {str.lower(each.name or ""): each.core_quota or 0 for each in families} if enforced else {}
-    quotas = Quotas(
+    return Quotas(
         account.dedicated_core_quota or 0,
         account.low_priority_core_quota or 0,
         account.pool_quota or 0,
         account.active_job_and_job_schedule_quota or 0,
         by_family,
     )
-    return quotas, account.location or ""
 
 
-def _sizes(client: BatchManagementClient, location: str) -> Iterator[SizeCores]:
-    for sku in client.location.list_supported_virtual_machine_skus(location):
-        cores = {each.name: each.value for each in sku.capabilities or []}.get("vCPUs")
-        if sku.name and cores:
-            yield SizeCores(sku.name.lower(), str.lower(sku.family_name or ""), int(cores))
+def _size(sku: SupportedSku) -> SizeCores | None:
+    cores = {each.name: each.value for each in sku.capabilities or []}.get("vCPUs")
+    return SizeCores(sku.name.lower(), str.lower(sku.family_name or ""), int(cores)) if sku.name and cores else None
 
 
 def _used(client: BatchClient, sizes: Mapping[str, SizeCores]) -> Used:
