@@ -82,8 +82,13 @@ def _packed(path: Path, container: str) -> Iterator[tuple[Program, Path]]:
         yield Program(content, JOB_DIRECTORY_VARIABLE, container, f"{_FOLDER}/{content[:40]}/{ARCHIVE_NAME}"), archive
 
 
-def use_package(account: AzureBatchAccount, application_id: str, version: str) -> Program:
-    """Names an application package that exists in the account.
+def check_package(account: AzureBatchAccount, application_id: str, version: str | None) -> None:
+    """Makes sure that an application package exists in the account.
+
+    Args:
+        account: the Batch account.
+        application_id: the application.
+        version: one of its versions; None for its default one.
 
     Raises:
         BadInput: the account has no such application or version.
@@ -94,9 +99,14 @@ def use_package(account: AzureBatchAccount, application_id: str, version: str) -
             application = account.get_client().get_application(application_id)
         except ResourceNotFoundError:
             raise BadInput(f"The Batch account has no application {application_id!r}: publish it first.") from None
-    if version not in application.versions:
+    if version is not None and version not in application.versions:
         known = ", ".join(application.versions) or "none"
         raise BadInput(f"The application {application_id!r} has no version {version!r}; it has: {known}.")
+
+
+def use_package(account: AzureBatchAccount, application_id: str, version: str) -> Program:
+    """Names an application package that exists in the account; errors as for ``check_package``."""
+    check_package(account, application_id, version)
     variable = package_variable(application_id, version)
     return Program(digest(application_id, version), variable, package=(application_id, version))
 

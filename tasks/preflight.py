@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.application import check_package
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.findings import DOUBTFUL, FINE, REFUSED, Finding
 from prefect_azure_batch.tasks.images import ChosenImage
@@ -46,11 +47,21 @@ def look_ahead(
         return Seen((*findings, *look_at_quotas(account, None, "")))
     try:
         found = check_new_pool(account, record.pool)
+        _check_packages(account, record.pool)
     except BadInput as error:
         return Seen((Finding("pool", REFUSED, str(error)),))
     size = found.vm_size or record.pool.description.vm_size
     quotas = look_at_quotas(account, record.pool, size)
     return Seen((_shape(record.pool, size), _image(found.image, record.begun), *quotas), found)
+
+
+def _check_packages(account: AzureBatchAccount, pool: PoolPlan) -> None:
+    for package in pool.description.packages:
+        application_id, _, version = package.partition(":")
+        try:
+            check_package(account, application_id, version or None)
+        except BadInput as error:
+            raise BadInput(f"packages: {error}") from None
 
 
 def _existing(

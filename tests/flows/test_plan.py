@@ -151,6 +151,14 @@ def test_a_plan_that_cannot_be_says_why(account_name: str | None, two_files: Pat
     assert refused.value.plan.calls == []
 
 
+def test_a_package_that_is_not_there_is_refused_before_anything_is_made(
+    account_name: str | None, two_files: Path
+) -> None:
+    asked: dict[str, Any] = {"inputs": [str(two_files)], "command": "wc {input}"}
+    with pytest.raises(PlanRefused, match="packages: The Batch account has no application 'solver'"):
+        planned(account_name, **asked, new_pool={"nodes": 1, "packages": ["solver:1.0"]})
+
+
 def test_a_plan_is_one_json_document() -> None:
     call = PlannedCall(service="Batch", method="POST", path="/jobs", body={"id": "j"}, note="first")
     assert list(call.text()) == ["Batch POST /jobs   first", "    {", '      "id": "j"', "    }"]
