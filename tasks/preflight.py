@@ -79,7 +79,8 @@ def _shape(pool: PoolPlan, vm_size: str) -> Finding:
     kinds = ((asked.dedicated_nodes, "dedicated"), (asked.spot_nodes, "spot"))
     nodes = " and ".join(f"{number} {kind}" for number, kind in kinds if number)
     most = "at most " if asked.autoscale else ""
-    return Finding("pool", FINE, f"{most}{nodes} nodes of {vm_size}, {asked.slots} tasks at a time on each")
+    at_a_time = "one task" if asked.slots == 1 else f"{asked.slots} tasks"
+    return Finding("pool", FINE, f"{most}{nodes} nodes of {vm_size}, {at_a_time} at a time on each")
 
 
 def _image(image: ChosenImage, now: datetime) -> Finding:
