@@ -1,9 +1,13 @@
 """Flows, each runnable by ``python -m flows.<name>``.
 
 map_flow        one program over many inputs
+map_work        what a map run is to do, and what others have done of it
+map_plan        the plan of a map run
 map_run         a map run, from its inputs to its result
 map_stages      the stages that the inputs of a map go through
 mpi_flow        one MPI program over several nodes at once
+mpi_work        what an MPI run is to do
+mpi_plan        the plan of an MPI run
 mpi_run         the stages of an MPI run, in order
 upkeep_flow     finds what runs have left
 resume          what a run takes up of others
@@ -22,6 +26,8 @@ upkeep_parameters  what upkeep can be asked for
 pool_file       the description of a pool in a YAML file
 pools           the pool block that a run names
 preflight       what can be seen to be wrong before anything starts
+plan            what a run would do: JSON and text
+planning        how a plan is made
 results         what a run gives back: JSON and text
 result_index    the results of a run's tasks, in a file
 outcomes        how ended tasks read in a result

@@ -42,6 +42,10 @@ What they share, none of which imports Prefect:
     pool_request    a pool as the service is asked for it
     managed_pool    the same asked of Azure Resource Manager
     vm_sizes        VM sizes by what a node must have
+    preflight       what can be seen of a run before it makes anything
+    findings        what was seen: fine, doubtful, refused or unknown
+    quotas          what the account may have and has
+    requests        requests as a plan shows them
     elevation       who runs what Batch starts on a node
     images          choice of a VM image
     adding          adding tasks in bulk, each answer looked at
