@@ -10,7 +10,15 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 _RESOURCE = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+)+", re.IGNORECASE)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -70,6 +78,15 @@ class Part(BaseModel):
             if isinstance(data[key], bool) and bool not in _kinds(cls.model_fields[key].annotation):
                 raise ValueError(f"{key}: {str(data[key]).lower()} stands there, which YAML reads from yes and no, too")
         return data
+
+    @model_serializer(mode="wrap")
+    def _without_what_was_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What nobody has said is not written down: whoever reads it would take it as said, and much goes not together.
+
+        The kind of a mount is always written, by which it is read.
+        """
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name in self.model_fields_set or name == "kind"}
 
 
 class Autoscale(Part):

@@ -8,6 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.plugins import load_prefect_collections
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import (
     BatchSharedKey,
@@ -16,6 +17,7 @@ from prefect_azure_batch.blocks.credentials import (
     StorageAccountKey,
     StorageSas,
 )
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -66,6 +68,25 @@ def test_a_batch_account_refers_to_a_storage_block_saved_before() -> None:
     loaded = AzureBatchAccount.load("referring")
     assert isinstance(loaded, AzureBatchAccount)
     assert loaded.storage.credential == batch().storage.credential
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"nodes": 4, "autoscale": {"scenario": "pending"}},
+        {"autoscale": {"formula": "$TargetDedicatedNodes = 1;"}},
+        {"existing": "mine"},
+        {"needs": {"cpus": 4}},
+        {"mounts": [{"kind": "blob", "path": "data", "container": "data", "key_secret": "key"}]},
+    ],
+)
+def test_a_saved_pool_says_no_more_than_was_said(said: dict[str, Any]) -> None:
+    description = PoolDescription.model_validate(said)
+    AzureBatchPool(pool=description).save("pool", overwrite=True)
+    loaded = AzureBatchPool.load("pool")
+    assert isinstance(loaded, AzureBatchPool)
+    assert loaded.pool == description
+    assert loaded.pool.model_fields_set == description.model_fields_set
 
 
 async def test_the_api_masks_secrets_for_those_who_do_not_ask_for_them() -> None:
