@@ -28,6 +28,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_OPTION, f"localbatch: error: {message}\n")
 
 
+_LARGEST_OFFSET = 86_400.0  # seconds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line, then serves until SIGTERM or SIGINT.
 
@@ -109,6 +112,13 @@ def _make_parser() -> argparse.ArgumentParser:
         add(option, type=functools.partial(_fault, faults), **rate, help=help_text)
     add("--fault-seed", type=_count, help="has faults repeat themselves (default: by chance)")
     add("--latency-ms", type=_milliseconds, default=0.0, help="by how much each answer of both is late (default: 0)")
+    add(
+        "--clock-ahead-seconds",
+        type=_offset,
+        default=0.0,
+        metavar="SECONDS",
+        help="by how much the clock of Batch is ahead of this machine's; less than 0 for behind (default: 0)",
+    )
     add("--stop-with-stdin", action="store_true", help="stop when standard input is closed or the parent ends")
     return parser
 
@@ -185,6 +195,16 @@ def _file(text: str) -> Path:
 
 def _seconds(text: str) -> float:
     return _positive(text, "a number of seconds")
+
+
+def _offset(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= _LARGEST_OFFSET:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, at most a day")
+    return value
 
 
 def _milliseconds(text: str) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -19,7 +20,7 @@ from localbatch.routes.auto_scale import AutoScaleRoutes
 from localbatch.routes.batch import BatchRoute
 from localbatch.routes.faults import FaultRoutes
 from localbatch.routes.files import FileRoutes
-from localbatch.routes.gate import Gate, Hosts
+from localbatch.routes.gate import Dated, Gate, Hosts
 from localbatch.routes.jobs import JobRoutes
 from localbatch.routes.management.route import ManagementRoute
 from localbatch.routes.management.table import management_table
@@ -63,6 +64,7 @@ class Settings:
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
+        clock_ahead: by how much the service's clock is ahead of this machine's.
         page_token: what those must know who may see the status page.
     """
 
@@ -85,6 +87,7 @@ class Settings:
     allow_remote: bool = False
     preemptions_per_hour: float = 0.0
     preemption_seed: int | None = None
+    clock_ahead: timedelta = timedelta()
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -94,7 +97,7 @@ def create_app(settings: Settings) -> Starlette:
     """
     storage = AutoStorage(settings.storage_connection_string) if settings.storage_connection_string else None
     store = Store(settings.root / STATE_FILE)
-    clock = Clock()
+    clock = Clock(settings.clock_ahead)
     context = Context(
         store=store,
         driver=settings.driver,
@@ -145,8 +148,9 @@ def create_app(settings: Settings) -> Starlette:
     management = ManagementRoute(management_table(engine, accounts), settings.token_key)
     authentication = Authentication(accounts, settings.token_key, settings.main_account)
     gate = Middleware(Gate, hosts=Hosts(settings.host_names, settings.allow_remote), clock=clock)
+    dated = [Middleware(Dated, clock=clock)] if settings.clock_ahead else []
     page = PageRoute(engine, settings.page_token)
     routes = [management, page, BatchRoute(operations, authentication, clock)]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[gate])
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[*dated, gate])
     app.state.accounts = accounts
     return app

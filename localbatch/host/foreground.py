@@ -93,6 +93,7 @@ class Options:
         fault, blob_fault: pairs of a fault of Batch, or of the Blob service, and how often it strikes.
         fault_seed: has the same faults strike again.
         latency_ms: by how much each answer is late.
+        clock_ahead_seconds: by how much the clock of Batch is ahead of this machine's.
     """
 
     host: str = "127.0.0.1"
@@ -126,6 +127,7 @@ class Options:
     blob_fault: Sequence[tuple[str, float]] = ()
     fault_seed: int | None = None
     latency_ms: float = 0.0
+    clock_ahead_seconds: float = 0.0
 
 
 class OptionError(Exception):
@@ -343,6 +345,7 @@ def _make_app(
         allow_remote=options.allow_remote,
         preemptions_per_hour=options.preemptions_per_hour,
         preemption_seed=options.preemption_seed,
+        clock_ahead=timedelta(seconds=options.clock_ahead_seconds),
     )
     return create_app(settings)
 
@@ -353,6 +356,7 @@ def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
         lifespan="on",
         ssl_certfile=options.certfile,
         ssl_keyfile=options.keyfile,
+        date_header=not options.clock_ahead_seconds,  # the service has a clock of its own then
         **plain_http(_fault_plan(options, options.fault)),
     )
 

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localbatch.engine.clock import Clock
 from localbatch.routes.answers import add_service_headers, refused
 from localbatch.wire.errors import ServiceError
+from localbatch.wire.formats import format_http_date
 
 MOST_HEADERS = 100
 LONGEST_HEADERS = 32 * 1024
@@ -52,6 +53,29 @@ class Hosts:
             return ipaddress.ip_address(name).is_loopback or self.remote
         except ValueError:
             return name == "localhost" or name.endswith(".localhost") or name in self.names
+
+
+class Dated:
+    """The application, whose answers tell the time of a clock that is not this machine's.
+
+    Args:
+        app: the application.
+        clock: the service's clock.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app, self._clock = app, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has one request answered."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_http_date(self._clock.now()).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 class Gate:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, LinearRetr
 
 from localbatch.launcher import LocalAzure
 from tests.service.host.test_launcher_command_line import refuse
+from tests.support.account import error_code
 
 
 @contextmanager
@@ -123,9 +125,21 @@ def test_answers_are_late_where_that_is_asked_for() -> None:
         assert time.monotonic() - begun > 0.14
 
 
+@pytest.mark.parametrize("ahead", [-1200, 1200])
+def test_a_clock_that_is_wrong_is_told_and_refuses_what_is_signed(ahead: int) -> None:
+    with faulty(f"--clock-ahead-seconds={ahead}") as azure, client(azure) as batch:
+        with pytest.raises(HttpResponseError) as refused:
+            list(batch.list_pools())
+        assert error_code(refused.value) == "AuthenticationFailed"
+        answer = httpx.get(azure.endpoints.batch_endpoint)
+        (told,) = answer.headers.get_list("date")
+        assert abs((parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds() - ahead) < 60
+
+
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
+        ("--clock-ahead-seconds=soon", "not a number of seconds"),
         ("--fault=flood=1", "is none of"),
         ("--fault=expired=1", "is none of"),
         ("--blob-fault=item=1", "is none of"),
