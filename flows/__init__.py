@@ -10,6 +10,8 @@ mpi_work        what an MPI run is to do
 mpi_plan        the plan of an MPI run
 mpi_run         the stages of an MPI run, in order
 upkeep_flow     finds what runs have left
+check_flow      says what works of an account
+trial           one task that truly runs on it
 resume          what a run takes up of others
 telling         a run's result does not hang on Prefect
 endings         how a run ends that is told to by a signal
@@ -23,6 +25,8 @@ parameters      what every run can be asked for: the form in the Prefect UI
 map_parameters  what a map run can be asked for
 mpi_parameters  what an MPI run can be asked for
 upkeep_parameters  what upkeep can be asked for
+check_parameters   what a check can be asked for
+check_result    what a check gives back: JSON and text
 pool_file       the description of a pool in a YAML file
 pools           the pool block that a run names
 preflight       what can be seen to be wrong before anything starts

@@ -4,6 +4,7 @@ from itertools import chain, islice
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from prefect_azure_batch.flows.check_result import CheckResult
 from prefect_azure_batch.flows.plan import Plan, PlanRefused
 from prefect_azure_batch.flows.results import MpiResult, RunResult
 
@@ -68,3 +69,23 @@ def show_plan(plan: Plan) -> Plan:
     if plan.refusals:
         raise PlanRefused(plan)
     return plan
+
+
+def publish_findings(result: CheckResult, key: str) -> None:
+    """Makes a table artifact of a check: one row for each finding.
+
+    Args:
+        result: what was found.
+        key: names the artifact: lower-case letters, digits and hyphens.
+    """
+    rows = [
+        {
+            "check": found.name,
+            "state": found.state,
+            "seen": found.seen,
+            "what to do": found.advice,
+            "command": found.command,
+        }
+        for found in result.findings
+    ]
+    create_table_artifact(rows, key=key, description=list(result.text())[-1])

@@ -18,6 +18,11 @@ def run_upkeep_flow() -> int:
     return _run("UPKEEP")
 
 
+def run_check_flow() -> int:
+    """Runs the check flow as the command line asks for, and returns the exit status."""
+    return _run("CHECK")
+
+
 def _run(entry: str) -> int:
     try:  # who presses Ctrl-C at once is told no more than who does so later
         from prefect_azure_batch.flows import entries

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally, check_upkeep
+from prefect_azure_batch.flows.preflight import check_connection, check_locally, check_mpi_locally, check_upkeep
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 
 
@@ -46,4 +47,10 @@ UPKEEP = Entry(
     "Finds what runs on Azure Batch have made and not deleted: pools, jobs, stored work.",
     UpkeepParameters,
     check_upkeep,
+)
+CHECK = Entry(
+    "check_flow",
+    "Says step by step what works of an Azure Batch account, and what to do about what does not.",
+    CheckParameters,
+    check_connection,
 )

@@ -10,6 +10,7 @@ import httpx
 
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
+from prefect_azure_batch.flows.check_result import ChecksFailed
 from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
@@ -74,7 +75,7 @@ def _run(entry: Entry, asked: Arguments) -> int:
     except PlanRefused as error:
         _report(error.plan, asked.as_json)
         return _complain(entry, error, BAD_INPUT)
-    except RunFailed as error:
+    except (RunFailed, ChecksFailed) as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
     except httpx.HTTPError as error:

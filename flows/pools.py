@@ -1,15 +1,16 @@
 """The pool that a run is asked to have, when a block says what it shall be."""
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
 from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.pool_description import first_complaint
+from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.tasks.errors import BadInput
 
-_Asked = TypeVar("_Asked", bound=RunParameters)
+_Asked = TypeVar("_Asked", bound=RunParameters | CheckParameters)
 
 
 def with_pool_block(asked: _Asked) -> _Asked:
@@ -27,6 +28,6 @@ def with_pool_block(asked: _Asked) -> _Asked:
     assert isinstance(block, AzureBatchPool)
     given = {name: getattr(asked, name) for name in asked.model_fields_set}
     try:
-        return type(asked).model_validate(given | {"pool_block": None, "new_pool": block.pool})
+        return cast(_Asked, type(asked).model_validate(given | {"pool_block": None, "new_pool": block.pool}))
     except ValidationError as error:
         raise BadInput(f"--pool-block {asked.pool_block}: {first_complaint(error)}") from None

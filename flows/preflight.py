@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localbatch.launcher import CONNECTION_VARIABLE
+from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
@@ -39,6 +40,16 @@ def _check(run: RunParameters) -> None:
             f"--results: a local Azure of a run ends with all that it has stored: start localbatch and set "
             f"{CONNECTION_VARIABLE}, name an account with --account, or name a local directory."
         )
+    check_connection(run)
+
+
+def check_connection(run: RunParameters | CheckParameters) -> None:
+    """Refuses to attach to a local Azure of which nothing can be known.
+
+    Raises:
+        BadInput: the file that the environment names cannot be read.
+    """
+    connection = os.environ.get(CONNECTION_VARIABLE)
     if connection and run.account is None and not os.access(connection, os.R_OK):
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."

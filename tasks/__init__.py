@@ -21,6 +21,16 @@ Stages, in the order a run goes through them:
     ledger          how the tasks of a work have ended, in storage
     upkeep          find what runs have left, and delete what is over
 
+Checks of an account, one after the other:
+    batch_checks       the block, its Batch account, the image, jobs and pools
+    storage_checks     its storage account: blobs and links
+    management_checks  what Azure Resource Manager says: quotas
+    clock_check        this machine's clock
+    check_subject      what they are made on
+    checks             what they find, and in what order they are made
+    advice             what to do about it
+    account_names      the names of an account as command lines need them
+
 What they share, none of which imports Prefect:
     errors          the error tree
     records         what passes between stages: ids, names and counts
