@@ -11,7 +11,7 @@ from typing import Any
 
 from azure.batch import BatchClient
 from azure.mgmt.batch import BatchManagementClient
-from azure.mgmt.batch.models import BatchAccount, SupportedSku
+from azure.mgmt.batch.models import BatchAccount, PoolAllocationMode, SupportedSku
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.errors import CredentialError
@@ -35,10 +35,13 @@ class Cores:
 
 @dataclass(frozen=True)
 class Quotas:
-    """What an account may have; cores of dedicated nodes also by family, where that is enforced."""
+    """What an account may have; cores of dedicated nodes also by family, where that is enforced.
 
-    dedicated_cores: int
-    spot_cores: int
+    Cores are None where nodes are made in the user's own subscription, which counts them then, and not the account.
+    """
+
+    dedicated_cores: int | None
+    spot_cores: int | None
     pools: int
     jobs: int
     family_cores: Mapping[str, int] = field(default_factory=dict)
@@ -106,6 +109,11 @@ def compare(quotas: Quotas, used: Used, pool: PoolPlan | None, size: SizeCores |
     if size is None:
         yield Finding(_NAME, UNKNOWN, f"cores: not known for the size {pool.description.vm_size}")
         return
+    if quotas.dedicated_cores is None or quotas.spot_cores is None:
+        yield Finding(
+            _NAME, UNKNOWN, "cores: the subscription that the nodes are made in counts them (az vm list-usage)"
+        )
+        return
     asked, total = pool.description, sum(used.cores.values(), Cores())
     most_dedicated = asked.dedicated_nodes
     yield _room("dedicated cores", quotas.dedicated_cores, total.dedicated, most_dedicated * size.cores, "nodes")
@@ -155,16 +163,18 @@ def read_account(
     account = management.batch_account.get(group, name, **request_options)
     skus = management.location.list_supported_virtual_machine_skus(account.location or "", **request_options)
     sizes = {size.name: size for sku in skus if (size := _size(sku))}
-    return Account(_quotas(account), _used(batch, sizes), sizes)
+    return Account(quotas_of(account), _used(batch, sizes), sizes)
 
 
-def _quotas(account: BatchAccount) -> Quotas:
+def quotas_of(account: BatchAccount) -> Quotas:
+    """What an account may have, by what Azure Resource Manager says of it."""
     families = account.dedicated_core_quota_per_vm_family or []
     enforced = account.dedicated_core_quota_per_vm_family_enforced
     by_family = {str.lower(each.name or ""): each.core_quota or 0 for each in families} if enforced else {}
+    by_batch = account.pool_allocation_mode != PoolAllocationMode.USER_SUBSCRIPTION
     return Quotas(
-        account.dedicated_core_quota or 0,
-        account.low_priority_core_quota or 0,
+        (account.dedicated_core_quota or 0) if by_batch else None,
+        (account.low_priority_core_quota or 0) if by_batch else None,
         account.pool_quota or 0,
         account.active_job_and_job_schedule_quota or 0,
         by_family,

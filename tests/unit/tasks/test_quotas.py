@@ -1,9 +1,10 @@
 """What an account has room for."""
 
 import pytest
+from azure.mgmt.batch.models import BatchAccount
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
-from prefect_azure_batch.tasks.quotas import Cores, Quotas, SizeCores, Used, compare
+from prefect_azure_batch.tasks.quotas import Cores, Quotas, SizeCores, Used, compare, quotas_of
 from prefect_azure_batch.tasks.records import PoolPlan
 
 SIZE = SizeCores("standard_d4s_v3", "standarddsv3family", 4)
@@ -52,6 +53,22 @@ def test_pools_and_jobs_have_quotas(used: Used, what: str) -> None:
 
 def test_the_cores_of_a_size_that_nobody_knows_are_unknown() -> None:
     assert [state for state, _ in states(ROOM, NOTHING, size=None, nodes=1)] == ["unknown"]
+
+
+def test_cores_that_the_subscription_counts_are_unknown() -> None:
+    account = BatchAccount(
+        {
+            "location": "westeurope",
+            "properties": {
+                "poolAllocationMode": "UserSubscription",
+                "poolQuota": 10,
+                "activeJobAndJobScheduleQuota": 10,
+                "dedicatedCoreQuotaPerVMFamilyEnforced": False,
+            },
+        }
+    )
+    ((state, text),) = states(quotas_of(account), NOTHING, nodes=1)
+    assert (state, text.startswith("cores: the subscription")) == ("unknown", True)
 
 
 def test_a_pool_that_is_there_needs_room_for_a_job_alone() -> None:
