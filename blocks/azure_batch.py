@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.clients import cached, service_options
 from prefect_azure_batch.blocks.credentials import BatchCredential, BatchSharedKey, TokenKind, token_credential
-from prefect_azure_batch.blocks.endpoints import batch_account_in, check_endpoint, is_encrypted
+from prefect_azure_batch.blocks.endpoints import batch_account_in, batch_region_in, check_endpoint, is_encrypted
 from prefect_azure_batch.blocks.errors import CredentialError
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ class AzureBatchAccount(CredentialsBlock):
                 "use https://NAME.REGION.batch.azure.com."
             )
         return name
+
+    @property
+    def region(self) -> str | None:
+        """The Azure region of the account, as its address tells it; None if it does not, as that of a local Azure."""
+        return batch_region_in(self.endpoint)
 
     def get_client(self) -> BatchClient:
         """A client for the Batch service.

@@ -62,6 +62,12 @@ def batch_account_in(url: str) -> str | None:
     return labels[0] if "batch" in labels[1:] else None
 
 
+def batch_region_in(url: str) -> str | None:
+    """The region that the address of a Batch account names, as ``westeurope`` in the same; else None."""
+    labels = (urlsplit(url).hostname or "").split(".")
+    return labels[1] if "batch" in labels[2:] else None
+
+
 def _split(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)

@@ -56,6 +56,8 @@ What they share, none of which imports Prefect:
     findings        what was seen: fine, doubtful, refused or unknown
     quotas          what the account may have and has
     requests        requests as a plan shows them
+    prices          what VMs cost an hour, from a table
+    cost            what a run can cost, and what it has cost
     elevation       who runs what Batch starts on a node
     images          choice of a VM image
     adding          adding tasks in bulk, each answer looked at

@@ -2,6 +2,7 @@ import pytest
 
 from prefect_azure_batch.blocks.endpoints import (
     batch_account_in,
+    batch_region_in,
     check_endpoint,
     is_encrypted,
     is_local,
@@ -68,6 +69,20 @@ def test_the_storage_account_is_read_from_the_address(url: str, name: str | None
 )
 def test_the_batch_account_is_read_from_the_address(url: str, name: str | None) -> None:
     assert batch_account_in(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://lab.westeurope.batch.azure.com", "westeurope"),
+        ("https://lab.chinaeast2.batch.chinacloudapi.cn", "chinaeast2"),
+        ("http://127.0.0.1:8080", None),
+        ("https://batch.example.com", None),
+        ("https://lab.batch.example.com", None),
+    ],
+)
+def test_the_region_is_read_from_the_address_of_a_batch_account(url: str, region: str | None) -> None:
+    assert batch_region_in(url) == region
 
 
 @pytest.mark.parametrize(
