@@ -12,6 +12,7 @@ mpi_run         the stages of an MPI run, in order
 upkeep_flow     finds what runs have left
 check_flow      says what works of an account
 trial           one task that truly runs on it
+prices          the table of prices: which one is read, and a newer one
 resume          what a run takes up of others
 telling         a run's result does not hang on Prefect
 endings         how a run ends that is told to by a signal

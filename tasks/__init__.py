@@ -57,6 +57,7 @@ What they share, none of which imports Prefect:
     quotas          what the account may have and has
     requests        requests as a plan shows them
     prices          what VMs cost an hour, from a table
+    price_list      Azure's public price list, for a newer table
     cost            what a run can cost, and what it has cost
     elevation       who runs what Batch starts on a node
     images          choice of a VM image
