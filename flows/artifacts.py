@@ -31,7 +31,9 @@ def publish_results(result: RunResult, key: str) -> None:
         }
         for task in islice(chain(failed if result.counts.failed else (), others), _MOST_ROWS)
     ]
-    create_table_artifact(rows, key=key, description=f"{result.counts}; job {result.job_id}")
+    create_table_artifact(
+        rows, key=key, description="; ".join([f"{result.counts}", f"job {result.job_id}", *result.cost.lines()])
+    )
 
 
 def publish_subtasks(result: MpiResult, key: str) -> None:

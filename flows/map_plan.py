@@ -43,7 +43,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     run_id = new_run_id("map")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
-    seen = look_ahead(account, record, None, containers=asked.pool_description.container is not None)
+    seen = look_ahead(account, record, None, containers=asked.pool_description.container is not None, terms=asked.terms)
     uploads = _uploads(account, work) if ours else Uploads()
     calls: list[PlannedCall] = []
     if ours and seen.is_possible:
@@ -55,6 +55,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
         inputs=PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours),
         uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
         findings=[*seen.findings, *look_at_program(work.path)],
+        cost=seen.cost.document() if seen.cost else None,
         calls=calls,
     )
 

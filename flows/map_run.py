@@ -1,6 +1,7 @@
 """The stages of a map run, in order, and the cleanup that follows whatever happens."""
 
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -18,6 +19,7 @@ from prefect_azure_batch.flows.runs import (
 )
 from prefect_azure_batch.tasks.ledger import Ledgers
 from prefect_azure_batch.tasks.manifest import OURS
+from prefect_azure_batch.tasks.meter import make_meter
 from prefect_azure_batch.tasks.upload import upload_inputs_task
 
 
@@ -37,19 +39,20 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         BadInput: something asked for does not exist; nothing has been created.
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
+    meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
     work = find_work(account, asked, find_program)
     manifest, description = work.manifest, asked.pool_description
     run_id, run, left = new_run_id("map"), None, list[str]()
     results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
         noting_leftovers(left),
-        taken_up(account, work.earlier) as others,
-        ResultIndex(results if isinstance(results, Path) else None, manifest.count()) as index,
+        taken_up(account, work.earlier, meter) as others,
+        ResultIndex(results if isinstance(results, Path) else None, manifest.count(), begun) as index,
         ExitStack() as kept,
     ):
         if manifest.count(OURS):
             pool = description.existing or pool_to_go_on_with(account, others) or description
-            run = kept.enter_context(open_run(account, work.run_plan(pool, place)))
+            run = kept.enter_context(open_run(account, work.run_plan(pool, place), meter))
         if run and work.common:
             upload_inputs_task(account.storage, work.common)
         ledgers = Ledgers(account.storage, asked.keep_time)
@@ -65,4 +68,5 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         counts=index.counts,
         tasks=index.tasks,
         leftovers=left,
+        cost=meter.bill(index.task_seconds, asked.required_slots),
     )

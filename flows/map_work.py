@@ -67,6 +67,7 @@ class MapWork:
             work=work_of(self.program, self.tasks),
             keep=asked.keep_time,
             results=results,
+            terms=asked.terms,
         )
 
 

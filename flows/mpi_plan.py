@@ -43,7 +43,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
     run_id = new_run_id("mpi")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
-    seen = look_ahead(account, record, asked.task_instances, containers=False)
+    seen = look_ahead(account, record, asked.task_instances, containers=False, terms=asked.terms)
     uploads = count_program(account, work.path) + count_uploads(account.storage, work.common) if ours else Uploads()
     calls: list[PlannedCall] = []
     if ours and seen.is_possible:
@@ -55,6 +55,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
         inputs=PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=ours),
         uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
         findings=[*seen.findings, *look_at_program(work.path)],
+        cost=seen.cost.document() if seen.cost else None,
         calls=calls,
     )
 

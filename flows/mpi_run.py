@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -18,7 +19,7 @@ from prefect_azure_batch.flows.outcomes import (
     task_result,
 )
 from prefect_azure_batch.flows.progress import show_progress, show_status
-from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
+from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
@@ -28,6 +29,7 @@ from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Outcome, record_outcomes
 from prefect_azure_batch.tasks.manifest import DONE, Batch, Manifest
+from prefect_azure_batch.tasks.meter import Meter, make_meter
 from prefect_azure_batch.tasks.multi_instance import (
     submit_multi_instance_task,
 )
@@ -66,18 +68,19 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         PoolUnusable: the pool cannot run the program; the message says why.
         ServiceFailure: Azure refused or failed a request that the run needs.
     """
+    meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
     work = find_work(account, asked, find_program)
     manifest, description, left = work.manifest, asked.pool_description, list[str]()
     run_id = new_run_id("mpi")
-    stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id)
+    stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
         return stages.restore(_outcome(manifest, done[0]))
-    with noting_leftovers(left), taken_up(account, work.earlier) as others:
+    with noting_leftovers(left), taken_up(account, work.earlier, meter) as others:
         other = next((other for other in others if other.found.tasks), None)
         if other is None:
             pool = description.existing or pool_to_go_on_with(account, others, asked.task_instances) or description
-            with open_run(account, work.run_plan(pool, asked.place_of(run_id))) as run:
+            with open_run(account, work.run_plan(pool, asked.place_of(run_id)), meter) as run:
                 result = stages.start(run, work.common)
         elif other.is_ours:
             (batch,) = manifest.batches(other.found.number, 1)
@@ -85,7 +88,8 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
             result = stages.follow(other.run, task)
         else:
             result = stages.wait_for(other, manifest)
-    return result.model_copy(update={"leftovers": left})
+    seconds = sum(seconds_of(task, begun) for task in result.tasks)
+    return result.model_copy(update={"leftovers": left, "cost": meter.bill(seconds * asked.task_instances)})
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,26 @@ class _Stages:
     plan: MultiInstancePlan
     results: Path | Place
     run_id: str
+    meter: Meter
 
     def start(self, run: Run, common_files: list[InputItem]) -> MpiResult:
         """Has the program run, once there are nodes for it."""
         stored = upload_inputs_task(self.account.storage, common_files)
-        _await_nodes(self.account, run, self._nodes_to_await())
+        self._await_nodes(run, self._nodes_to_await())
         with self._watched(run):
             added = submit_multi_instance_task(self.account, run, stored, self.plan)
             close_job_task(self.account, run)
             return self._end(run, added)
+
+    def _await_nodes(self, run: Run, wanted: int) -> None:
+        text = f"Waiting for {wanted} nodes"
+        with show_status(text) as say:
+
+            def tell(idle: int) -> None:
+                say(f"{text}: {idle} idle")
+                self.meter.require_left()
+
+            wait_for_nodes_task(self.account, run.pool_id, wanted, run.time_limit, tell)
 
     def _nodes_to_await(self) -> int:
         """All nodes of a pool of ours, unless it decides itself how many it has."""
@@ -220,9 +235,3 @@ def _names(subtask: CollectedSubtask, directory: Path, task: EndedTask) -> list[
     """Outputs of a subtask as a pattern names them."""
     own = directory / subtask_folder(subtask.id, succeeded=task.end.succeeded)
     return [path.relative_to(own).as_posix() for path in subtask.files.outputs]
-
-
-def _await_nodes(account: AzureBatchAccount, run: Run, wanted: int) -> None:
-    text = f"Waiting for {wanted} nodes"
-    with show_status(text) as say:
-        wait_for_nodes_task(account, run.pool_id, wanted, run.time_limit, lambda idle: say(f"{text}: {idle} idle"))

@@ -70,6 +70,7 @@ class MpiWork:
             work=multi_instance_work(self.program, self.task, asked.setup),
             keep=asked.keep_time,
             results=results,
+            terms=asked.terms,
         )
 
 

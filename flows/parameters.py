@@ -20,6 +20,7 @@ from prefect_azure_batch.blocks.pool_description import (
     first_complaint,
 )
 from prefect_azure_batch.blocks.pool_parts import check_variables
+from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
@@ -184,6 +185,24 @@ class RunParameters(BaseModel):
         title="Priority",
         description="Of the run's job, where several share a pool: tasks of the higher one start first. Default: 0.",
     )
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        title="Budget",
+        description=(
+            "USD that the VMs of the run may cost by list prices; it is ended when they have. Not given: any price."
+        ),
+    )
+    region: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Region",
+        description=(
+            "Azure region whose prices hold, such as westeurope. Not given: that of the account's address, which a "
+            "local Azure has not."
+        ),
+    )
     plan: bool = Field(
         default=False,
         title="Plan",
@@ -230,6 +249,11 @@ class RunParameters(BaseModel):
         return timedelta(minutes=self.lease_minutes)
 
     @property
+    def terms(self) -> Terms:
+        """What the run may cost, and where."""
+        return Terms(self.region, self.budget)
+
+    @property
     def keep_time(self) -> timedelta:
         """How long logs and outputs stay in storage."""
         return timedelta(days=self.keep)
@@ -266,6 +290,8 @@ class RunParameters(BaseModel):
                 description = self.pool_description
             except ValidationError as error:
                 raise ValueError(_as_option(first_complaint(error))) from None
+            if self.budget and description.existing:
+                raise ValueError("--budget: the VMs of the pool are paid with or without this run: leave it out")
             self.check_pool_fits(description)
         return self
 

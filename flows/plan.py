@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
+from prefect_azure_batch.tasks.cost import EstimateDocument
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.findings import REFUSED, Finding
 from prefect_azure_batch.tasks.requests import JsonObject
@@ -73,6 +74,7 @@ class Plan(BaseModel):
         kind: ``map`` or ``MPI``.
         account: address of the Batch account.
         findings: what was looked at, and what was seen.
+        cost: what its VMs can cost; None if there can be no such run.
         calls: the requests that would change something, in their order. Ids are of this plan; a run has its own.
     """
 
@@ -81,6 +83,7 @@ class Plan(BaseModel):
     inputs: PlannedInputs
     uploads: PlannedUploads
     findings: list[Finding]
+    cost: EstimateDocument | None = None
     calls: list[PlannedCall]
 
     title: ClassVar[str] = "Nothing has been made."

@@ -7,6 +7,7 @@ import weakref
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, overload
@@ -75,6 +76,7 @@ class ResultIndex:
     Args:
         directory: of the results; None for a file that nobody else sees.
         size: number of tasks.
+        since: from when on the time of tasks counts for this run.
 
     Attributes:
         tasks: the results of all tasks, in the order of their inputs; also when the file is closed.
@@ -83,7 +85,8 @@ class ResultIndex:
         ResultsUnwritable: the file cannot be written.
     """
 
-    def __init__(self, directory: Path | None, size: int) -> None:
+    def __init__(self, directory: Path | None, size: int, since: datetime | None = None) -> None:
+        self._since, self._seconds = since, array("d", [0.0]) * size
         self._name = str(directory / INDEX_NAME) if directory else INDEX_NAME
         self._places, self._sizes, self._states = array("q", [0]) * size, array("I", [0]) * size, bytearray(size)
         self._lock = threading.Lock()
@@ -107,11 +110,17 @@ class ResultIndex:
             self._file.flush()
             self._places[number], self._sizes[number] = place, len(line)
             self._states[number] = _CODES[result.state]
+            self._seconds[number] = seconds_of(result, self._since)
 
     @property
     def counts(self) -> ResultCounts:
         """Tasks by how they ended."""
         return ResultCounts(**{state: self._states.count(code) for state, code in _CODES.items()})
+
+    @property
+    def task_seconds(self) -> float:
+        """Seconds that the tasks took which this run has seen run."""
+        return sum(self._seconds)
 
     def __enter__(self) -> Self:
         """Gives the index itself."""
@@ -138,6 +147,13 @@ def store_index(storage: AzureStorageCredentials, index: ResultIndex, place: Pla
     with translated(f"store the index of the results in container {place.container!r}"):
         lines = (f"{task.model_dump_json()}\n".encode() for task in index.tasks)
         transfer.write_blob(storage.get_client(), place.container, f"{place.folder}/{INDEX_NAME}", lines)
+
+
+def seconds_of(result: TaskResult, since: datetime | None) -> float:
+    """Seconds that a task took, from a moment on; none of one that another run has run."""
+    if result.state == "skipped" or result.started is None or result.ended is None:
+        return 0.0
+    return max(0.0, (result.ended - max(result.started, since or result.started)).total_seconds())
 
 
 def _new_file(path: Path) -> IO[bytes]:

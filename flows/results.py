@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
 
 from prefect_azure_batch.flows.plan import Plan
+from prefect_azure_batch.tasks.cost import Bill
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.records import BLOB_SCHEME
 
@@ -65,6 +66,7 @@ class RunResult(BaseModel):
         pool_id: the pool that it ran on, likewise.
         results: local directory of the logs and outputs, or their place in storage.
         leftovers: what the run has made and could not delete.
+        cost: what its VMs have cost.
         plan: what the run would have done, if only that was asked for.
     """
 
@@ -76,6 +78,7 @@ class RunResult(BaseModel):
     # Of a map they stay in their file, and are no list.
     tasks: Annotated[Sequence[TaskResult], SkipValidation, PlainSerializer(list[TaskResult])]
     leftovers: list[str] = []
+    cost: Bill = Bill()
     plan: Plan | None = Field(default=None, exclude=True)
 
     made_for: ClassVar[str] = "Input"
@@ -117,6 +120,7 @@ class RunResult(BaseModel):
             yield f"\n... and {len(self.tasks) - _SHOWN_OUTPUTS} more tasks"
         yield from self._details()
         yield f"\nResults: {self.results}"
+        yield from self.cost.lines()
         yield f"{self.counts}"
 
     def _details(self) -> Iterator[str]:
@@ -228,6 +232,8 @@ def failure_message(result: RunResult) -> str:
     lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed]
     if number > _SHOWN_FAILURES:
         lines.append(f"  and {number - _SHOWN_FAILURES} more")
+    if result.cost.over_budget:
+        lines.append(result.cost.lines()[-1])
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.runs import keep_run
 from prefect_azure_batch.tasks.earlier import FoundRun
+from prefect_azure_batch.tasks.meter import Meter
 from prefect_azure_batch.tasks.pool import is_usable
 from prefect_azure_batch.tasks.records import Run
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, take_over
@@ -34,12 +35,13 @@ class TakenUp:
 
 
 @contextmanager
-def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...]) -> Iterator[list[TakenUp]]:
+def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...], meter: Meter) -> Iterator[list[TakenUp]]:
     """Takes over the runs that have died, and deletes at the end what they have made; the others are left alone.
 
     Args:
         account: the Batch account and its storage.
         others: runs of the same work that have not ended.
+        meter: takes what the nodes of those that have died cost from now on.
 
     Yields:
         All that are waited for, or have a pool to go on with.
@@ -50,7 +52,7 @@ def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...]) -> Iterat
             # One that has nothing of what is wanted is worth no waiting for a sign of its death.
             hold = take_over(account.storage, found.record, HOLD_SECONDS + 2 if found.tasks else 0)
             if hold is not None:
-                kept.enter_context(keep_run(account, found.record, hold, keeps_files=True, at_once=True))
+                kept.enter_context(keep_run(account, found.record, hold, meter, keeps_files=True, at_once=True))
             if hold is not None or found.tasks:
                 taken.append(TakenUp(found, is_ours=hold is not None))
                 _tell(taken[-1])

@@ -18,10 +18,12 @@ from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undist
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
+from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, CleanupFailed
 from prefect_azure_batch.tasks.findings import require_possible
 from prefect_azure_batch.tasks.job import create_job_task, run_of
 from prefect_azure_batch.tasks.lease import leased
+from prefect_azure_batch.tasks.meter import Meter, make_meter, metered
 from prefect_azure_batch.tasks.names import WORK_ID
 from prefect_azure_batch.tasks.pool import check_pool_task, create_pool_task
 from prefect_azure_batch.tasks.preflight import look_ahead
@@ -110,6 +112,7 @@ class RunPlan:
         keep: how long logs and outputs stay in storage; for nothing they are deleted at the end, if that is reached
             without an error.
         results: takes logs and outputs, which are nobody's to delete then; None for the run's own folder.
+        terms: what the run may cost: it is ended when its nodes have cost so much.
     """
 
     name: str = "run"
@@ -128,6 +131,7 @@ class RunPlan:
     work: str = ""
     keep: timedelta = timedelta()
     results: Place | None = None
+    terms: Terms = Terms()  # noqa: RUF009 - frozen
 
     @property
     def description(self) -> PoolDescription:
@@ -178,12 +182,13 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
 
 
 @contextmanager
-def open_run(account: AzureBatchAccount, plan: RunPlan) -> Iterator[Run]:
+def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = None) -> Iterator[Run]:
     """Makes a pool and a job in a flow run, and deletes them when the context is left.
 
     Args:
         account: the Batch account and its storage.
         plan: the run.
+        meter: takes what its nodes cost; None for one of its own.
 
     Yields:
         The run, for the stages that follow.
@@ -204,8 +209,11 @@ def open_run(account: AzureBatchAccount, plan: RunPlan) -> Iterator[Run]:
     record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
     if existing:
         check_pool_task(account, existing, plan.instances)
-    require_possible(look_ahead(account, record, plan.instances).findings)
-    with keep_run(account, record, hold_run(account.storage, record), keeps_files=bool(plan.keep)):
+    meter = meter or make_meter(account, plan.terms)
+    # What was taken over has been paid for so far; from now on the meter counts it.
+    terms = Terms() if existing and meter.watches(existing) else plan.terms
+    require_possible(look_ahead(account, record, plan.instances, terms=terms).findings)
+    with keep_run(account, record, hold_run(account.storage, record), meter, keeps_files=bool(plan.keep)):
         if record.pool:
             create_pool_task(account, record.pool)
         job = record.job
@@ -234,6 +242,7 @@ def keep_run(
     account: AzureBatchAccount,
     record: RunRecord,
     hold: Hold,
+    meter: Meter,
     *,
     keeps_files: bool,
     at_once: bool = False,
@@ -244,6 +253,7 @@ def keep_run(
         account: the Batch account and its storage.
         record: what the run has made, or is about to make.
         hold: of the record.
+        meter: takes what its nodes cost.
         keeps_files: logs and outputs stay in storage, also if nothing goes wrong.
         at_once: renew the leases at the beginning, as for a run that nobody has kept for a while.
 
@@ -256,6 +266,7 @@ def keep_run(
         with (
             ended_by_unhandled_signals(),
             leased(account, record, hold, at_once=at_once),
+            metered(account, record, meter, is_new=not at_once),
             ended_when_cancelled(account, record.job.job_id),
         ):
             yield

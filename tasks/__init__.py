@@ -7,6 +7,7 @@ Stages, in the order a run goes through them:
     nodes           wait until the nodes of a pool are idle
     job             create a job; end it when all its tasks have ended
     lease           pool and job end by themselves unless the run that lives puts it off
+    meter           what a run's pools have had of nodes, against its budget
     submit          add tasks in bulk
     multi_instance  add one task that runs on several nodes at once
     wait            one poller per job

@@ -6,9 +6,9 @@ is not counted: disks, storage, addresses, traffic.
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TypedDict
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.tasks.findings import FINE, REFUSED, UNKNOWN, Finding
 from prefect_azure_batch.tasks.prices import CURRENCY, Price, Prices
 from prefect_azure_batch.tasks.vm_sizes import choose_size
 
@@ -56,14 +56,28 @@ class NodeHours:
         return " and ".join(f"{_number(hours)} {kind}" for hours, kind in kinds if hours) or "0"
 
 
-class EstimateDocument(TypedDict):
-    """What an estimate is in JSON; None for what is not known."""
+@dataclass(frozen=True)
+class Terms:
+    """What a run may cost, and where its prices are those of.
+
+    Attributes:
+        region: of Azure; None for the one that the account's address names.
+        budget: USD; None for any price.
+    """
+
+    region: str | None = None
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
+class EstimateDocument:
+    """What an estimate is in JSON; prices in USD, None for what is not known."""
 
     vm_size: str | None
     region: str | None
     hours: float
-    nodes: float
-    spot_nodes: float
+    nodes: int
+    spot_nodes: int
     least_node_hours: float
     most_node_hours: float
     most_spot_node_hours: float
@@ -142,21 +156,21 @@ class Estimate:
 
     def document(self) -> EstimateDocument:
         """For programs."""
-        return {
-            "vm_size": self.vm_size,
-            "region": self.region,
-            "hours": self.hours,
-            "nodes": self.nodes.dedicated,
-            "spot_nodes": self.nodes.spot,
-            "least_node_hours": self.least.total,
-            "most_node_hours": self.most.dedicated,
-            "most_spot_node_hours": self.most.spot,
-            "least_price": self.least_price,
-            "most_price": self.most_price,
-            "price_per_hour": self.price_per_hour,
-            "currency": CURRENCY,
-            "priced_on": self.rate.priced_on.isoformat() if self.rate else None,
-        }
+        return EstimateDocument(
+            vm_size=self.vm_size,
+            region=self.region,
+            hours=self.hours,
+            nodes=int(self.nodes.dedicated),
+            spot_nodes=int(self.nodes.spot),
+            least_node_hours=self.least.total,
+            most_node_hours=self.most.dedicated,
+            most_spot_node_hours=self.most.spot,
+            least_price=self.least_price,
+            most_price=self.most_price,
+            price_per_hour=self.price_per_hour,
+            currency=CURRENCY,
+            priced_on=self.rate.priced_on.isoformat() if self.rate else None,
+        )
 
 
 def estimate(
@@ -186,6 +200,31 @@ def estimate(
         _least_nodes(description) * SHORTEST_LIFE,
         prices.find(region, vm_size),
     )
+
+
+def look_at_cost(cost: Estimate, budget: float | None) -> Finding:
+    """Whether a run can be had for its budget.
+
+    Args:
+        cost: what it can cost.
+        budget: USD that it may cost; None for any price.
+    """
+    text = "; ".join(line.removeprefix("Cost: ") for line in cost.lines())
+    if budget is None:
+        return Finding("cost", FINE if cost.most_price is not None else UNKNOWN, text)
+    if cost.vm_size is None:
+        return Finding("cost", REFUSED, "--budget: the VMs of the pool are paid with or without this run: leave it out")
+    if cost.most_price is None or cost.least_price is None:
+        return Finding("cost", REFUSED, f"--budget: nobody can watch it, for {cost.unknown}")
+    if cost.least_price > budget:
+        return Finding(
+            "cost",
+            REFUSED,
+            f"--budget: {in_dollars(budget)} do not pay for a minute of the nodes, {in_dollars(cost.least_price)}",
+        )
+    if cost.most_price > budget:
+        text += f"; the run is ended when it has cost {in_dollars(budget)}"
+    return Finding("cost", FINE, text)
 
 
 def _least_nodes(description: PoolDescription) -> NodeHours:
@@ -256,7 +295,9 @@ class Bill:
         hours = f"{NodeHours(self.node_hours, self.spot_node_hours)} node-hours; {tasks}{idle}"
         if self.vm_size is None:
             return ["Cost: no VM was needed"]
-        where = f" in {self.region}" if self.region else ""
+        if self.region is None:
+            return [f"Nodes: {hours}, of {self.vm_size}"]
+        where = f" in {self.region}"
         ended = [f"Ended for its budget of {in_dollars(self.budget)}"] if self.over_budget else []
         if self.price is None:
             return [f"Cost: not known, for there is no price of {self.vm_size}{where}; {hours}", *ended]

@@ -7,6 +7,7 @@ BatchFlowError
 ├── PoolUnusable          the pool has no node that can run a task
 ├── JobEnded              the job ended before its tasks did
 ├── DeadlineExceeded      the tasks did not end in the time allowed
+├── BudgetSpent           the run has cost all that it may
 ├── ResultsUnwritable     a file of the results cannot be written on this machine
 ├── StepFailed            tasks failed on whose outputs the next step of a flow relies
 ├── TasksFailed           some tasks of the run failed
@@ -71,6 +72,10 @@ class JobEnded(BatchFlowError):
 
 class DeadlineExceeded(BatchFlowError):
     """The tasks did not end within the time allowed for the run."""
+
+
+class BudgetSpent(BatchFlowError):
+    """The run has cost all that it may, and would cost more if it went on."""
 
 
 class ResultsUnwritable(BatchFlowError):

@@ -19,7 +19,8 @@ from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
 from prefect_azure_batch.tasks.stage import stage
 
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
-_CANCELLED = "FlowRunCancelled"
+CANCELLED = "FlowRunCancelled"
+OVER_BUDGET = "BudgetSpent"
 _ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
@@ -126,12 +127,13 @@ def close_job(account: AzureBatchAccount, run: Run) -> None:
                 raise
 
 
-def cancel_job(account: AzureBatchAccount, job_id: str) -> bool:
+def cancel_job(account: AzureBatchAccount, job_id: str, reason: str = CANCELLED) -> bool:
     """Ends a job with all its tasks; one that has ended already is fine.
 
     Args:
         account: the Batch account.
         job_id: the job.
+        reason: why, in a word that the job shows.
 
     Returns:
         Whether there is such a job.
@@ -142,7 +144,7 @@ def cancel_job(account: AzureBatchAccount, job_id: str) -> bool:
     with translated(f"end job {job_id!r}"):
         try:
             # Without options the SDK fails, and their class is not public.
-            account.get_client().begin_terminate_job(job_id, {"terminateReason": _CANCELLED})  # type: ignore[arg-type]
+            account.get_client().begin_terminate_job(job_id, {"terminateReason": reason})  # type: ignore[arg-type]
         except ResourceNotFoundError:
             return False
         except ResourceExistsError as error:

@@ -48,6 +48,7 @@ _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
     "userterminate": "somebody terminated it",
     "flowruncancelled": "its flow run was cancelled in Prefect",
+    "budgetspent": "the run has cost its --budget",
 }
 _ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
 

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.application import check_package
+from prefect_azure_batch.tasks.cost import Estimate, Terms, estimate, look_at_cost
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.findings import DOUBTFUL, FINE, REFUSED, Finding
 from prefect_azure_batch.tasks.images import ChosenImage
 from prefect_azure_batch.tasks.pool import check_new_pool, check_pool
 from prefect_azure_batch.tasks.pool_request import Found
+from prefect_azure_batch.tasks.prices import Prices, known_prices
 from prefect_azure_batch.tasks.quotas import look_at_quotas
 from prefect_azure_batch.tasks.records import PoolPlan
 from prefect_azure_batch.tasks.run_record import RunRecord
@@ -17,10 +20,14 @@ from prefect_azure_batch.tasks.run_record import RunRecord
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen: findings, and what a new pool's description only names; None if that cannot be had."""
+    """What was seen: findings, and what a new pool's description only names; None if that cannot be had.
+
+    ``cost`` is what the run can cost; None if there can be no such run.
+    """
 
     findings: tuple[Finding, ...]
     found: Found | None = None
+    cost: Estimate | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -29,7 +36,12 @@ class Seen:
 
 
 def look_ahead(
-    account: AzureBatchAccount, record: RunRecord, instances: int | None = None, *, containers: bool = False
+    account: AzureBatchAccount,
+    record: RunRecord,
+    instances: int | None = None,
+    *,
+    containers: bool = False,
+    terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> Seen:
     """Looks at all that a run needs of its account.
 
@@ -38,13 +50,16 @@ def look_ahead(
         record: what the run would make.
         instances: nodes that a multi-instance task takes at once; None for tasks of one node each.
         containers: tasks run in containers.
+        terms: what it may cost, and where.
 
     Raises:
+        BadInput: the table of prices cannot be read.
         ServiceFailure: Azure refused or failed a request.
     """
     if record.pool is None:
         findings = _existing(account, record.job.pool_id, instances, containers=containers)
-        return Seen((*findings, *look_at_quotas(account, None, "")))
+        cost = estimate(PoolDescription(existing=record.job.pool_id), None, 0, Prices())
+        return Seen((*findings, *look_at_quotas(account, None, ""), look_at_cost(cost, terms.budget)), cost=cost)
     try:
         found = check_new_pool(account, record.pool)
         _check_packages(account, record.pool)
@@ -52,7 +67,10 @@ def look_ahead(
         return Seen((Finding("pool", REFUSED, str(error)),))
     size = found.vm_size or record.pool.description.vm_size
     quotas = look_at_quotas(account, record.pool, size)
-    return Seen((_shape(record.pool, size), _image(found.image, record.begun), *quotas), found)
+    hours = record.job.time_limit.total_seconds() / 3600
+    cost = estimate(record.pool.description, terms.region or account.region, hours, known_prices(), size)
+    image = _image(found.image, record.begun)
+    return Seen((_shape(record.pool, size), image, *quotas, look_at_cost(cost, terms.budget)), found, cost)
 
 
 def _check_packages(account: AzureBatchAccount, pool: PoolPlan) -> None:

@@ -126,7 +126,7 @@ def _page(client: httpx.Client, link: str) -> _Page:
             answer = client.get(link)
         except httpx.HTTPError as error:
             raise ServiceFailure(
-                f"The price list at {host} cannot be reached: {error or type(error).__name__}"
+                f"The price list at {host} cannot be reached: {str(error) or type(error).__name__}"
             ) from None
         if answer.status_code == HTTPStatus.OK:
             return _read(answer.content, host)

@@ -53,8 +53,8 @@ def test_without_a_price_node_hours_are_told() -> None:
     assert "at most 20 dedicated node-hours in 10 h" in elsewhere.lines()[1]
     assert "no region: name one with --region" in asked(None, nodes=2).lines()[1]
     assert "no spot price of standard_d2s_v5 in there" in asked("there", nodes=0, spot_nodes=1).lines()[1]
-    assert elsewhere.document()["most_price"] is None
-    assert elsewhere.document()["most_node_hours"] == 20
+    assert elsewhere.document().most_price is None
+    assert elsewhere.document().most_node_hours == 20
 
 
 def test_a_size_found_by_need_is_priced() -> None:
@@ -83,11 +83,15 @@ def test_a_bill_has_the_price_of_all_pools_and_the_share_that_no_task_took() -> 
 
 
 def test_a_bill_without_a_price_has_hours_alone() -> None:
-    found = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 0), None)], None, 0.25)
+    found = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 0), None)], "nowhere", 0.25)
     assert (found.price, found.idle_share) == (None, 0.5)
     assert found.lines() == [
-        "Cost: not known, for there is no price of standard_d2s_v5; 0.5 dedicated node-hours; tasks took 0.25 "
-        "node-hours, 50% idle"
+        "Cost: not known, for there is no price of standard_d2s_v5 in nowhere; 0.5 dedicated node-hours; tasks took "
+        "0.25 node-hours, 50% idle"
+    ]
+    on_a_laptop = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 0), None)], None, 0.25)
+    assert on_a_laptop.lines() == [
+        "Nodes: 0.5 dedicated node-hours; tasks took 0.25 node-hours, 50% idle, of standard_d2s_v5"
     ]
 
 

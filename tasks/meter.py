@@ -1,0 +1,247 @@
+"""What the pools of a run have had of nodes, measured while it lives, and whether that is more than it may cost.
+
+A pool is asked for its number of nodes now and then, whatever the number of tasks; between two looks it is taken to
+have had the mean of both. Nodes count from the moment the pool has them, ready or not, for from then on they are paid.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.cost import Bill, NodeHours, PoolUse, Terms, bill, in_dollars
+from prefect_azure_batch.tasks.errors import BatchFlowError, BudgetSpent, translated
+from prefect_azure_batch.tasks.intervals import FAREWELL, GROWTH, LONGEST_INTERVAL
+from prefect_azure_batch.tasks.job import OVER_BUDGET, cancel_job
+from prefect_azure_batch.tasks.prices import Prices, known_prices
+from prefect_azure_batch.tasks.run_record import RunRecord
+
+_FIRST_PAUSE = 1.0
+_HOUR = 3600.0
+_PROPERTIES = ["id,vmSize,taskSlotsPerNode,currentDedicatedNodes,currentLowPriorityNodes"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Watched:
+    """A pool: what it has had up to a moment, and its nodes then; None if nobody has looked yet."""
+
+    moment: float
+    nodes: NodeHours | None
+    hours: NodeHours = field(default_factory=NodeHours)
+    vm_size: str = ""
+
+
+class Meter:
+    """What the pools of one run have had so far; several threads may look at them.
+
+    Args:
+        region: of the account; None if nobody knows.
+        prices: what nodes cost.
+        budget: USD that the run may cost; None for any price.
+        clock: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        region: str | None = None,
+        prices: Prices | None = None,
+        budget: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._region, self._prices, self._budget, self._clock = region, prices or Prices(), budget, clock
+        self._pools: dict[str, _Watched] = {}
+        self._lock = threading.Lock()
+        self._slots, self._is_foreign, self._is_spent = 1, False, False
+
+    @property
+    def budget(self) -> float | None:
+        """USD that the run may cost; None for any price."""
+        return self._budget
+
+    def begin(self, pool_id: str, *, is_new: bool) -> None:
+        """Watches a pool from now on: one that is about to be made, or one of a run that was taken over."""
+        with self._lock:
+            self._pools[pool_id] = _Watched(self._clock(), NodeHours() if is_new else None)
+
+    def watches(self, pool_id: str) -> bool:
+        """Whether the pool is one of the run's own."""
+        return pool_id in self._pools
+
+    def note(self, pool_id: str, nodes: NodeHours, vm_size: str | None = None) -> None:
+        """Takes how many nodes a pool has now.
+
+        Args:
+            pool_id: a pool that is watched.
+            nodes: dedicated and spot ones.
+            vm_size: of them; None if the pool is not there.
+        """
+        with self._lock:
+            pool, now = self._pools[pool_id], self._clock()
+            mean = ((pool.nodes or nodes) + nodes) * 0.5
+            pool.hours += mean * ((now - pool.moment) / _HOUR if pool.nodes else 0)
+            pool.moment, pool.nodes, pool.vm_size = now, nodes, vm_size or pool.vm_size
+
+    def use_slots(self, slots: int, *, is_foreign: bool) -> None:
+        """Takes how many slots the nodes have that tasks run on, and whether these are somebody else's."""
+        self._slots, self._is_foreign = slots, is_foreign
+
+    def uses(self) -> list[PoolUse]:
+        """What each pool has had up to the last look at it."""
+        with self._lock:
+            seen = [pool for pool in self._pools.values() if pool.vm_size]
+            return [
+                PoolUse(pool.vm_size.lower(), pool.hours, self._prices.find(self._region, pool.vm_size))
+                for pool in seen
+            ]
+
+    def seconds_left(self) -> float | None:
+        """How long all that is there now may go on within the budget; None for ever, or if nobody knows the price."""
+        if self._budget is None:
+            return None
+        spent = rate = 0.0
+        with self._lock:
+            for pool in self._pools.values():
+                price, nodes = self._prices.find(self._region, pool.vm_size), pool.nodes or NodeHours()
+                so_far = pool.hours.price(price)
+                an_hour = nodes.price(price)
+                if so_far is None or an_hour is None:
+                    return None
+                spent += so_far + an_hour * (self._clock() - pool.moment) / _HOUR
+                rate += an_hour
+        if spent >= self._budget:
+            return 0.0
+        return (self._budget - spent) / rate * _HOUR if rate else None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the run has cost all that it may."""
+        self._is_spent = self._is_spent or self.seconds_left() == 0
+        return self._is_spent
+
+    def require_left(self) -> None:
+        """Ends what would go on though the budget is spent.
+
+        Raises:
+            BudgetSpent: says so.
+        """
+        if self.is_spent:
+            raise BudgetSpent(f"The run was ended, for it has cost the {in_dollars(self._budget)} of its --budget.")
+
+    def bill(self, task_seconds: float, slots: int | None = None) -> Bill:
+        """What the run has cost.
+
+        Args:
+            task_seconds: that its tasks took, all together.
+            slots: of each task; None for whole nodes.
+        """
+        share = 1.0 if slots is None else min(1.0, slots / self._slots)
+        return bill(
+            self.uses(),
+            self._region,
+            task_seconds / _HOUR * share,
+            is_foreign=self._is_foreign,
+            budget=self._budget,
+            over_budget=self._is_spent,
+        )
+
+
+def make_meter(account: AzureBatchAccount, terms: Terms) -> Meter:
+    """A meter for a run on an account.
+
+    Args:
+        account: the Batch account.
+        terms: what the run may cost, and where.
+
+    Raises:
+        BadInput: the table of prices cannot be read.
+    """
+    return Meter(terms.region or account.region, known_prices(), terms.budget)
+
+
+@contextmanager
+def metered(account: AzureBatchAccount, record: RunRecord, meter: Meter, *, is_new: bool) -> Iterator[None]:
+    """Measures a run's pool while the context lasts, and ends its job when the run has cost all that it may.
+
+    Args:
+        account: the Batch account.
+        record: what the run has made, or is about to make.
+        meter: takes what is measured.
+        is_new: the pool is about to be made.
+    """
+    if record.pool:
+        meter.begin(record.pool.pool_id, is_new=is_new)
+    keeper, left = _Keeper(account, record, meter), threading.Event()
+
+    def keep() -> None:
+        while not left.wait(keeper.pause()):
+            keeper.look()
+
+    thread = threading.Thread(target=keep, name=f"meter-{record.job.job_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join(FAREWELL)
+        keeper.look_once_more()
+
+
+class _Keeper:
+    """Looks at the pool of one job for a meter."""
+
+    def __init__(self, account: AzureBatchAccount, record: RunRecord, meter: Meter) -> None:
+        self._account, self._client, self._meter = account, account.get_client(), meter
+        self._job_id, self._pool_id = record.job.job_id, record.job.pool_id
+        self._is_own = record.pool is not None
+        self._pause, self._is_told, self._is_ended = 0.0, False, False
+
+    def pause(self) -> float:
+        """Seconds until the next look: soon at first, and when the budget will be spent."""
+        pause, self._pause = self._pause, min(max(_FIRST_PAUSE, self._pause * GROWTH), LONGEST_INTERVAL)
+        rest = self._meter.seconds_left()
+        return min(pause, rest) if rest else pause
+
+    def look(self) -> None:
+        """Looks at the pool, and ends the job if the budget is spent; what did not work is tried again."""
+        try:
+            self._measure()
+            if self._meter.is_spent and not self._is_ended:
+                self._is_ended = cancel_job(self._account, self._job_id, OVER_BUDGET)
+                if self._is_ended:
+                    budget = in_dollars(self._meter.budget)
+                    _logger.warning("The run has cost its --budget of %s: job %s is ended.", budget, self._job_id)
+            self._is_told = False
+        except BatchFlowError as error:
+            if not self._is_told:
+                _logger.warning("%s It is tried again; what the run costs is not known until then.", error)
+            self._is_told = True
+
+    def look_once_more(self) -> None:
+        """Looks at the pool for the last time, before it is deleted."""
+        try:
+            self._measure()
+        except BatchFlowError as error:
+            _logger.warning("%s What the run has cost since the last look is not in its bill.", error)
+
+    def _measure(self) -> None:
+        is_watched = self._meter.watches(self._pool_id)
+        if not self._is_own and is_watched:
+            return  # it goes on with the pool of a run that was taken over, at which another looks
+        with translated(f"count the nodes of pool {self._pool_id!r}"):
+            try:
+                pool = self._client.get_pool(self._pool_id, select=_PROPERTIES)
+            except ResourceNotFoundError:
+                if is_watched:
+                    self._meter.note(self._pool_id, NodeHours())
+                return
+        self._meter.use_slots(pool.task_slots_per_node or 1, is_foreign=not self._is_own)
+        if is_watched:
+            nodes = NodeHours(pool.current_dedicated_nodes or 0, pool.current_low_priority_nodes or 0)
+            self._meter.note(self._pool_id, nodes, pool.vm_size)
