@@ -296,7 +296,7 @@ class Bill:
         if self.vm_size is None:
             return ["Cost: no VM was needed"]
         if self.region is None:
-            return [f"Nodes: {hours}, of {self.vm_size}"]
+            return [f"Nodes of {self.vm_size}: {hours}"]
         where = f" in {self.region}"
         ended = [f"Ended for its budget of {in_dollars(self.budget)}"] if self.over_budget else []
         if self.price is None:

@@ -91,7 +91,7 @@ def test_a_bill_without_a_price_has_hours_alone() -> None:
     ]
     on_a_laptop = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 0), None)], None, 0.25)
     assert on_a_laptop.lines() == [
-        "Nodes: 0.5 dedicated node-hours; tasks took 0.25 node-hours, 50% idle, of standard_d2s_v5"
+        "Nodes of standard_d2s_v5: 0.5 dedicated node-hours; tasks took 0.25 node-hours, 50% idle"
     ]
 
 
