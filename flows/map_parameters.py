@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefect_azure_batch.blocks.pool_description import MOST_SLOTS, PoolDescription
-from prefect_azure_batch.flows.parameters import RunParameters, complaining
+from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
 from prefect_azure_batch.tasks.command import Template, parse_template
 from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
@@ -19,10 +19,13 @@ class MapParameters(RunParameters):
 
     model_config = ConfigDict(title="Map run")
 
-    inputs: list[str] = Field(
+    inputs: list[InputName] = Field(
         default_factory=list,
         title="Inputs",
-        description="Local files, globs or directories, or blobs as az://container/prefix. Empty: the bundled example.",
+        description=(
+            "Local files, globs or directories, blobs as az://container/prefix or az://container/prefix/**/*.csv, or "
+            "links (https://...). Empty: the bundled example."
+        ),
     )
     command: str = Field(
         default="",
@@ -33,12 +36,12 @@ class MapParameters(RunParameters):
         ),
     )
 
-    common: list[str] = Field(
+    common: list[InputName] = Field(
         default_factory=list,
         title="Common files",
         description=(
             "Files that every task has in its working directory besides its input: local files, globs or directories, "
-            "or blobs as az://container/prefix."
+            "blobs as az://container/prefix, or links."
         ),
     )
     sweep: list[str] = Field(

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
-from prefect_azure_batch.flows.parameters import RunParameters, complaining
+from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
 from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi
 
@@ -17,12 +17,12 @@ class MpiParameters(RunParameters):
 
     model_config = ConfigDict(title="MPI run")
 
-    inputs: list[str] = Field(
+    inputs: list[InputName] = Field(
         default_factory=list,
         title="Common files",
         description=(
-            "Files that every node gets, in the ranks' working directory: local files, globs or directories, or blobs "
-            "as az://container/prefix."
+            "Files that every node gets, in the ranks' working directory: local files, globs or directories, blobs as "
+            "az://container/prefix, or links."
         ),
     )
     command: str = Field(

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, field_validator, model_validator
 
 from prefect_azure_batch.blocks.containers import check_container_name
 from prefect_azure_batch.blocks.pool_description import (
@@ -24,6 +24,7 @@ from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
+from prefect_azure_batch.tasks.web_links import is_link, without_query
 
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -49,12 +50,21 @@ def _as_option(complaint: str) -> str:
     return f"--{_POOL_OPTIONS[key]}{colon}{rest}" if key in _POOL_OPTIONS else complaint
 
 
+def _shown(name: str) -> str:
+    return without_query(name) if is_link(name) else name
+
+
+# Prefect stores what a flow is called with, and a link may be signed by its query.
+InputName = Annotated[str, PlainSerializer(_shown, when_used="json")]
+"""What a user calls an input: written as JSON, a link has no query."""
+
+
 class RunParameters(BaseModel):
     """What every kind of run on Azure Batch can be asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: list[str] = Field(default_factory=list)
+    inputs: list[InputName] = Field(default_factory=list)
     command: str = Field(default="")
     app: str | None = Field(
         default=None,
@@ -278,6 +288,11 @@ class RunParameters(BaseModel):
     def results_of(self, run_id: str) -> Path | Place:
         """Where the run's logs and outputs are collected."""
         return self.results_place or Path(self.results or f"results/{run_id}").absolute()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What is shown of it: links without their queries."""
+        for name, value in super().__repr_args__():
+            yield name, [_shown(each) for each in value] if name in ("inputs", "common") else value
 
     @model_validator(mode="after")
     def _pool_can_be(self) -> Self:

@@ -38,7 +38,8 @@ What they share, none of which imports Prefect:
     run_record      what a run has made, and whether it lives
     formulas        formulas of pools, by scenario, and the ends of a lease
     identity        what names an input's content
-    inputs          finding inputs: files, globs, directories, blobs
+    inputs          finding inputs: files, globs, directories, blobs, links
+    web_links       inputs that are links of the web
     manifest        the inputs of a run and what has become of each, in a file
     sweeps          inputs that are values: sweeps and tables
     common_files    names of the files that every node of a multi-instance task gets

@@ -9,10 +9,11 @@ from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.names import file_digest
 from prefect_azure_batch.tasks.records import InputItem
+from prefect_azure_batch.tasks.web_links import link_version
 
 
 def identify(inputs: Sequence[InputItem]) -> list[InputItem]:
-    """Finds the version of each input: a digest of a local file's content, or a blob's ETag.
+    """Finds the version of each input: a digest of a local file's content, a blob's ETag, or what a server says.
 
     Files are read several at a time. Inputs with the same name and content are counted, for each is work of its own.
 
@@ -41,10 +42,13 @@ def with_version(item: InputItem) -> InputItem:
     """The input with what names its content.
 
     Raises:
-        BadInput: its file cannot be read.
+        BadInput: its file cannot be read, or its link is refused.
+        ServiceFailure: its link has no answer.
     """
     if item.version:
         return item
+    if item.url is not None:
+        return replace(item, version=link_version(item.url))
     if item.path is None:
         return replace(item, version=item.etag.strip('"'))
     try:

@@ -1,4 +1,4 @@
-"""Finding inputs: local files, globs and directories, and blobs."""
+"""Finding inputs: local files, globs and directories, blobs, and links."""
 
 import glob
 import os
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, INDEX_NAME, LOG_FOLDER, RUN_ID, TASK_FOLDER
+from prefect_azure_batch.tasks.patterns import Pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
+from prefect_azure_batch.tasks.web_links import is_link, linked_input, place_of
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties
@@ -20,6 +22,8 @@ _NO_OUTPUTS = re.compile(
     rf"(?:^|/)(?:{RUN_ID}/{re.escape(INDEX_NAME)}"
     rf"|{TASK_FOLDER}/(?:{LOG_FOLDER}/[^/]+|{FAILED_FOLDER}/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
 )
+
+_WILDCARD = re.compile(r"[*?]")
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
 """Lists ``(blob name, ETag)`` of a container's blobs whose names start with a prefix."""
@@ -47,7 +51,8 @@ def find_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> list[InputIt
 
     Args:
         patterns: local files, globs or directories (searched to the bottom, hidden files left out), or
-            ``az://container/prefix`` (what runs leave besides outputs is left out, unless named whole).
+            ``az://container/prefix`` (what runs leave besides outputs is left out, unless named whole; ``*``, ``?`` and
+            ``**`` match names of blobs as they do those of files), or links.
         list_blobs: lists the blobs of a container.
 
     Returns:
@@ -73,17 +78,30 @@ def search_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> Iterator[F
         BadInput: a pattern matches nothing, or an input cannot be read.
     """
     if not patterns:
-        raise BadInput("No inputs were named: give files, globs, directories or az://container/prefix.")
+        raise BadInput("No inputs were named: give files, globs, directories, az://container/prefix or links.")
     for number, pattern in enumerate(patterns):
         if not pattern:
-            raise BadInput("An input is an empty text: name a file, a glob, a directory or az://container/prefix.")
+            raise BadInput(
+                "An input is an empty text: name a file, glob or directory, az://container/prefix or a link."
+            )
         matches = False
-        for item in _find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern):
+        for item in _find(pattern, list_blobs):
             matches = True
-            identity = f"{item.container}/{item.blob}" if item.path is None else os.path.realpath(item.path)
-            yield FoundInput(item, number, identity)
+            yield FoundInput(item, number, _identity(item))
         if not matches:
             raise BadInput(f"No input matches {pattern!r}.")
+
+
+def _find(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
+    if is_link(pattern):
+        return iter([linked_input(pattern)])
+    return _find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern)
+
+
+def _identity(item: InputItem) -> str:
+    if item.url is not None:
+        return place_of(item.url)
+    return f"{item.container}/{item.blob}" if item.path is None else os.path.realpath(item.path)
 
 
 def complaint_about_twins(first: str, second: str) -> str:
@@ -148,9 +166,22 @@ def _find_blobs(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
     container = place.container
     if not container:
         raise BadInput(f"{pattern!r} names no container: write az://container/prefix.")
-    for blob, etag in list_blobs(container, place.folder):
+    for blob, etag in _listed(place, list_blobs):
         name = blob.rpartition("/")[2]
         if name in (".", ".."):
             raise BadInput(f"The blob {blob!r} in {container!r} has no usable file name: rename it.")
         if name and (blob == place.folder or not _NO_OUTPUTS.search(blob)):
             yield InputItem(0, f"{BLOB_SCHEME}{container}/{blob}", name, container=container, blob=blob, etag=etag)
+
+
+def _listed(place: Place, list_blobs: BlobLister) -> Iterable[tuple[str, str]]:
+    """Blobs by prefix, or by pattern where it has wildcards; a blob whose name looks like a pattern is that blob."""
+    wildcard = _WILDCARD.search(place.folder)
+    if wildcard is None:
+        return list_blobs(place.container, place.folder)
+    if named := [found for found in list_blobs(place.container, place.folder) if found[0] == place.folder]:
+        return named
+    # Brackets stand in names of blobs as they are.
+    pattern = Pattern(tuple(part.replace("[", "[[]") for part in place.folder.split("/")))
+    candidates = list_blobs(place.container, place.folder[: wildcard.start()])
+    return (found for found in candidates if pattern.matches(found[0]))

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.tasks.records import StoredInput
 
 _SLACK = timedelta(hours=1)
 
@@ -17,6 +18,11 @@ def read_link(storage: AzureStorageCredentials, container: str, blob: str, life:
         life: how long the work that reads it may take.
     """
     return storage.sign_blob(container, blob, permission="r", expiry=_expiry(life))
+
+
+def input_link(storage: AzureStorageCredentials, item: StoredInput, life: timedelta) -> str:
+    """A link that reads an input; that of an input which is a link is passed on as it is."""
+    return item.url or read_link(storage, item.container, item.blob, life)
 
 
 def write_link(storage: AzureStorageCredentials, container: str, life: timedelta) -> str:

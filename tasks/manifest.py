@@ -37,18 +37,18 @@ PRAGMA cache_size = -8000;
 PRAGMA synchronous = OFF;
 CREATE TABLE found (
     pattern INTEGER, identity TEXT, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT,
-    version TEXT, parameters TEXT, turn INTEGER, words TEXT
+    url TEXT, version TEXT, parameters TEXT, turn INTEGER, words TEXT
 );
 CREATE TABLE inputs (
     number INTEGER PRIMARY KEY, label TEXT, name TEXT, path TEXT, container TEXT, blob TEXT, etag TEXT,
-    version TEXT DEFAULT '', parameters TEXT DEFAULT '', changed INTEGER, size INTEGER, twin INTEGER DEFAULT 0,
-    task_id TEXT, source INTEGER DEFAULT {OURS}, place INTEGER, batch INTEGER, state INTEGER DEFAULT {_WAITING},
-    ended TEXT, outcome TEXT
+    url TEXT, version TEXT DEFAULT '', parameters TEXT DEFAULT '', changed INTEGER, size INTEGER,
+    twin INTEGER DEFAULT 0, task_id TEXT, source INTEGER DEFAULT {OURS}, place INTEGER, batch INTEGER,
+    state INTEGER DEFAULT {_WAITING}, ended TEXT, outcome TEXT
 );
 """
 _SORT = """
-INSERT INTO inputs (number, label, name, path, container, blob, etag, version, parameters)
-SELECT row_number() OVER (ORDER BY pattern, label, turn) - 1, label || words, name, path, container, blob, etag,
+INSERT INTO inputs (number, label, name, path, container, blob, etag, url, version, parameters)
+SELECT row_number() OVER (ORDER BY pattern, label, turn) - 1, label || words, name, path, container, blob, etag, url,
     version, parameters FROM found
 """
 _TWO_NAMES = """
@@ -114,11 +114,11 @@ class Manifest:
         self = cls()
         rows = (
             (each.pattern, each.identity, each.item.label, each.item.name, each.item.path and str(each.item.path),
-             each.item.container, each.item.blob, each.item.etag, each.item.version, *_parameters(each))
+             each.item.container, each.item.blob, each.item.etag, each.item.url, each.item.version, *_parameters(each))
             for each in found
         )  # fmt: skip
         with self._changing() as cursor:
-            cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if twins := cursor.execute(_TWO_NAMES).fetchone():
                 raise BadInput(complaint_about_twins(*twins))
             cursor.execute(_SORT)
@@ -228,7 +228,7 @@ class Manifest:
         """What a person calls the first input that has one of these file names; None if none has."""
         wanted = list(names)
         marks = ", ".join("?" * len(wanted))
-        query = f"SELECT label FROM inputs WHERE name IN ({marks}) AND coalesce(path, blob) IS NOT NULL LIMIT 1"
+        query = f"SELECT label FROM inputs WHERE name IN ({marks}) AND coalesce(path, blob, url) IS NOT NULL LIMIT 1"
         with self._lock:
             row = self._rows.execute(query, wanted).fetchone()
         return row[0] if row else None
@@ -353,7 +353,7 @@ class Manifest:
             yield self._rows.cursor()
 
     def _items(self, where: str) -> Iterator[list[InputItem]]:
-        columns = "label, name, path, container, blob, etag, version, changed, size, twin, parameters"
+        columns = "label, name, path, container, blob, etag, url, version, changed, size, twin, parameters"
         for rows in self._read(columns, where):
             yield [_item(*row) for row in rows]
 
@@ -396,6 +396,7 @@ def _item(
     container: str | None,
     blob: str | None,
     etag: str,
+    url: str | None,
     version: str,
     changed: int | None,
     size: int | None,
@@ -405,14 +406,13 @@ def _item(
     stamp = None if changed is None or size is None else (changed, size)
     values = tuple((name, value) for name, value in json.loads(parameters)) if parameters else ()
     place = Path(path) if path else None
-    return InputItem(number, label, name, place, container, blob, etag, version, stamp, twin, values)
+    return InputItem(number, label, name, place, container, blob, etag, version, stamp, twin, values, url)
 
 
 def _parameters(found: FoundInput) -> tuple[str, int, str]:
     """An input's values, their turn, and what they add to its label."""
     item = found.item
-    has_file = item.path is not None or item.blob is not None
-    words = "".join(f" {name}={value}" for name, value in item.values) if has_file else ""
+    words = "".join(f" {name}={value}" for name, value in item.values) if item.is_file else ""
     return json.dumps(item.values) if item.values else "", found.turn, words
 
 

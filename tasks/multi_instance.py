@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
-from prefect_azure_batch.tasks.links import read_link, write_link
+from prefect_azure_batch.tasks.links import input_link, write_link
 from prefect_azure_batch.tasks.names import digest, multi_instance_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
@@ -124,7 +124,7 @@ def multi_instance_options(
             coordination_command_line=shell_command(coordination),
             common_resource_files=[
                 models.ResourceFile(
-                    http_url=read_link(account.storage, item.container, item.blob, run.time_limit),
+                    http_url=input_link(account.storage, item, run.time_limit),
                     file_path=item.name,
                 )
                 for item in common_files

@@ -28,7 +28,7 @@ from prefect_azure_batch.tasks.formulas import check_formula
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
-from prefect_azure_batch.tasks.links import read_link
+from prefect_azure_batch.tasks.links import input_link
 from prefect_azure_batch.tasks.managed_pool import create_managed_pool, is_managed
 from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import InputItem, PoolPlan, StoredInput
@@ -195,9 +195,7 @@ def start_task_files(
     return [
         *(models.ResourceFile(http_url=link, file_path=PurePosixPath(urlsplit(link).path).name) for link in links),
         *(
-            models.ResourceFile(
-                http_url=read_link(storage, item.container, item.blob, plan.time_limit), file_path=item.name
-            )
+            models.ResourceFile(http_url=input_link(storage, item, plan.time_limit), file_path=item.name)
             for item in stored
         ),
     ]

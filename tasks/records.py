@@ -54,12 +54,13 @@ class InputItem:
 
     Attributes:
         index: position among the run's inputs, from 0.
-        label: what the user would call it: its path, or ``az://container/blob``.
+        label: what the user would call it: its path, ``az://container/blob``, or a link without its query.
         name: its file name in the task's working directory.
         path: the local file, or None for a blob.
-        container: container of a blob, or None for a local file.
-        blob: name of a blob, or None for a local file.
-        etag: version of a blob; empty for a local file.
+        container: container of a blob, or None for what is none.
+        blob: name of a blob, or None for what is none.
+        etag: version of a blob; empty for what is none.
+        url: a link of the web, or None; it may be signed, so nobody is shown it.
         version: what names its content, as ``tasks.identity`` finds it; empty before.
         stamp: time of change and size of a local file when that was found.
         twin: how many inputs before it have the same name and content.
@@ -77,13 +78,20 @@ class InputItem:
     stamp: tuple[int, int] | None = None
     twin: int = 0
     values: Values = ()
+    url: str | None = field(default=None, repr=False)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is more than values."""
+        return self.path is not None or self.blob is not None or self.url is not None
 
 
 @dataclass(frozen=True)
 class StoredInput:
-    """An input that lies in a blob, or in none. ``version`` names its content: a digest, or a blob's ETag.
+    """An input that lies in a blob or behind a link, or is values alone.
 
-    ``twin`` counts the inputs before it that have the same name and content.
+    ``version`` names its content: a digest, or a blob's ETag. ``twin`` counts the inputs before it that have the same
+    name and content. ``url`` is a link of the web, in the place of container and blob.
     """
 
     index: int
@@ -95,6 +103,12 @@ class StoredInput:
     sent_bytes: int = 0
     twin: int = 0
     values: Values = ()
+    url: str | None = field(default=None, repr=False)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is more than values."""
+        return bool(self.blob) or self.url is not None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from prefect_azure_batch.tasks.command import (
 )
 from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.links import read_link, write_link
+from prefect_azure_batch.tasks.links import input_link, write_link
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
@@ -151,7 +151,7 @@ def _task_options(
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shared.command_line,
-        resource_files=[*_files(account, run, [item] if item.blob else []), *shared.common] or None,
+        resource_files=[*_files(account, run, [item] if item.is_file else []), *shared.common] or None,
         environment_settings=[
             *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
             *shared.environment,
@@ -167,9 +167,7 @@ def _task_options(
 def _files(account: AzureBatchAccount, run: Run, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
     """Files that a task finds in its working directory."""
     return [
-        models.ResourceFile(
-            http_url=read_link(account.storage, item.container, item.blob, run.time_limit), file_path=item.name
-        )
+        models.ResourceFile(http_url=input_link(account.storage, item, run.time_limit), file_path=item.name)
         for item in items
     ]
 
@@ -177,7 +175,7 @@ def _files(account: AzureBatchAccount, run: Run, items: Iterable[StoredInput]) -
 def _variables(item: StoredInput) -> dict[str, str]:
     """What placeholders stand for."""
     variables = {INDEX_VARIABLE: str(item.index)}
-    if item.blob:
+    if item.is_file:
         variables[INPUT_VARIABLE] = file_argument(item.name)
         variables[STEM_VARIABLE] = file_argument(item.name.rpartition(".")[0] or item.name)
     return variables | {variable_of(name): value for name, value in item.values}

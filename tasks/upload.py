@@ -47,7 +47,7 @@ def upload_inputs(
     """Uploads local inputs to a container; what is there already with the same content is not sent again.
 
     A blob's name is made from its content, so two runs over the same files share their blobs. Inputs that are blobs
-    stay where they are. Files are streamed, several at a time.
+    or links stay where they are. Files are streamed, several at a time.
 
     Args:
         storage: the storage account.
@@ -121,11 +121,13 @@ def stored_input(item: InputItem, container: str = INPUT_CONTAINER) -> StoredInp
         item: the input, with its version.
         container: takes the blobs of local files.
     """
-    if item.path is None:  # a blob already, or values alone
+    if item.path is None:  # a blob already, a link, or values alone
         place, blob = item.container or "", item.blob or ""
     else:
         place, blob = container, blob_name(_FOLDER, item.version, item.name)
-    return StoredInput(item.index, item.label, item.name, place, blob, item.version, twin=item.twin, values=item.values)
+    return StoredInput(
+        item.index, item.label, item.name, place, blob, item.version, twin=item.twin, values=item.values, url=item.url
+    )
 
 
 upload_inputs_task = stage(upload_inputs, name="Upload inputs")

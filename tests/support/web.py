@@ -20,7 +20,10 @@ class Web:
         redirects: answered with 302 to the value.
         cut: paths whose body is cut short.
         hanging: paths that are not answered before ``released`` is set.
+        etags: of paths, with their quotes.
         asked: how often each path was asked for.
+        headless: paths of which only a GET is answered, as of links signed for reading.
+        heads: how often a HEAD of each path was asked for.
     """
 
     url: str
@@ -30,7 +33,10 @@ class Web:
     cut: set[str] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     released: threading.Event = field(default_factory=threading.Event)
+    etags: dict[str, str] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
+    headless: set[str] = field(default_factory=set)
+    heads: Counter[str] = field(default_factory=Counter)
 
     def add(self, path: str, body: bytes) -> str:
         """Adds a file and returns its link."""
@@ -57,8 +63,18 @@ def web_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def do_HEAD(self) -> None:
+            web.heads[self.path] += 1
+            if self.path in web.headless:
+                self._answer(403, b"")
+            else:
+                self._choose()
+
         def do_GET(self) -> None:
             web.asked[self.path] += 1
+            self._choose()
+
+        def _choose(self) -> None:
             if self.path in web.hanging:
                 web.released.wait()
             if self.path in web.redirects:
@@ -75,13 +91,16 @@ def web_server(certificate: tuple[Path, Path] | None = None) -> Iterator[Web]:
             self.send_header("Content-Length", str(len(body)))
             if body.startswith(b"<?xml"):
                 self.send_header("Content-Type", "application/xml")
+            if self.path in web.etags:
+                self.send_header("ETag", web.etags[self.path])
             if location:
                 self.send_header("Location", location)
             self.end_headers()
             if self.path in web.cut:
                 body = body[: len(body) // 2]
                 self.close_connection = True
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

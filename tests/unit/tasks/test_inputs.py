@@ -9,7 +9,11 @@ from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.records import InputItem
 
-BLOBS = {"data": [("b/two.txt", "0x2"), ("a/one.txt", "0x1"), ("a/", "0x0")]}
+MANY = ["a.csv", "b.csv", "deep/c.csv", "deep/d.txt", ".hidden.csv", "what?.txt", "[1].csv/e.txt"]
+BLOBS = {
+    "data": [("b/two.txt", "0x2"), ("a/one.txt", "0x1"), ("a/", "0x0")],
+    "many": [(f"in/{name}", "0x1") for name in MANY],
+}
 
 
 def list_blobs(container: str, prefix: str) -> list[tuple[str, str]]:
@@ -101,3 +105,30 @@ def test_a_broken_link_is_no_input(tmp_path: Path) -> None:
 def test_an_address_without_a_container_is_refused() -> None:
     with pytest.raises(BadInput, match="names no container"):
         find("az:///prefix")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("az://many/in/*.csv", ["in/a.csv", "in/b.csv"]),
+        ("az://many/in/**/*.csv", ["in/a.csv", "in/b.csv", "in/deep/c.csv"]),
+        ("az://many/**/?.csv", ["in/a.csv", "in/b.csv", "in/deep/c.csv"]),
+        ("az://many/i*/deep/*", ["in/deep/c.csv", "in/deep/d.txt"]),
+        ("az://many/**/*.txt", ["in/[1].csv/e.txt", "in/deep/d.txt", "in/what?.txt"]),
+        ("az://many/in/[1].csv/*", ["in/[1].csv/e.txt"]),
+        ("az://many/in/what?.txt", ["in/what?.txt"]),
+    ],
+)
+def test_blobs_are_found_by_pattern(pattern: str, names: list[str]) -> None:
+    assert [item.blob for item in find(pattern)] == names
+
+
+def test_only_what_may_match_is_listed() -> None:
+    asked = []
+
+    def listing(container: str, prefix: str) -> list[tuple[str, str]]:
+        asked.append(prefix)
+        return [("in/a/x.csv", "1")] if "in/a/x.csv".startswith(prefix) else []
+
+    assert [item.name for item in find_inputs(["az://box/in/a*/x.csv"], listing)] == ["x.csv"]
+    assert asked == ["in/a*/x.csv", "in/a"]

@@ -1,0 +1,144 @@
+"""Inputs that are links of the web: nodes fetch them from where they lie.
+
+A link may be signed by its query, as one with a SAS is. So nothing but the request that needs it has the query: what a
+person calls the link, and what names its content, are made without it.
+"""
+
+import atexit
+import logging
+from functools import cache
+from http import HTTPStatus
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import httpx
+
+from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure
+from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.names import digest
+from prefect_azure_batch.tasks.records import InputItem
+
+_SCHEMES = ("https://", "http://")
+_PATIENCE = 5.0
+_SECONDS = 30.0
+# What signs a link and may be another each time: of a SAS, of Amazon S3 and CloudFront, of Google Cloud Storage.
+_SIGNED_BY = {
+    *("sv", "ss", "srt", "sr", "sp", "st", "se", "spr", "sip", "sig", "si", "skoid", "sktid", "skt", "ske", "sks"),
+    *("skv", "saoid", "suoid", "scid", "sdd", "ses"),
+    *("awsaccesskeyid", "signature", "expires", "key-pair-id", "policy", "googleaccessid"),
+}
+_SIGNED_BY_PREFIXES = ("x-amz-", "x-goog-")
+
+
+def is_link(text: str) -> bool:
+    """Whether an input is named by a link."""
+    return text.lower().startswith(_SCHEMES)
+
+
+def without_query(link: str) -> str:
+    """What a person calls a link."""
+    return link.partition("#")[0].partition("?")[0]
+
+
+def linked_input(link: str) -> InputItem:
+    """The input that a link leads to; nobody is asked for it.
+
+    Raises:
+        BadInput: it is no link to a file.
+    """
+    label = without_query(link)
+    try:
+        parts = urlsplit(link)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise BadInput(f"The link {_before_password(label)!r} cannot be read: check its host.") from None
+    if "@" in parts.netloc:
+        raise BadInput(f"The link {_before_password(label)!r} holds a user's name: nodes send none, leave it out.")
+    if not host or not all(character.isprintable() and character != " " for character in link):
+        raise BadInput(f"The link {label!r} cannot be read: write https://host/path, a space as %20.")
+    name = unquote(parts.path).rpartition("/")[2]
+    if name in ("", ".", "..") or "\0" in name:
+        raise BadInput(f"The link {label!r} ends in no file name.")
+    return InputItem(0, label, name, url=link.partition("#")[0])
+
+
+def place_of(link: str) -> str:
+    """Names where a link leads to, whoever signed it: a digest."""
+    parts = urlsplit(link)
+    return digest(parts.scheme.lower(), parts.netloc.lower(), parts.path, *_query(parts))
+
+
+def link_version(link: str) -> str:
+    """Names the content behind a link, as far as its server says what it is: a digest.
+
+    Raises:
+        BadInput: the server refuses the link.
+        ServiceFailure: the server fails or does not answer, again and again.
+    """
+    label, trouble = without_query(link), ""
+    for _ in growing_pauses(_PATIENCE):
+        try:
+            answer = _ask(link)
+        except httpx.TransportError as error:  # its text may hold the query
+            trouble = type(error).__name__
+            continue
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise BadInput(f"The link {label!r} leads nowhere ({type(error).__name__}): check it.") from None
+        status = answer.status_code
+        if answer.is_success or status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # of a file of no bytes
+            return digest(place_of(link), *_signs_of(answer.headers))
+        if answer.is_client_error and status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise BadInput(f"The link {label!r} is refused by its server: {status} {answer.reason_phrase}.")
+        trouble = f"status {status}"
+    raise ServiceFailure(f"The link {label!r} has no answer ({trouble}): check it, or run again.", retryable=True)
+
+
+def _before_password(label: str) -> str:
+    scheme, _, rest = label.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _query(parts: SplitResult) -> list[str]:
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    return [text for name, value in pairs if not _signs(name.lower()) for text in (name, value)]
+
+
+def _signs(name: str) -> bool:
+    return name in _SIGNED_BY or name.startswith(_SIGNED_BY_PREFIXES)
+
+
+def _signs_of(headers: httpx.Headers) -> list[str]:
+    """What a server says of a content to tell it from others."""
+    if etag := headers.get("etag"):
+        return ["etag", etag]
+    if changed := headers.get("last-modified"):
+        whole = headers.get("content-range", "").rpartition("/")[2]
+        return ["changed", changed, whole or headers.get("content-length", "")]
+    return []
+
+
+def _ask(link: str) -> httpx.Response:
+    """An answer with the headers of what lies behind a link, which is not fetched."""
+    # A file is asked for as nodes ask for it, for another encoding may be another content.
+    headers = {"Accept-Encoding": "identity"}
+    answer = _client().head(link, headers=headers)
+    if answer.is_client_error or answer.status_code == HTTPStatus.NOT_IMPLEMENTED:
+        # A link may be signed for reading alone, and a server may know no HEAD.
+        with _client().stream("GET", link, headers=headers | {"Range": "bytes=0-0"}) as answer:
+            return answer
+    return answer
+
+
+@cache
+def _client() -> httpx.Client:
+    logging.getLogger("httpx").addFilter(_hide_queries)
+    client = httpx.Client(follow_redirects=True, timeout=_SECONDS)
+    atexit.register(client.close)
+    return client
+
+
+def _hide_queries(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            without_query(str(value)) if isinstance(value, httpx.URL) else value for value in record.args
+        )
+    return True
