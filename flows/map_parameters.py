@@ -1,14 +1,16 @@
 """What a map run can be asked for."""
 
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefect_azure_batch.blocks.pool_description import MOST_SLOTS, PoolDescription
 from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
 from prefect_azure_batch.tasks.command import Template, parse_template
+from prefect_azure_batch.tasks.groups import Grouping
 from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
@@ -32,7 +34,8 @@ class MapParameters(RunParameters):
         title="Command",
         description=(
             "What runs for one input, through /bin/bash, in the task's working directory. "
-            "Placeholders: {input}, {stem}, {index}, {app}; write {{ and }} for braces."
+            "Placeholders: {input}, {stem}, {index}, {app}, or {inputs} for the files of a task with several; write {{ "
+            "and }} for braces."
         ),
     )
 
@@ -65,6 +68,17 @@ class MapParameters(RunParameters):
             "A CSV file with a line of names, or JSON lines: a task for each row, its columns in the command as "
             "{column}; a column 'input' names the row's file or blob."
         ),
+    )
+    chunk: int | None = Field(
+        default=None,
+        ge=1,
+        title="Chunk",
+        description="So many inputs, one after the other, for each task. They lie in its folder inputs: see {inputs}.",
+    )
+    group_by: Literal["folder"] | None = Field(
+        default=None,
+        title="Group by",
+        description="folder: a task for each folder (of blobs: each prefix) that holds inputs, with all of them.",
     )
     retry_on: list[int] = Field(
         default_factory=list,
@@ -120,15 +134,40 @@ class MapParameters(RunParameters):
         if self.table and len(sources) > 1:
             raise ValueError("--table: it says what the tasks are for: leave --inputs and --sweep out")
         if self.command:
+            self._placeholders_fit_the_inputs()
             with complaining():
-                known = variables_of(self.parameters)
-                template = parse_template(self.command, known, has_program=self.app is not None)
+                template = self._parsed(self.command, has_program=self.app is not None)
             if not self.has_files and (wrong := {"input", "stem"} & template.placeholders):
                 raise ValueError(f"--command: {{{min(wrong)}}} stands for a file, and there are no --inputs")
         if self.setup:
             with complaining("setup"):
                 parse_template(self.setup, {}, has_program=self.app is not None or self.is_example)
         return self
+
+    def _placeholders_fit_the_inputs(self) -> None:
+        """Refuses groups of what cannot be grouped, and the placeholder of one file for several or the reverse."""
+        grouped = [name for name in ("chunk", "group-by") if getattr(self, name.replace("-", "_"))]
+        if len(grouped) > 1:
+            raise ValueError("--chunk and --group-by: both say which inputs go into one task: give one of them")
+        if grouped and not self.inputs:
+            raise ValueError(f"--{grouped[0]}: it puts --inputs together, and there are none")
+        for name in ("input", "stem", "inputs"):
+            if (name == "inputs") != bool(grouped) and re.search(rf"(?<!{{){{{name}}}", self.command):
+                advice = (
+                    f"stands for one file, and --{grouped[0]} gives a task several: write {{inputs}}"
+                    if grouped
+                    else "stands for several files: give --chunk or --group-by folder, or write {input}"
+                )
+                raise ValueError(f"--command: {{{name}}} {advice}")
+
+    def _parsed(self, command: str, *, has_program: bool = True) -> Template:
+        variables = variables_of(self.parameters, grouped=self.grouping is not None)
+        return parse_template(command, variables, has_program=has_program)
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """Which inputs go into one task; None if each has a task of its own."""
+        return Grouping(self.chunk) if self.chunk or self.group_by else None
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -174,4 +213,4 @@ class MapParameters(RunParameters):
     @property
     def template(self) -> Template:
         """The command, taken apart."""
-        return parse_template(self.command or EXAMPLE_COMMAND, variables_of(self.parameters))
+        return self._parsed(self.command or EXAMPLE_COMMAND)

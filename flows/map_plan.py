@@ -19,9 +19,8 @@ from prefect_azure_batch.flows.planning import (
 from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.manifest import DONE, OURS
+from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch
 from prefect_azure_batch.tasks.preflight import look_ahead
-from prefect_azure_batch.tasks.records import InputItem
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.submit import task_options
 from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
@@ -62,20 +61,20 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
 
 def _uploads(account: AzureBatchAccount, work: MapWork) -> Uploads:
     counted = count_program(account, work.path) + count_uploads(account.storage, work.common)
-    for items in _items(work):
-        counted += count_uploads(account.storage, items)
+    for batch in _batches(work):
+        for items in work.manifest.files(batch):
+            counted += count_uploads(account.storage, items)
     return counted
 
 
-def _items(work: MapWork) -> Iterator[list[InputItem]]:
-    """The inputs that are to be run, some at a time."""
-    for batch in work.manifest.batches(OURS, work.manifest.count(OURS)):
-        yield from work.manifest.items(batch)
+def _batches(work: MapWork) -> list[Batch]:
+    """The inputs that are to be run."""
+    return work.manifest.batches(OURS, work.manifest.count(OURS))
 
 
 def _addition(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:
     """The requests that add the tasks: the first task stands for all."""
-    number, first = work.manifest.count(OURS), next(_items(work))[0]
+    number, first = work.manifest.count(OURS), next(work.manifest.items(_batches(work)[0]))[0]
     options = task_options(account, run_of(record.job), [stored_input(first)], work.tasks)
     yield PlannedCall(
         service="Batch",

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -9,16 +11,18 @@ from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan
+from prefect_azure_batch.tasks.command import INPUT_FOLDER
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.grouped_manifest import GroupedManifest
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
-from prefect_azure_batch.tasks.submit import task_namer, work_of
-from prefect_azure_batch.tasks.sweeps import sweep, tabulate
+from prefect_azure_batch.tasks.submit import check_group, task_namer, work_of
+from prefect_azure_batch.tasks.sweeps import combinations, sweep, tabulate
 from prefect_azure_batch.tasks.upload import blob_lister, stored_input
 
 
@@ -84,7 +88,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
         ServiceFailure: Azure refused or failed a request.
     """
     check_results(account, asked.results_place)
-    manifest = Manifest.of_inputs(_inputs(account, asked))
+    manifest = _manifest(account, asked)
     common = _common_files(account, asked, manifest)
     description = asked.pool_description
     if description.existing:
@@ -92,6 +96,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     path = asked.app or (example("map") / "app" if asked.is_example else None)
     program = find_program(account, path)
     tasks = _task_plan(asked, common)
+    _check_groups(account, manifest, tasks, asked.time_limit)
     manifest.name_tasks(task_namer(program, tasks))
     earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
@@ -110,6 +115,25 @@ def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundI
     return search_inputs(asked.inputs or [str(example("map") / "inputs")], lister)
 
 
+def _manifest(account: AzureBatchAccount, asked: MapParameters) -> Manifest:
+    """The tasks that are asked for.
+
+    Raises:
+        BadInput: an input cannot be.
+    """
+    if asked.grouping is None:
+        return Manifest.of_inputs(_inputs(account, asked))
+    found = search_inputs(asked.inputs, blob_lister(account.storage))
+    values = partial(combinations, asked.sweep, zipped=asked.sweep_zip) if asked.sweep else None
+    return GroupedManifest.of_groups(found, asked.grouping, values)
+
+
+def _check_groups(account: AzureBatchAccount, manifest: Manifest, plan: TaskPlan, life: timedelta) -> None:
+    if isinstance(manifest, GroupedManifest):
+        for label, members in manifest.large_groups():
+            check_group(account, label, [stored_input(member) for member in members], plan, life)
+
+
 def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Manifest) -> list[InputItem]:
     """The files that every task has besides its own.
 
@@ -120,6 +144,8 @@ def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Ma
         return []
     items = identify(find_inputs(asked.common, blob_lister(account.storage)))
     check_common_names(item.name for item in items)
+    if asked.grouping and INPUT_FOLDER in (item.name for item in items):
+        raise BadInput(f"--common: a common file has the name {INPUT_FOLDER!r}, as the folder of a task's inputs has.")
     if label := manifest.label_of_name(item.name for item in items):
         raise BadInput(f"--common: a common file has the name of the input {label!r}: both would lie in one directory.")
     return items
@@ -139,4 +165,5 @@ def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
         setup=asked.setup,
         parameters=asked.parameters,
         common=tuple(stored_input(item) for item in common),
+        grouped=asked.grouping is not None,
     )

@@ -41,6 +41,8 @@ What they share, none of which imports Prefect:
     inputs          finding inputs: files, globs, directories, blobs, links
     web_links       inputs that are links of the web
     manifest        the inputs of a run and what has become of each, in a file
+    groups          several inputs for one task
+    grouped_manifest  the manifest of groups
     sweeps          inputs that are values: sweeps and tables
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed

@@ -9,6 +9,8 @@ from prefect_azure_batch.tasks.errors import ServiceFailure
 from prefect_azure_batch.tasks.intervals import growing_pauses
 
 MAX_TASKS_PER_REQUEST = 100
+LARGEST_REQUEST = 1 << 20
+"""Bytes of a request that adds tasks, beyond which it is refused as too large."""
 
 _PATIENCE = 60.0
 

@@ -5,7 +5,7 @@ Batch starts a task again in the directory that the attempt before has left (Azu
 
 from collections.abc import Iterable
 
-from prefect_azure_batch.tasks.command import shell_command
+from prefect_azure_batch.tasks.command import INPUT_FOLDER, shell_command
 from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES
 
 ATTEMPTS_FOLDER = ".attempts"
@@ -37,15 +37,17 @@ fi
 )
 """.strip()
 _NOTE = 'mkdir -- "$beside/begins/$name"'
-# A file that there is no room for is noted like what is no file.
+# A file that there is no room for is noted like what is no file. Of folders only that of inputs is there before.
 _COPY = f"""
-        if [ -L "$name" ] || [ -f "$name" ]; then
+        if [ -L "$name" ] || [ -f "$name" ] || [ "$name" = {INPUT_FOLDER} ]; then
             cp -a -- "$name" "$beside/begins/" || {{ rm -rf "$beside/begins/$name" && {_NOTE}; }}
         else {_NOTE}; fi
 """.strip()
-_RESTORE = """
+_RESTORE = f"""
     for copy in "$beside/began"/*; do
-        if [ -L "$copy" ] || [ -f "$copy" ]; then rm -rf -- "./${copy##*/}" && cp -a -- "$copy" .; fi
+        if [ -L "$copy" ] || [ -f "$copy" ] ||
+            {{ [ "${{copy##*/}}" = {INPUT_FOLDER} ] && compgen -G "$copy/*" > /dev/null; }}
+        then rm -rf -- "./${{copy##*/}}" && cp -a -- "$copy" .; fi
     done
 """.strip()
 

@@ -53,7 +53,7 @@ def upload_batch(storage: AzureStorageCredentials, manifest: Manifest, batch: Ba
         ServiceFailure: Storage refused or failed a request, or a file has changed since it was looked at.
     """
     with _UPLOADS:
-        for items in manifest.items(batch):
+        for items in manifest.files(batch):
             upload_inputs(storage, items)
     return batch
 

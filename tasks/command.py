@@ -19,8 +19,27 @@ INDEX_VARIABLE = "BATCH_MAP_INDEX"
 MAP_VARIABLES = {"input": INPUT_VARIABLE, "stem": STEM_VARIABLE, "index": INDEX_VARIABLE}
 """The placeholders of a map's command besides ``{app}``, and the variables they become."""
 
+INPUT_FOLDER = "inputs"
+"""Where the files of a task with several of them lie, in its working directory."""
+
+GROUP_VARIABLES = {"inputs": "BATCH_MAP_INPUTS[@]", "index": INDEX_VARIABLE}
+"""The same where a task has several inputs; they become an array, for names travel in no variable."""
+
 _APP = "app"
 _NO_PROGRAM = "The command uses {app}, but no program was given: name one with --app."
+_ARRAY = "[@]"
+# In the order of bytes, whatever the node's language; the shell's own options are for what follows.
+_LIST_INPUTS = f"""
+BATCH_MAP_INPUTS=()
+_list_inputs() {{
+local LC_ALL=C name
+shopt -s globstar nullglob dotglob
+for name in {INPUT_FOLDER}/**; do if [ -f "$name" ]; then BATCH_MAP_INPUTS+=("$name"); fi; done
+shopt -u globstar nullglob dotglob
+}}
+_list_inputs
+unset -f _list_inputs
+""".lstrip()
 # What ends a command outside quotes; "2>&1" and "&>" do not.
 _SEPARATOR = re.compile(r"[;|\n]|(?<![<>])&(?!>)")
 
@@ -69,7 +88,14 @@ class Template:
         if _APP in self.placeholders and not app_variable:
             raise BadInput(_NO_PROGRAM)
         variables = {**self.variables, _APP: app_variable or ""}
-        return "".join(text if quotes is None else _reference(variables[text], quotes) for text, quotes in self.pieces)
+        script = "".join(
+            text if quotes is None else _reference(variables[text], quotes) for text, quotes in self.pieces
+        )
+        return _LIST_INPUTS + script if self._lists_inputs else script
+
+    @property
+    def _lists_inputs(self) -> bool:
+        return any(variable.endswith(_ARRAY) and name in self.placeholders for name, variable in self.variables.items())
 
 
 def parse_template(text: str, variables: Mapping[str, str] = MAP_VARIABLES, *, has_program: bool = True) -> Template:
@@ -81,8 +107,8 @@ def parse_template(text: str, variables: Mapping[str, str] = MAP_VARIABLES, *, h
         has_program: whether there is a program whose directory ``{app}`` can stand for.
 
     Raises:
-        BadInput: an unknown placeholder, a single brace, a placeholder in single quotes, an empty command, ``{app}``
-            without a program.
+        BadInput: an unknown placeholder, a single brace, a placeholder in quotes where it cannot be, an empty command,
+            ``{app}`` without a program.
     """
     if not text.strip():
         raise BadInput("The command is empty: say what to run.")
@@ -135,6 +161,8 @@ def _placeholder(lexeme: str, quotes: _Quotes, variables: Mapping[str, str]) -> 
         )
     if quotes is _Quotes.SINGLE:
         raise BadInput(f"The command has {lexeme} in single quotes, where the shell reads it literally: drop them.")
+    if quotes is _Quotes.DOUBLE and variables.get(name, "").endswith(_ARRAY):
+        raise BadInput(f"The command has {lexeme} in double quotes: drop them, each file is an argument of its own.")
     return name
 
 

@@ -22,7 +22,7 @@ from prefect_azure_batch.tasks.identity import with_version
 from prefect_azure_batch.tasks.inputs import FoundInput, complaint_about_twins
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Run, TaskEnd
+from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Run, TaskEnd, Values
 
 AT_ONCE = 200
 """So many inputs at most are in memory at a time for each batch that is worked on."""
@@ -54,7 +54,7 @@ SELECT row_number() OVER (ORDER BY pattern, label, turn) - 1, label || words, na
 _TWO_NAMES = """
 SELECT min(label), max(label) FROM found GROUP BY identity HAVING count(*) > 1 ORDER BY min(label) LIMIT 1
 """
-_COUNT_TWINS = """
+COUNT_TWINS = """
 UPDATE inputs SET twin = counted.twin FROM (
     SELECT number, row_number() OVER (PARTITION BY name, version, parameters ORDER BY number) - 1 AS twin FROM inputs
 ) AS counted WHERE inputs.number = counted.number AND counted.twin > 0
@@ -112,6 +112,14 @@ class Manifest:
             BadInput: an input was found twice, or its file cannot be read.
         """
         self = cls()
+        self._find(found)
+        self._rows.execute(_SORT)
+        self._rows.execute("DROP TABLE found")
+        self._identify()
+        self._rows.execute(COUNT_TWINS)
+        return self
+
+    def _find(self, found: Iterable[FoundInput]) -> None:
         rows = (
             (each.pattern, each.identity, each.item.label, each.item.name, each.item.path and str(each.item.path),
              each.item.container, each.item.blob, each.item.etag, each.item.url, each.item.version, *_parameters(each))
@@ -121,10 +129,6 @@ class Manifest:
             cursor.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             if twins := cursor.execute(_TWO_NAMES).fetchone():
                 raise BadInput(complaint_about_twins(*twins))
-            cursor.execute(_SORT)
-            cursor.execute("DROP TABLE found")
-        self._identify()
-        return self
 
     @classmethod
     def of_tasks(cls, tasks: Iterable[tuple[str, str]]) -> "Manifest":
@@ -140,15 +144,14 @@ class Manifest:
         self._index()
         return self
 
-    def _identify(self) -> None:
-        for items in self._items("1"):
+    def _identify(self, table: str = "inputs") -> None:
+        for items in self._items("1", table):
             known = transfer.each(with_version, items)
             with self._changing() as cursor:
                 cursor.executemany(
-                    "UPDATE inputs SET version = ?, changed = ?, size = ? WHERE number = ?",
+                    f"UPDATE {table} SET version = ?, changed = ?, size = ? WHERE number = ?",
                     ((item.version, *(item.stamp or (None, None)), item.index) for item in known),
                 )
-        self._rows.execute(_COUNT_TWINS)
 
     def name_tasks(self, name: Callable[[InputItem], str]) -> None:
         """Gives each input's task its id."""
@@ -261,6 +264,10 @@ class Manifest:
         """The inputs of a batch, some at a time."""
         return self._items(f"batch = {batch.number}")
 
+    def files(self, batch: Batch) -> Iterator[list[InputItem]]:
+        """The files of its inputs, some at a time."""
+        return self.items(batch)
+
     def tasks(self, batch: Batch, run: Run) -> Iterator[list[AddedTask]]:
         """Their tasks in a run, some at a time."""
         for rows in self._read("coalesce(place, number), label, task_id", f"batch = {batch.number}"):
@@ -352,19 +359,19 @@ class Manifest:
             self._rows.execute("BEGIN")
             yield self._rows.cursor()
 
-    def _items(self, where: str) -> Iterator[list[InputItem]]:
+    def _items(self, where: str, table: str = "inputs") -> Iterator[list[InputItem]]:
         columns = "label, name, path, container, blob, etag, url, version, changed, size, twin, parameters"
-        for rows in self._read(columns, where):
+        for rows in self._read(columns, where, table):
             yield [_item(*row) for row in rows]
 
-    def _read(self, columns: str, where: str) -> Iterator[list[tuple[Any, ...]]]:
+    def _read(self, columns: str, where: str, table: str = "inputs") -> Iterator[list[tuple[Any, ...]]]:
         """Rows in the order of the inputs, with their numbers in front; they may be changed meanwhile.
 
         Raises:
             JobEnded: the manifest was abandoned.
         """
         last = -1
-        query = f"SELECT number, {columns} FROM inputs WHERE {where} AND number > ? ORDER BY number LIMIT {AT_ONCE}"
+        query = f"SELECT number, {columns} FROM {table} WHERE {where} AND number > ? ORDER BY number LIMIT {AT_ONCE}"
         while True:
             if self._is_abandoned:
                 raise JobEnded("Nobody waits for what becomes of these inputs any more.")
@@ -412,8 +419,12 @@ def _item(
 def _parameters(found: FoundInput) -> tuple[str, int, str]:
     """An input's values, their turn, and what they add to its label."""
     item = found.item
-    words = "".join(f" {name}={value}" for name, value in item.values) if item.is_file else ""
-    return json.dumps(item.values) if item.values else "", found.turn, words
+    return json.dumps(item.values) if item.values else "", found.turn, words_of(item.values) if item.is_file else ""
+
+
+def words_of(values: Values) -> str:
+    """What values add to the label of what they are for."""
+    return "".join(f" {name}={value}" for name, value in values)
 
 
 def _label(size: int, first: int, last: int, label: str) -> str:

@@ -61,6 +61,8 @@ class InputItem:
         blob: name of a blob, or None for what is none.
         etag: version of a blob; empty for what is none.
         url: a link of the web, or None; it may be signed, so nobody is shown it.
+        place: where it lies in the task's working directory, if that is not its name.
+        members: the inputs of which it is a group; it is no file itself then.
         version: what names its content, as ``tasks.identity`` finds it; empty before.
         stamp: time of change and size of a local file when that was found.
         twin: how many inputs before it have the same name and content.
@@ -79,10 +81,12 @@ class InputItem:
     twin: int = 0
     values: Values = ()
     url: str | None = field(default=None, repr=False)
+    place: str = ""
+    members: "tuple[InputItem, ...]" = ()
 
     @property
     def is_file(self) -> bool:
-        """Whether it is more than values."""
+        """Whether it is a file, and not values alone or a group."""
         return self.path is not None or self.blob is not None or self.url is not None
 
 
@@ -91,7 +95,8 @@ class StoredInput:
     """An input that lies in a blob or behind a link, or is values alone.
 
     ``version`` names its content: a digest, or a blob's ETag. ``twin`` counts the inputs before it that have the same
-    name and content. ``url`` is a link of the web, in the place of container and blob.
+    name and content. ``url`` is a link of the web, in the place of container and blob. ``place`` is where it lies in
+    the task's working directory, if that is not its name; ``members`` are the inputs of which it is a group.
     """
 
     index: int
@@ -104,10 +109,12 @@ class StoredInput:
     twin: int = 0
     values: Values = ()
     url: str | None = field(default=None, repr=False)
+    place: str = ""
+    members: "tuple[StoredInput, ...]" = ()
 
     @property
     def is_file(self) -> bool:
-        """Whether it is more than values."""
+        """Whether it is a file, and not values alone or a group."""
         return bool(self.blob) or self.url is not None
 
 
@@ -269,6 +276,7 @@ class TaskPlan:
         setup: what prepares each node for them, as the job's plan says.
         parameters: names of the values that each input has, which are placeholders of the command.
         common: files that each task has in its working directory besides its input.
+        grouped: each task has several inputs.
     """
 
     command: str
@@ -283,6 +291,7 @@ class TaskPlan:
     setup: str | None = None
     parameters: tuple[str, ...] = ()
     common: tuple[StoredInput, ...] = ()
+    grouped: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """Stage: tasks to a job, in bulk."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 
 from azure.batch import models
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
-from prefect_azure_batch.tasks.adding import add_all
+from prefect_azure_batch.tasks.adding import LARGEST_REQUEST, add_all
 from prefect_azure_batch.tasks.attempts import from_the_beginning, repeated
 from prefect_azure_batch.tasks.command import (
     INDEX_VARIABLE,
@@ -20,13 +22,16 @@ from prefect_azure_batch.tasks.command import (
     shell_command,
 )
 from prefect_azure_batch.tasks.elevation import pool_user
-from prefect_azure_batch.tasks.errors import translated
+from prefect_azure_batch.tasks.errors import BadInput, translated
 from prefect_azure_batch.tasks.links import input_link, write_link
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.sweeps import variable_of, variables_of
+
+# Of what a task is asked for with: outputs, environment, common files, and what stands around a command.
+_REST_OF_TASK = 96 << 10
 
 
 def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput], plan: TaskPlan) -> list[AddedTask]:
@@ -73,13 +78,38 @@ def task_options(
     """
     command_line = shell_command(_attempts(run.script(_template(plan)), plan))
     link = write_link(account.storage, run.outputs.container, run.time_limit)
-    shared = _Shared(command_line, plan, link, tuple(_files(account, run, plan.common)))
+    shared = _Shared(command_line, plan, link, tuple(_files(account, run.time_limit, plan.common)))
     pairs = zip(inputs, _added(run, inputs, plan), strict=True)
     return [_task_options(account, run, item, task, shared) for item, task in pairs]
 
 
+def check_group(
+    account: AzureBatchAccount, label: str, members: Sequence[StoredInput], plan: TaskPlan, life: timedelta
+) -> None:
+    """Refuses a group whose files are more than Batch takes for one task.
+
+    Args:
+        account: the Batch account and its storage.
+        label: what a person calls the group.
+        members: its inputs.
+        plan: what the tasks have in common.
+        life: how long the work that reads them may take.
+
+    Raises:
+        BadInput: says how many it would take.
+    """
+    files = [file.as_dict() for file in _files(account, life, members)]
+    room = LARGEST_REQUEST - _REST_OF_TASK - 2 * len(_template(plan).text)
+    size = len(json.dumps(files))
+    if size > room:
+        raise BadInput(
+            f"The group {label!r} has {len(members)} inputs, and Batch takes about {len(members) * room // size} such "
+            "for one task: cut it with --chunk, or pack the files."
+        )
+
+
 def _template(plan: TaskPlan) -> Template:
-    return parse_template(plan.command, variables_of(plan.parameters))
+    return parse_template(plan.command, variables_of(plan.parameters, grouped=plan.grouped))
 
 
 def work_of(program: Program | None, plan: TaskPlan) -> str:
@@ -148,10 +178,11 @@ class _Shared:
 def _task_options(
     account: AzureBatchAccount, run: Run, item: StoredInput, task: AddedTask, shared: _Shared
 ) -> models.BatchTaskCreateOptions:
+    own = [item] if item.is_file else item.members
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shared.command_line,
-        resource_files=[*_files(account, run, [item] if item.is_file else []), *shared.common] or None,
+        resource_files=[*_files(account, run.time_limit, own), *shared.common] or None,
         environment_settings=[
             *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
             *shared.environment,
@@ -164,10 +195,10 @@ def _task_options(
     )
 
 
-def _files(account: AzureBatchAccount, run: Run, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
+def _files(account: AzureBatchAccount, life: timedelta, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
     """Files that a task finds in its working directory."""
     return [
-        models.ResourceFile(http_url=input_link(account.storage, item, run.time_limit), file_path=item.name)
+        models.ResourceFile(http_url=input_link(account.storage, item, life), file_path=item.place or item.name)
         for item in items
     ]
 

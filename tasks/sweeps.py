@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from prefect_azure_batch.tasks.command import MAP_VARIABLES
+from prefect_azure_batch.tasks.command import GROUP_VARIABLES, MAP_VARIABLES
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.inputs import BlobLister, FoundInput, search_inputs
 from prefect_azure_batch.tasks.names import digest
@@ -58,7 +58,7 @@ def check_parameter_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} is no name for a placeholder: letters, digits and '_', beginning with no digit.")
-    if name in (*MAP_VARIABLES, "app"):
+    if name in (*MAP_VARIABLES, *GROUP_VARIABLES, "app"):
         raise BadInput(f"{name!r} is a placeholder already: give the parameter another name.")
 
 
@@ -204,9 +204,14 @@ def _with_values(found: FoundInput, values: Values, turn: int) -> FoundInput:
     return FoundInput(item, found.pattern, f"{found.identity}\n{label_of(values)}", turn)
 
 
-def variables_of(names: Iterable[str]) -> Mapping[str, str]:
-    """The placeholders of a map's command whose inputs have such values, and the variables they become."""
-    return {**MAP_VARIABLES, **{name: variable_of(name) for name in names}}
+def variables_of(names: Iterable[str], *, grouped: bool = False) -> Mapping[str, str]:
+    """The placeholders of a map's command whose inputs have such values, and the variables they become.
+
+    Args:
+        names: of the values.
+        grouped: a task has several inputs.
+    """
+    return {**(GROUP_VARIABLES if grouped else MAP_VARIABLES), **{name: variable_of(name) for name in names}}
 
 
 def variable_of(name: str) -> str:

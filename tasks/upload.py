@@ -126,7 +126,17 @@ def stored_input(item: InputItem, container: str = INPUT_CONTAINER) -> StoredInp
     else:
         place, blob = container, blob_name(_FOLDER, item.version, item.name)
     return StoredInput(
-        item.index, item.label, item.name, place, blob, item.version, twin=item.twin, values=item.values, url=item.url
+        item.index,
+        item.label,
+        item.name,
+        place,
+        blob,
+        item.version,
+        twin=item.twin,
+        values=item.values,
+        url=item.url,
+        place=item.place,
+        members=tuple(stored_input(member, container) for member in item.members),
     )
 
 
