@@ -3,6 +3,8 @@
 import re
 from typing import Any, TypeAlias
 
+from prefect_azure_batch.tasks.web_links import has_query, is_sas, without_query
+
 JsonObject: TypeAlias = dict[str, Any]
 
 HIDDEN = "(hidden)"
@@ -24,6 +26,8 @@ def without_secrets(body: Any) -> Any:
             }
         case list():
             return [without_secrets(each) for each in body]
+        case str() if has_query(body) and not is_sas(body):
+            return f"{without_query(body)}?{HIDDEN}"  # what it holds nobody knows but who has given the link
         case str():
             return _SIGNATURE.sub(HIDDEN, body)
         case _:

@@ -21,9 +21,11 @@ _SCHEMES = ("https://", "http://")
 _PATIENCE = 5.0
 _SECONDS = 30.0
 # What signs a link and may be another each time: of a SAS, of Amazon S3 and CloudFront, of Google Cloud Storage.
-_SIGNED_BY = {
+_SAS = {
     *("sv", "ss", "srt", "sr", "sp", "st", "se", "spr", "sip", "sig", "si", "skoid", "sktid", "skt", "ske", "sks"),
     *("skv", "saoid", "suoid", "scid", "sdd", "ses"),
+}
+_SIGNED_BY = _SAS | {
     *("awsaccesskeyid", "signature", "expires", "key-pair-id", "policy", "googleaccessid"),
 }
 _SIGNED_BY_PREFIXES = ("x-amz-", "x-goog-")
@@ -37,6 +39,16 @@ def is_link(text: str) -> bool:
 def without_query(link: str) -> str:
     """What a person calls a link."""
     return link.partition("#")[0].partition("?")[0]
+
+
+def has_query(text: str) -> bool:
+    """Whether a text is a link with a query."""
+    return is_link(text) and without_query(text) != text
+
+
+def is_sas(link: str) -> bool:
+    """Whether the query of a link is a SAS and nothing else."""
+    return all(name in _SAS for name, _ in parse_qsl(urlsplit(link).query, keep_blank_values=True))
 
 
 def linked_input(link: str) -> InputItem:

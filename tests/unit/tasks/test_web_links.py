@@ -12,6 +12,7 @@ from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs, search_inputs
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.records import InputItem
+from prefect_azure_batch.tasks.requests import without_secrets
 from prefect_azure_batch.tasks.sweeps import tabulate
 from prefect_azure_batch.tasks.upload import stored_input
 from prefect_azure_batch.tasks.web_links import link_version, linked_input, place_of
@@ -117,6 +118,21 @@ def test_links_stand_in_tables_and_come_out_of_a_manifest_as_they_were(web: Web,
     assert [item.url for item in items] == links
     assert [item.label for item in items] == [f"{web.url}/{number}.csv gain={number}" for number in range(3)]
     assert b"sig" not in b"".join(manifest.json_lines())
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("https://h/x?sp=r&sig=s3cret%2B", "https://h/x?sp=r&sig=(hidden)"),
+        ("https://h/x?token=s3cret", "https://h/x?(hidden)"),
+        ("https://h/x?sig=s3cret&X-Amz-Signature=s3cret", "https://h/x?(hidden)"),
+        ("https://h/x?s3cret", "https://h/x?(hidden)"),
+        ("https://h/x", "https://h/x"),
+        ("what?x=1", "what?x=1"),
+    ],
+)
+def test_a_plan_shows_of_a_query_no_more_than_is_known_to_be_no_secret(link: str, shown: str) -> None:
+    assert without_secrets({"httpUrl": link}) == {"httpUrl": shown}
 
 
 def test_what_is_stored_of_a_run_has_no_query() -> None:
