@@ -21,6 +21,8 @@ def run_upkeep_flow() -> int:
 def run_check_flow() -> int:
     """Runs the check flow as the command line asks for, and returns the exit status."""
     return _run("CHECK")
+
+
 def run_prices() -> int:
     """Shows or refreshes the table of prices, and returns the exit status."""
     from prefect_azure_batch.flows.prices import main
