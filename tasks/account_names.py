@@ -39,7 +39,6 @@ class Names:
         batch_id: resource id of the Batch account.
         storage_id: resource id of the storage account.
         region: of the Batch account.
-        endpoint: address of the Batch account.
         batch_principal: who signs in to Batch by a token.
         storage_principal: who signs in to Storage by a token.
         sas_end: end of a new SAS.
@@ -53,7 +52,6 @@ class Names:
     batch_id: str
     storage_id: str
     region: str
-    endpoint: str
     batch_principal: str
     storage_principal: str
     sas_end: str
@@ -79,7 +77,6 @@ def names_of(account: AzureBatchAccount, now: datetime) -> Names:
         batch_id=shlex.quote(path) if group and subscription else _asked(batch, "id"),
         storage_id=f'"$(az storage account show --name {storage} --query id -o tsv)"',
         region=labels[1] if batch_account_in(account.endpoint) and labels[1] != "batch" else _asked(batch, "location"),
-        endpoint=shlex.quote(account.endpoint),
         batch_principal=_principal(account.credential),
         storage_principal=_principal(account.storage.credential),
         sas_end=f"{now + _SAS_LIFE:%Y-%m-%dT%H:%MZ}",

@@ -52,7 +52,7 @@ def check_image(subject: Subject) -> CheckFinding:
 
 
 def check_jobs(subject: Subject) -> CheckFinding:
-    """Makes a job, which has neither a pool nor tasks, and deletes it.
+    """Makes a job without tasks, for which Batch does not look for its pool, and deletes it.
 
     Raises:
         BatchFlowError: that cannot be done.

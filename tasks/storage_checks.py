@@ -13,6 +13,7 @@ from prefect_azure_batch.tasks.check_subject import Subject
 from prefect_azure_batch.tasks.checks import Broken, CheckFinding
 from prefect_azure_batch.tasks.errors import BatchFlowError, ServiceFailure, translated
 from prefect_azure_batch.tasks.links import read_link, write_link
+from prefect_azure_batch.tasks.transfer import ensure_container
 
 _BLOB, _CONTENT = "check.txt", b"Written by azure-batch-check.\n"
 _LIFE = timedelta(minutes=10)
@@ -28,9 +29,8 @@ def own_container(storage: AzureStorageCredentials, name: str) -> Iterator[Conta
         ServiceFailure: it could not be made, or not deleted, which is a note on the error with which the context ends
             if there is one.
     """
-    container = storage.get_client().get_container_client(name)
     with translated(f"make the container {name!r}"):
-        container.create_container()
+        container = ensure_container(storage.get_client(), name)
     try:
         yield container
     except BaseException as error:

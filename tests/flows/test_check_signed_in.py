@@ -10,12 +10,13 @@ import pytest
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import ManagedIdentity
 from prefect_azure_batch.flows.account import local_account
 from tests.flows.test_check import check, left_by_checks, saved, states, the_failure
 from tests.support.certificates import write_certificate
 from tests.support.management import SUBSCRIPTION, token_key
-from tests.support.signed_in import BATCH_HOST, MANAGEMENT_HOST, identity_endpoint, names_of_azure
+from tests.support.signed_in import BATCH_HOST, MANAGEMENT_HOST, identity_endpoint, names_of_azure, signed_in_storage
 
 __all__ = ["saved"]
 
@@ -57,6 +58,21 @@ def test_all_is_well_quotas_among_them(signed_in: SignedIn, saved: Callable[[Azu
         (quotas,) = (found for found in result.findings if found.name == "quotas")
         assert "2 dedicated cores more: 0 of 8 are taken" in quotas.seen
         assert left_by_checks(account) == []
+
+
+def test_storage_that_is_signed_in_to_gives_a_delegation_key_for_links(
+    signed_in: SignedIn, saved: Callable[[AzureBatchAccount], str], tmp_path: Path
+) -> None:
+    with signed_in("--tokens") as account:
+        files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        with signed_in_storage(*files, tmp_path) as url:
+            storage = AzureStorageCredentials(account_url=url, credential=account.credential)
+            both = account.model_copy(update={"storage": storage})
+            # Nodes do not trust the certificate of the test: their task is left out.
+            result = check(account=saved(both), no_run=True)
+            assert result.failed == []
+            assert states(result, "skipped") == ["run"]
+            assert left_by_checks(both) == []
 
 
 def test_a_quota_of_no_core(signed_in: SignedIn, saved: Callable[[AzureBatchAccount], str]) -> None:

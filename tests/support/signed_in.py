@@ -5,15 +5,20 @@ lead to the local service by a proxy, which clients take from the environment li
 """
 
 import json
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from urllib.parse import parse_qs, urlsplit
 
 from localbatch.credentials import LocalCredential
+from localbatch.host.azurite_cache import ensure_installed
+from localbatch.host.npm_packages import node_program
 
 BATCH_HOST = "localbatch.local.batch.azure.com"
 MANAGEMENT_HOST = "management.azure.com"
@@ -48,6 +53,33 @@ def identity_endpoint(key: bytes) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def signed_in_storage(certificate: Path, key: Path, folder: Path) -> Iterator[str]:
+    """A storage account that takes tokens, as long as the context; gives the address of its Blob service.
+
+    It is Azurite by its own command line: the local Azure's takes no tokens.
+
+    Args:
+        certificate: for 127.0.0.1.
+        key: of the certificate.
+        folder: takes what it writes.
+    """
+    program = ensure_installed() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    encrypted = ["--oauth", "basic", "--cert", str(certificate), "--key", str(key)]
+    usual = ["--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    environment = {"PATH": os.environ["PATH"], "AZURITE_ACCOUNTS": "signedin:aGlkZGVuIGtleQ=="}
+    process = subprocess.Popen(
+        [node_program(), program, *usual, *encrypted], env=environment, cwd=folder, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        listening = next(line for line in process.stdout if "successfully listens on" in line)
+        yield f"{listening.split()[-1]}/signedin"
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextmanager
 def names_of_azure(port: int) -> Iterator[dict[str, str]]:
     """Has every https address lead to a port of this machine while the context lasts; gives the environment for that.
 
@@ -69,7 +101,7 @@ def names_of_azure(port: int) -> Iterator[dict[str, str]]:
     server = ThreadingTCPServer(("127.0.0.1", 0), Tunnel)
     server.daemon_threads = True
     with _serving(server) as proxy:
-        yield {"HTTPS_PROXY": f"http://127.0.0.1:{proxy}"}
+        yield {"HTTPS_PROXY": f"http://127.0.0.1:{proxy}", "NO_PROXY": "127.0.0.1"}
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
