@@ -317,6 +317,12 @@ class RunParameters(BaseModel):
             ValueError: says why.
         """
 
+    @field_validator("region")
+    @classmethod
+    def _region_is_a_word(cls, region: str | None) -> str | None:
+        """As ``westeurope``, also if it is written as people see it, West Europe."""
+        return region.replace(" ", "").lower() if region else None
+
     @field_validator("work_container")
     @classmethod
     def _work_container_has_a_name(cls, name: str | None) -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.flows.mpi_parameters import MpiParameters
     from prefect_azure_batch.flows.runs import RunPlan, open_run
     from prefect_azure_batch.tasks.collect import collect_outputs_task
+    from prefect_azure_batch.tasks.cost import Terms
     from prefect_azure_batch.tasks.errors import BatchFlowError
     from prefect_azure_batch.tasks.inputs import find_inputs
     from prefect_azure_batch.tasks.launcher import Launch
@@ -48,6 +49,7 @@ __all__ = [
     "Run",
     "RunPlan",
     "TaskPlan",
+    "Terms",
     "add_tasks_task",
     "blob_lister",
     "collect_outputs_task",
@@ -78,6 +80,7 @@ _HOMES = {
     "Run": "tasks.records",
     "RunPlan": "flows.runs",
     "TaskPlan": "tasks.records",
+    "Terms": "tasks.cost",
     "add_tasks_task": "tasks.submit",
     "blob_lister": "tasks.upload",
     "collect_outputs_task": "tasks.collect",

@@ -215,12 +215,11 @@ def look_at_cost(cost: Estimate, budget: float | None) -> Finding:
     if cost.vm_size is None:
         return Finding("cost", REFUSED, "--budget: the VMs of the pool are paid with or without this run: leave it out")
     if cost.most_price is None or cost.least_price is None:
-        return Finding("cost", REFUSED, f"--budget: nobody can watch it, for {cost.unknown}")
+        return Finding("cost", REFUSED, f"--budget: it cannot be watched, for {cost.unknown}")
     if cost.least_price > budget:
+        least = in_dollars(cost.least_price)
         return Finding(
-            "cost",
-            REFUSED,
-            f"--budget: {in_dollars(budget)} do not pay for a minute of the nodes, {in_dollars(cost.least_price)}",
+            "cost", REFUSED, f"--budget: a minute of the nodes costs {least}, more than {in_dollars(budget)}"
         )
     if cost.most_price > budget:
         text += f"; the run is ended when it has cost {in_dollars(budget)}"
@@ -271,7 +270,7 @@ class Bill:
         currency: of the price.
         priced_on: day of the oldest list price in it.
         budget: what the run was allowed to cost; None for any price.
-        over_budget: the run was ended because it would have cost more.
+        over_budget: it has cost that; what ran then was ended.
     """
 
     node_hours: float | None = 0.0
@@ -298,7 +297,7 @@ class Bill:
         if self.region is None:
             return [f"Nodes of {self.vm_size}: {hours}"]
         where = f" in {self.region}"
-        ended = [f"Ended for its budget of {in_dollars(self.budget)}"] if self.over_budget else []
+        ended = [f"Its budget of {in_dollars(self.budget)} is spent"] if self.over_budget else []
         if self.price is None:
             return [f"Cost: not known, for there is no price of {self.vm_size}{where}; {hours}", *ended]
         return [
@@ -324,7 +323,7 @@ def bill(
         task_node_hours: hours of nodes that tasks have taken.
         is_foreign: tasks ran on a pool that was there already.
         budget: what the run was allowed to cost.
-        over_budget: it was ended because it would have cost more.
+        over_budget: it has cost that.
     """
     if is_foreign:
         return Bill(None, None, task_node_hours, region=region, price=None, budget=budget)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -243,5 +244,13 @@ class _Keeper:
                 return
         self._meter.use_slots(pool.task_slots_per_node or 1, is_foreign=not self._is_own)
         if is_watched:
-            nodes = NodeHours(pool.current_dedicated_nodes or 0, pool.current_low_priority_nodes or 0)
-            self._meter.note(self._pool_id, nodes, pool.vm_size)
+            spot = (pool.current_low_priority_nodes or 0) - self._preempted(pool)
+            self._meter.note(self._pool_id, NodeHours(pool.current_dedicated_nodes or 0, max(0, spot)), pool.vm_size)
+
+    def _preempted(self, pool: models.BatchPool) -> int:
+        """Spot nodes that were taken away: the pool still counts them, and nobody pays for them."""
+        if not pool.current_low_priority_nodes:
+            return 0
+        with translated(f"count the nodes of pool {self._pool_id!r} by state"):
+            counts = self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'")
+            return sum(each.low_priority.preempted for each in counts if each.low_priority)

@@ -101,7 +101,7 @@ def test_a_run_that_would_cost_more_than_its_budget_is_ended_and_a_later_one_doe
         map_flow(MapParameters.model_validate({**asked, "budget": 61}))
     result, cost = ended.value.result, ended.value.result.cost
     assert (result.counts.succeeded, result.counts.failed) == (1, 7)
-    assert "Ended for its budget of USD 61.00" in str(ended.value)
+    assert "Its budget of USD 61.00 is spent" in str(ended.value)
     assert cost.over_budget
     assert cost.price is not None
     assert 61 <= cost.price < 240
@@ -118,7 +118,10 @@ def test_a_run_that_would_cost_more_than_its_budget_is_ended_and_a_later_one_doe
     [
         ({"budget": 5}, "the account's address names no region: name one with --region"),
         ({"budget": 5, "region": "there"}, "the table has no price of standard_d2s_v3 in there"),
-        ({"budget": 119, "region": "here"}, "USD 119.00 do not pay for a minute of the nodes, USD 120.00"),
+        (
+            {"budget": 119, "region": "here"},
+            "a minute of the nodes costs USD 120.00, more than USD 119.00",
+        ),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused_before_anything_is_made(

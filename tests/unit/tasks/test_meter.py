@@ -85,7 +85,7 @@ def test_the_budget_lasts_as_long_as_all_nodes_can_be_paid(clock: Clock) -> None
     found = meter.bill(0)
     assert found.over_budget
     assert found.price == pytest.approx(1.02)
-    assert found.lines()[-1] == "Ended for its budget of USD 1.00"
+    assert found.lines()[-1] == "Its budget of USD 1.00 is spent"
 
 
 def test_a_budget_is_for_all_pools_together(clock: Clock) -> None:
