@@ -25,7 +25,7 @@ from prefect_azure_batch.blocks.credentials import (
 from prefect_azure_batch.blocks.delegation import DelegationKeys
 from prefect_azure_batch.blocks.endpoints import check_endpoint, is_encrypted, storage_account_in
 from prefect_azure_batch.blocks.errors import CredentialError
-from prefect_azure_batch.blocks.signing import LinkRequest, check_request, read_sas, sign
+from prefect_azure_batch.blocks.signing import GivenSas, LinkRequest, check_request, plain_url, read_sas, sign
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,21 @@ class AzureStorageCredentials(CredentialsBlock):
             tenant_id, client_id = getattr(block, "tenant_id", ""), getattr(block, "client_id", "")
             credential = ServicePrincipal(tenant_id=tenant_id, client_id=client_id, client_secret=secret)
         return cls(account_url=account_url, credential=credential)
+
+    @property
+    def given_sas(self) -> GivenSas | None:
+        """The signature that this block holds; None if it can sign itself."""
+        sas = self._access().sas
+        return None if sas is None else read_sas(sas)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it holds the account's key, which signs links of any length."""
+        return self._access().key is not None
+
+    def plain_url(self, container: str, blob: str | None = None) -> str:
+        """Address of a container, or of a blob in it, for those who need no signature."""
+        return plain_url(self.blob_endpoint, container, blob)
 
     def _access(self) -> _Access:
         return _resolve(self.account_url, self.credential)

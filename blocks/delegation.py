@@ -16,6 +16,11 @@ _USUAL_LIFE = timedelta(days=1)
 _CLOCK_SLACK = timedelta(minutes=15)
 
 
+def latest_expiry(now: datetime) -> datetime:
+    """The latest end of a link that is signed now."""
+    return now - _CLOCK_SLACK + LONGEST_LIFE
+
+
 class DelegationKeys:
     """The key of one account, fetched anew only when a link must outlive it.
 
@@ -39,8 +44,7 @@ class DelegationKeys:
         Raises:
             CredentialError: no key can live that long.
         """
-        start = now - _CLOCK_SLACK
-        longest = start + LONGEST_LIFE
+        start, longest = now - _CLOCK_SLACK, latest_expiry(now)
         if expiry > longest:
             raise CredentialError(
                 "A link signed without an account key can live for seven days at most: "

@@ -31,7 +31,9 @@ MOST_NODES = 10_000
 """More than any account gets without asking Microsoft for it."""
 
 # Of a pool that is there already, these say how it is used; all else was decided when it was made.
-_OF_EXISTING = {"existing", "nodes", "container", "environment"}
+_OF_EXISTING = {"existing", "nodes", "container", "environment", "storage_identity"}
+NO_IDENTITY = "none"
+"""In place of an identity: links."""
 _MOUNT_KINDS = ("blob", "nfs", "files")
 # Source: "Naming and referencing application packages", Azure Batch.
 _PACKAGE = re.compile(r"[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9._-]{1,64})?")
@@ -121,6 +123,15 @@ class PoolDescription(Part):
             "Manager then, which a shared key cannot sign in to."
         ),
     )
+    storage_identity: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Storage identity",
+        description=(
+            "Resource id of the identity by which nodes read inputs and write outputs, with no links. Not given: the "
+            "first of the identities. 'none': links."
+        ),
+    )
     tags: dict[str, str] = Field(
         default_factory=dict,
         title="Tags",
@@ -141,6 +152,17 @@ class PoolDescription(Part):
     def size(self) -> int:
         """VMs of both kinds, at most."""
         return self.dedicated_nodes + self.spot_nodes
+
+    @property
+    def node_identity(self) -> str | None:
+        """The identity by which nodes reach storage; None for links."""
+        if self.storage_identity:
+            return None if self.storage_identity == NO_IDENTITY else self.storage_identity
+        return self.identities[0] if self.identities else None
+
+    def has_identity(self, resource_id: str) -> bool:
+        """Whether its nodes have an identity; resource ids are the same in small and capital letters."""
+        return resource_id.lower() in [identity.lower() for identity in self.identities]
 
     @property
     def secrets(self) -> set[str]:
@@ -186,6 +208,11 @@ class PoolDescription(Part):
     def _identities_have_ids(cls, identities: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_resource(identity, "userAssignedIdentities") for identity in identities)
 
+    @field_validator("storage_identity")
+    @classmethod
+    def _storage_identity_has_an_id(cls, identity: str | None) -> str | None:
+        return identity if identity in (None, NO_IDENTITY) else check_resource(identity, "userAssignedIdentities")
+
     @field_validator("environment")
     @classmethod
     def _variables_can_be(cls, environment: dict[str, str]) -> dict[str, str]:
@@ -212,6 +239,8 @@ class PoolDescription(Part):
             raise ValueError("node_agent: the account knows that of a marketplace image: leave it out")
         if (self.image or "").startswith("/") and not self.node_agent:
             raise ValueError("node_agent: an image of your own needs it, such as 'batch.node.ubuntu 24.04'")
+        if not self.existing and self.node_identity and not self.has_identity(self.node_identity):
+            raise ValueError(f"storage_identity: {self.node_identity!r} is none of the identities: add it there")
         if self.autoscale and self.autoscale.min_nodes > self.size:
             raise ValueError(f"autoscale.min_nodes: {self.autoscale.min_nodes} are more than the pool's {self.size}")
         return self

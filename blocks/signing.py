@@ -20,6 +20,7 @@ from prefect_azure_batch.blocks.errors import CredentialError
 _BLOB_PERMISSIONS = frozenset("racwdxytmei")
 _CONTAINER_PERMISSIONS = _BLOB_PERMISSIONS | frozenset("lf")
 _OBJECTS, _CONTAINERS = "o", "c"
+_TIMES = {"st": "a beginning", "se": "an end"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,13 @@ class LinkRequest:
 
     def url(self, blob_endpoint: str, sas: str) -> str:
         """The link."""
-        path = quote(self.container, safe="$") + ("" if self.blob is None else "/" + quote(self.blob, safe="/~"))
-        return f"{blob_endpoint}/{path}?{sas}"
+        return f"{plain_url(blob_endpoint, self.container, self.blob)}?{sas}"
+
+
+def plain_url(blob_endpoint: str, container: str, blob: str | None = None) -> str:
+    """Address of a container or blob, with no signature."""
+    path = quote(container, safe="$") + ("" if blob is None else "/" + quote(blob, safe="/~"))
+    return f"{blob_endpoint}/{path}"
 
 
 def check_request(container: str, blob: str | None, permission: str, expiry: datetime, now: datetime) -> LinkRequest:
@@ -108,12 +114,16 @@ class GivenSas:
         expiry: its end, UTC; None if a stored access policy holds it.
         reaches: ``o`` for the blobs of a container and ``c`` for containers, as in the resource types of an account's
             signature; empty if it is for one blob or directory.
+        begin: from when it holds, UTC; None if it says nothing of that.
+        is_of_account: it is for all containers of the account.
     """
 
     token: str = field(repr=False)
     permissions: str | None
     expiry: datetime | None
     reaches: str
+    begin: datetime | None = None
+    is_of_account: bool = False
 
     def pass_on(self, request: LinkRequest) -> str:
         """The signature for a link, which permits whatever it permits.
@@ -127,10 +137,9 @@ class GivenSas:
                 "The SAS does not reach all blobs of a container: make one for the container, "
                 "or for the account with resource types container and object."
             )
-        missing = [] if self.permissions is None else sorted(set(request.permission) - set(self.permissions))
-        if missing:
+        if missing := self.missing(request.permission):
             raise CredentialError(
-                f"The SAS does not permit {''.join(missing)!r}, which a link for container {request.container!r} "
+                f"The SAS does not permit {missing!r}, which a link for container {request.container!r} "
                 "needs: make one that does, or use another kind of credential."
             )
         if self.expiry is not None and self.expiry < request.expiry:
@@ -139,6 +148,10 @@ class GivenSas:
                 f"{request.expiry:%Y-%m-%d %H:%M} UTC: make one that lives longer, or use another kind of credential."
             )
         return self.token
+
+    def missing(self, permissions: str) -> str:
+        """Those of the permissions that it does not give; none where a stored access policy holds them."""
+        return "" if self.permissions is None else "".join(one for one in permissions if one not in self.permissions)
 
 
 def read_sas(token: str) -> GivenSas:
@@ -158,13 +171,13 @@ def read_sas(token: str) -> GivenSas:
     if "ss" in fields and "b" not in fields["ss"]:
         raise ValueError("The SAS is for other services than Blob: make one for the Blob service.")
     reaches = fields.get("srt", _OBJECTS + _CONTAINERS if fields.get("sr") == "c" else "")
-    expiry = _read_time(fields["se"]) if "se" in fields else None
-    return GivenSas(token, fields.get("sp"), expiry, reaches)
+    begin, expiry = (_read_time(name, fields[name]) if name in fields else None for name in ("st", "se"))
+    return GivenSas(token, fields.get("sp"), expiry, reaches, begin, is_of_account="srt" in fields)
 
 
-def _read_time(text: str) -> datetime:
+def _read_time(name: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("The SAS has an end (se) that is not a time.") from None
+        raise ValueError(f"The SAS has {_TIMES[name]} ({name}) that is not a time.") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

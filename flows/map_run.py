@@ -12,6 +12,7 @@ from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import (
+    check_access_of,
     find_program,
     new_run_id,
     noting_leftovers,
@@ -40,8 +41,9 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
     meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
+    check_access_of(account, asked.pool_description, asked.time_limit)
     work = find_work(account, asked, find_program)
-    manifest, description = work.manifest, asked.pool_description
+    manifest = work.manifest
     run_id, run, left = new_run_id("map"), None, list[str]()
     results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
@@ -51,7 +53,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         ExitStack() as kept,
     ):
         if manifest.count(OURS):
-            pool = description.existing or pool_to_go_on_with(account, others) or description
+            pool = pool_to_go_on_with(account, others, asked.pool_description, asked.time_limit)
             run = kept.enter_context(open_run(account, work.run_plan(pool, place), meter))
         if run and work.common:
             upload_inputs_task(account.storage, work.common)

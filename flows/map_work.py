@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan
+from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.command import INPUT_FOLDER
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
@@ -92,11 +92,12 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     common = _common_files(account, asked, manifest)
     description = asked.pool_description
     if description.existing:
-        check_pool_task(account, description.existing, containers=description.container is not None)
+        has_container, identity = description.container is not None, description.node_identity
+        check_pool_task(account, description.existing, containers=has_container, identity=identity)
     path = asked.app or (example("map") / "app" if asked.is_example else None)
     program = find_program(account, path)
     tasks = _task_plan(asked, common)
-    _check_groups(account, manifest, tasks, asked.time_limit)
+    _check_groups(StorageAccess.lasting(account.storage, description.node_identity, asked.time_limit), manifest, tasks)
     manifest.name_tasks(task_namer(program, tasks))
     earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
@@ -128,10 +129,10 @@ def _manifest(account: AzureBatchAccount, asked: MapParameters) -> Manifest:
     return GroupedManifest.of_groups(found, asked.grouping, values)
 
 
-def _check_groups(account: AzureBatchAccount, manifest: Manifest, plan: TaskPlan, life: timedelta) -> None:
+def _check_groups(access: StorageAccess, manifest: Manifest, plan: TaskPlan) -> None:
     if isinstance(manifest, GroupedManifest):
         for label, members in manifest.large_groups():
-            check_group(account, label, [stored_input(member) for member in members], plan, life)
+            check_group(access, label, [stored_input(member) for member in members], plan)
 
 
 def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Manifest) -> list[InputItem]:

@@ -22,7 +22,7 @@ from prefect_azure_batch.flows.progress import show_progress, show_status
 from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
-from prefect_azure_batch.flows.runs import find_program, new_run_id, noting_leftovers, open_run
+from prefect_azure_batch.flows.runs import check_access_of, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
 from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
@@ -69,8 +69,9 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         ServiceFailure: Azure refused or failed a request that the run needs.
     """
     meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
+    check_access_of(account, asked.pool_description, asked.time_limit)
     work = find_work(account, asked, find_program)
-    manifest, description, left = work.manifest, asked.pool_description, list[str]()
+    manifest, left = work.manifest, list[str]()
     run_id = new_run_id("mpi")
     stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter)
     done = manifest.batches(DONE, 1)
@@ -79,7 +80,8 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
     with noting_leftovers(left), taken_up(account, work.earlier, meter) as others:
         other = next((other for other in others if other.found.tasks), None)
         if other is None:
-            pool = description.existing or pool_to_go_on_with(account, others, asked.task_instances) or description
+            wanted, limit = asked.pool_description, asked.time_limit
+            pool = pool_to_go_on_with(account, others, wanted, limit, asked.task_instances)
             with open_run(account, work.run_plan(pool, asked.place_of(run_id)), meter) as run:
                 result = stages.start(run, work.common)
         elif other.is_ours:

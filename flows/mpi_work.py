@@ -88,8 +88,9 @@ def find_work(account: AzureBatchAccount, asked: MpiParameters, find_program: Pr
     """
     check_results(account, asked.results_place)
     common = _common_files(account, asked)
-    if pool := asked.pool_description.existing:
-        check_pool_task(account, pool, asked.task_instances)
+    description = asked.pool_description
+    if description.existing:
+        check_pool_task(account, description.existing, asked.task_instances, identity=description.node_identity)
     path = asked.app or (example("mpi") / "app" if asked.is_example else None)
     program, task = find_program(account, path), _task_plan(asked)
     name = multi_instance_name(program, common, task)

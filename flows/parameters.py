@@ -26,6 +26,8 @@ from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
 from prefect_azure_batch.tasks.web_links import is_link, without_query
 
+MOST_HOURS = 24 * 30
+
 # What looks like a link, or like one that was mistyped.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
@@ -140,14 +142,14 @@ class RunParameters(BaseModel):
     task_minutes: float | None = Field(
         default=None,
         ge=0.01,
-        le=60 * 24 * 6,
+        le=60 * MOST_HOURS,
         title="Task limit",
         description="Longest life of one task, in minutes. Not given: as long as the run may take.",
     )
     hours: float = Field(
         default=24,
         ge=0.01,
-        le=24 * 6,
+        le=MOST_HOURS,
         title="Run limit",
         description="Longest life of the whole run, in hours. Default: 24.",
     )

@@ -4,13 +4,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.runs import keep_run
 from prefect_azure_batch.tasks.earlier import FoundRun
 from prefect_azure_batch.tasks.meter import Meter
 from prefect_azure_batch.tasks.pool import is_usable
 from prefect_azure_batch.tasks.records import Run
+from prefect_azure_batch.tasks.renewal import renew_start_task
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, take_over
 
 _logger = logging.getLogger(__name__)
@@ -61,16 +64,39 @@ def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...], meter: Me
 
 def _tell(taken: TakenUp) -> None:
     state = "has died: it is taken up" if taken.is_ours else "goes on: it is waited for"
-    _logger.warning("Run %s of the same work %s, with %d of the inputs.", taken.run.run_id, state, taken.found.tasks)
+    job, begun = taken.found.record.job, taken.found.record.begun
+    _logger.warning(
+        "Run %s of the same work %s, with %d of the inputs; its job and its links last until %s UTC.",
+        taken.run.run_id,
+        state,
+        taken.found.tasks,
+        f"{begun + job.time_limit:%Y-%m-%d %H:%M}",
+    )
 
 
-def pool_to_go_on_with(account: AzureBatchAccount, taken: list[TakenUp], instances: int | None = None) -> str | None:
-    """The pool of a run that was taken over, for what is left to do; None if there is none.
+def pool_to_go_on_with(
+    account: AzureBatchAccount,
+    taken: list[TakenUp],
+    wanted: PoolDescription,
+    time_limit: timedelta,
+    instances: int | None = None,
+) -> PoolDescription:
+    """The pool of a run that was taken over, for what is left to do; what is wanted, if there is none that will do.
 
     Args:
-        account: the Batch account.
+        account: the Batch account and its storage.
         taken: what was taken up.
+        wanted: what the pool is asked to be, or which.
+        time_limit: how long the run may take that goes on.
         instances: nodes that a multi-instance task takes at once; None for a map.
+
+    Raises:
+        ServiceFailure: Azure refused or failed a request.
     """
-    pools = (other.found.record.pool for other in taken if other.is_ours)
-    return next((pool.pool_id for pool in pools if pool and is_usable(account, pool.pool_id, instances)), None)
+    if wanted.existing:
+        return wanted
+    for pool in [other.found.record.pool for other in taken if other.is_ours]:
+        if pool and is_usable(account, pool.pool_id, instances, wanted.node_identity):
+            renew_start_task(account, pool.pool_id, time_limit)
+            return PoolDescription(existing=pool.pool_id, storage_identity=wanted.node_identity)
+    return wanted

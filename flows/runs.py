@@ -16,6 +16,7 @@ from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import ended_when_cancelled
 from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
 from prefect_azure_batch.flows.preflight import package_of
+from prefect_azure_batch.tasks.access import StorageAccess, require_access
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
 from prefect_azure_batch.tasks.cleanup import delete_created, delete_created_task
 from prefect_azure_batch.tasks.cost import Terms
@@ -59,6 +60,17 @@ def check_results(account: AzureBatchAccount, place: Place | None) -> None:
     """
     if place and place.container == account.storage.work_container:
         raise BadInput(f"--results: what lies in {place.container!r} is deleted after --keep: name another container.")
+
+
+def check_access_of(account: AzureBatchAccount, description: PoolDescription, time_limit: timedelta) -> None:
+    """Makes sure that the nodes of a run can be given access to storage for as long as it may take.
+
+    Raises:
+        BadInput: they cannot; nothing has been created.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    access = StorageAccess.lasting(account.storage, description.node_identity, time_limit)
+    _logger.info("%s", require_access(access).description)
 
 
 def container_plan(description: PoolDescription) -> ContainerPlan | None:
@@ -177,6 +189,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         results=plan.results,
         priority=plan.priority,
         elevated=plan.elevated,
+        identity=description.node_identity,
     )
     return RunRecord(job, None if description.existing else pool, now)
 
@@ -208,7 +221,7 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
         check_program(Path(str(program)))
     record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
     if existing:
-        check_pool_task(account, existing, plan.instances)
+        check_pool_task(account, existing, plan.instances, identity=plan.description.node_identity)
     meter = meter or make_meter(account, plan.terms)
     # What was taken over has been paid for so far; from now on the meter counts it.
     terms = Terms() if existing and meter.watches(existing) else plan.terms

@@ -46,7 +46,8 @@ What they share, none of which imports Prefect:
     sweeps          inputs that are values: sweeps and tables
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed
-    links           links that nodes read and write blobs by
+    access          how nodes reach blobs: by an identity of theirs, or by links
+    renewal         links of a pool's start task, made anew
     command         command templates and shell quoting
     launcher        launcher lines of the MPIs
     patterns        patterns of output files

@@ -1,18 +1,20 @@
 """Stage: a job, and the guards that end it whatever becomes of us."""
 
 import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.application import ARCHIVE_NAME
 from prefect_azure_batch.tasks.command import parse_template, shell_command
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, describe_failure
 from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import PoolUnusable, translated
 from prefect_azure_batch.tasks.formulas import job_limit
-from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import with_stderr
 from prefect_azure_batch.tasks.node_files import read_stderr
 from prefect_azure_batch.tasks.records import NO_WORK, JobPlan, Program, Run
@@ -47,14 +49,22 @@ def create_job(account: AzureBatchAccount, plan: JobPlan) -> Run:
         except ResourceExistsError as error:
             if getattr(error.error, "code", "") != "JobExists" or not _is_own(client, plan):
                 raise
-    return run_of(plan)
+    return replace(run_of(plan), ends=datetime.now(UTC) + plan.time_limit)
 
 
 def run_of(plan: JobPlan) -> Run:
     """The run that a job belongs to."""
     folder = plan.folder or f"{NO_WORK}/{plan.run_id}"
     return Run(
-        plan.run_id, plan.job_id, plan.pool_id, plan.container, plan.program, plan.time_limit, folder, plan.results
+        plan.run_id,
+        plan.job_id,
+        plan.pool_id,
+        plan.container,
+        plan.program,
+        plan.time_limit,
+        folder,
+        plan.results,
+        identity=plan.identity,
     )
 
 
@@ -77,8 +87,8 @@ def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPr
     if script is None:
         return None
     if plan.program and plan.program.container and plan.program.blob:
-        link = read_link(account.storage, plan.program.container, plan.program.blob, plan.time_limit)
-        files.append(models.ResourceFile(http_url=link, file_path=ARCHIVE_NAME))
+        access = StorageAccess.lasting(account.storage, plan.identity, plan.time_limit)
+        files.append(access.resource_file(plan.program.container, plan.program.blob, ARCHIVE_NAME))
     return models.BatchJobPreparationTask(
         command_line=shell_command(script),
         resource_files=files,

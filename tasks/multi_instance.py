@@ -7,6 +7,7 @@ from azure.batch import models
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.adding import add_all
 from prefect_azure_batch.tasks.attempts import nodes_from_the_beginning
 from prefect_azure_batch.tasks.command import parse_template, shell_command
@@ -14,7 +15,6 @@ from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.launcher import MPI_VARIABLES, application_script
-from prefect_azure_batch.tasks.links import input_link, write_link
 from prefect_azure_batch.tasks.names import digest, multi_instance_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
@@ -114,7 +114,7 @@ def multi_instance_options(
         CredentialError: no link can be made for the nodes.
     """
     scripts = make_scripts(run.program, plan)
-    link = write_link(account.storage, run.outputs.container, run.time_limit)
+    access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
     coordination = nodes_from_the_beginning(scripts.coordination, keeps_files=plan.retries > 0)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
@@ -122,18 +122,12 @@ def multi_instance_options(
         multi_instance_settings=models.MultiInstanceSettings(
             number_of_instances=plan.launch.instances,
             coordination_command_line=shell_command(coordination),
-            common_resource_files=[
-                models.ResourceFile(
-                    http_url=input_link(account.storage, item, run.time_limit),
-                    file_path=item.name,
-                )
-                for item in common_files
-            ],
+            common_resource_files=[access.input_file(item) for item in common_files],
         ),
         # Between the nodes of a pool only this user can log in without a password, as launchers do.
         user_identity=pool_user(elevated=False),
         environment_settings=[models.EnvironmentSetting(name=name, value=value) for name, value in plan.environment],
-        output_files=shared_output_files(task.folder, plan.outputs, link),
+        output_files=shared_output_files(task.folder, plan.outputs, access.output_container(run.outputs.container)),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),
     )
 

@@ -18,6 +18,7 @@ from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContainerClient
 
+from prefect_azure_batch.tasks.access import OutputContainer
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, Run
@@ -87,37 +88,40 @@ def covering_prefixes(folders: Sequence[str]) -> list[str]:
     return [prefix for part in parts.values() for prefix in covering_prefixes(part)]
 
 
-def output_files(folder: str, patterns: Sequence[str], link: str) -> list[models.OutputFile]:
+def output_files(folder: str, patterns: Sequence[str], container: OutputContainer) -> list[models.OutputFile]:
     """The logs of a task, and the files in its working directory that match, apart by whether it has succeeded.
 
     Args:
         folder: of the task in the output container.
         patterns: files to keep, relative to the working directory.
-        link: writes to the output container.
+        container: the output container, as nodes write to it.
 
     Raises:
         BadInput: a pattern leads out of the working directory.
     """
-    logs = _output_file("../std*.txt", _Kept(f"{folder}/{LOG_FOLDER}", link))
+    logs = _output_file("../std*.txt", _Kept(f"{folder}/{LOG_FOLDER}", container))
     parsed = [parse_pattern(pattern) for pattern in patterns]
-    return [logs, *(_below(kept, pattern) for kept in _by_end(folder, FILE_FOLDER, link) for pattern in parsed)]
+    return [logs, *(_below(kept, pattern) for kept in _by_end(folder, FILE_FOLDER, container) for pattern in parsed)]
 
 
-def shared_output_files(folder: str, patterns: Sequence[str], link: str) -> list[models.OutputFile]:
+def shared_output_files(folder: str, patterns: Sequence[str], container: OutputContainer) -> list[models.OutputFile]:
     """The logs of a multi-instance task's primary, and the files in the directory its ranks share that match.
 
     Args:
         folder: of the task in the output container.
         patterns: files to keep, relative to the shared directory.
-        link: writes to the output container.
+        container: the output container, as nodes write to it.
 
     Raises:
         BadInput: a pattern leads out of the shared directory.
     """
     # By their names, for "../std*.txt" would match files that the ranks write beside the logs.
-    logs = [_output_file(f"../{name}", _Kept(f"{folder}/{LOG_FOLDER}/{name}", link)) for name in (STDOUT, STDERR)]
+    logs = [_output_file(f"../{name}", _Kept(f"{folder}/{LOG_FOLDER}/{name}", container)) for name in (STDOUT, STDERR)]
     parsed = [parse_pattern(pattern) for pattern in patterns]
-    return [*logs, *(_shared(kept, pattern) for kept in _by_end(folder, SHARED_FOLDER, link) for pattern in parsed)]
+    return [
+        *logs,
+        *(_shared(kept, pattern) for kept in _by_end(folder, SHARED_FOLDER, container) for pattern in parsed),
+    ]
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class _Kept:
     """Where files go, and when."""
 
     path: str
-    link: str
+    container: OutputContainer
     condition: models.OutputFileUploadCondition = models.OutputFileUploadCondition.TASK_COMPLETION
 
     def below(self, name: str) -> Self:
@@ -133,12 +137,12 @@ class _Kept:
         return replace(self, path=f"{self.path}/{name}") if name else self
 
 
-def _by_end(folder: str, kind: str, link: str) -> list[_Kept]:
+def _by_end(folder: str, kind: str, container: OutputContainer) -> list[_Kept]:
     """Where files go by how an attempt has ended: Batch uploads after each, and what is uploaded stays."""
     conditions = models.OutputFileUploadCondition
     return [
-        _Kept(f"{folder}/{kind}", link, conditions.TASK_SUCCESS),
-        _Kept(f"{folder}/{FAILED_FOLDER}/{kind}", link, conditions.TASK_FAILURE),
+        _Kept(f"{folder}/{kind}", container, conditions.TASK_SUCCESS),
+        _Kept(f"{folder}/{FAILED_FOLDER}/{kind}", container, conditions.TASK_FAILURE),
     ]
 
 
@@ -158,8 +162,6 @@ def _below(kept: _Kept, pattern: Pattern) -> models.OutputFile:
 def _output_file(pattern: str, kept: _Kept) -> models.OutputFile:
     return models.OutputFile(
         file_pattern=pattern,
-        destination=models.OutputFileDestination(
-            container=models.OutputFileBlobContainerDestination(container_url=kept.link, path=kept.path)
-        ),
+        destination=kept.container.at(kept.path),
         upload_options=models.OutputFileUploadConfiguration(upload_condition=kept.condition),
     )

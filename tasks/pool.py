@@ -15,6 +15,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.errors import CredentialError
 from prefect_azure_batch.blocks.secrets import read_secret
+from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.diagnosis import (
     POOL_PROPERTIES,
     RUN_METADATA,
@@ -28,7 +29,6 @@ from prefect_azure_batch.tasks.formulas import check_formula
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
-from prefect_azure_batch.tasks.links import input_link
 from prefect_azure_batch.tasks.managed_pool import create_managed_pool, is_managed
 from prefect_azure_batch.tasks.pool_request import Found, pool_options
 from prefect_azure_batch.tasks.records import InputItem, PoolPlan, StoredInput
@@ -189,15 +189,13 @@ def _start_task_inputs(storage: AzureStorageCredentials, plan: PoolPlan) -> list
 def start_task_files(
     storage: AzureStorageCredentials, plan: PoolPlan, stored: Sequence[StoredInput]
 ) -> list[models.ResourceFile]:
-    """The files of a pool's start task: links of somebody else's, and blobs by links that outlive the run."""
+    """The files of a pool's start task: links of somebody else's, and blobs by an identity or by links that last."""
     named = plan.description.start_task.files if plan.description.start_task else ()
     links = [name for name in named if name.startswith("https://")]
+    access = StorageAccess.lasting(storage, plan.description.node_identity, plan.time_limit)
     return [
         *(models.ResourceFile(http_url=link, file_path=PurePosixPath(urlsplit(link).path).name) for link in links),
-        *(
-            models.ResourceFile(http_url=input_link(storage, item, plan.time_limit), file_path=item.name)
-            for item in stored
-        ),
+        *(access.input_file(item) for item in stored),
     ]
 
 
@@ -207,7 +205,12 @@ def _is_own(client: BatchClient, plan: PoolPlan) -> bool:
 
 
 def check_pool(
-    account: AzureBatchAccount, pool_id: str, instances: int | None = None, *, containers: bool = False
+    account: AzureBatchAccount,
+    pool_id: str,
+    instances: int | None = None,
+    *,
+    containers: bool = False,
+    identity: str | None = None,
 ) -> str:
     """Makes sure that an existing pool can take a job.
 
@@ -216,6 +219,7 @@ def check_pool(
         pool_id: the pool.
         instances: nodes that the job's multi-instance task needs; None for a job of tasks of one node each.
         containers: its tasks run in containers.
+        identity: resource id of the identity by which its nodes are to reach storage; None for links.
 
     Raises:
         BadInput: there is no such pool, it is being deleted, or it has another shape than the job needs.
@@ -223,7 +227,8 @@ def check_pool(
     """
     with translated(f"look up pool {pool_id!r}"):
         try:
-            pool = account.get_client().get_pool(pool_id, select=[f"{POOL_PROPERTIES[0]},virtualMachineConfiguration"])
+            select = [f"{POOL_PROPERTIES[0]},virtualMachineConfiguration,identity"]
+            pool = account.get_client().get_pool(pool_id, select=select)
         except ResourceNotFoundError:
             raise BadInput(f"The Batch account has no pool {pool_id!r}: leave it out to have one made.") from None
         except HttpResponseError as error:
@@ -237,19 +242,32 @@ def check_pool(
         raise BadInput(
             f"container: the nodes of pool {pool_id!r} run no containers: leave it out, or name another pool."
         )
+    if identity and identity.lower() not in (known := _identities(pool)):
+        raise BadInput(
+            f"storage_identity: the nodes of pool {pool_id!r} have no identity {identity!r}; they have: "
+            f"{', '.join(known) or 'none'}."
+        )
     if complaint := _complaint_of_map(pool) if instances is None else _complaint_of_instances(pool, instances):
         raise BadInput(f"The pool {pool_id!r} cannot be used: {complaint}")
     return pool_id
 
 
-def is_usable(account: AzureBatchAccount, pool_id: str, instances: int | None = None) -> bool:
-    """Whether a pool of ours can go on with further tasks.
+def _identities(pool: models.BatchPool) -> list[str]:
+    """Resource ids of the identities that a pool's nodes have, in small letters."""
+    given = pool.identity.user_assigned_identities if pool.identity else None
+    return [each.resource_id.lower() for each in given or []]
+
+
+def is_usable(
+    account: AzureBatchAccount, pool_id: str, instances: int | None = None, identity: str | None = None
+) -> bool:
+    """Whether a pool of ours can go on with further tasks; the arguments are those of ``check_pool``.
 
     Raises:
         ServiceFailure: Batch refused or failed the request.
     """
     try:
-        check_pool(account, pool_id, instances)
+        check_pool(account, pool_id, instances, identity=identity)
     except BadInput:
         return False
     return True

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.tasks.access import StorageAccess, look_at_access
 from prefect_azure_batch.tasks.application import check_package
 from prefect_azure_batch.tasks.cost import Estimate, Terms, estimate, look_at_cost
 from prefect_azure_batch.tasks.errors import BadInput
@@ -14,7 +15,7 @@ from prefect_azure_batch.tasks.pool import check_new_pool, check_pool
 from prefect_azure_batch.tasks.pool_request import Found
 from prefect_azure_batch.tasks.prices import Prices, known_prices
 from prefect_azure_batch.tasks.quotas import look_at_quotas
-from prefect_azure_batch.tasks.records import PoolPlan
+from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
 from prefect_azure_batch.tasks.run_record import RunRecord
 
 
@@ -56,21 +57,25 @@ def look_ahead(
         BadInput: the table of prices cannot be read.
         ServiceFailure: Azure refused or failed a request.
     """
+    job = record.job
+    storage = look_at_access(StorageAccess.lasting(account.storage, job.identity, job.time_limit))
     if record.pool is None:
-        findings = _existing(account, record.job.pool_id, instances, containers=containers)
-        cost = estimate(PoolDescription(existing=record.job.pool_id), None, 0, Prices())
-        return Seen((*findings, *look_at_quotas(account, None, ""), look_at_cost(cost, terms.budget)), cost=cost)
+        findings = _existing(account, job, instances, containers=containers)
+        cost = estimate(PoolDescription(existing=job.pool_id), None, 0, Prices())
+        return Seen(
+            (*findings, storage, *look_at_quotas(account, None, ""), look_at_cost(cost, terms.budget)), cost=cost
+        )
     try:
         found = check_new_pool(account, record.pool)
         _check_packages(account, record.pool)
     except BadInput as error:
-        return Seen((Finding("pool", REFUSED, str(error)),))
+        return Seen((Finding("pool", REFUSED, str(error)), storage))
     size = found.vm_size or record.pool.description.vm_size
     quotas = look_at_quotas(account, record.pool, size)
-    hours = record.job.time_limit.total_seconds() / 3600
+    hours = job.time_limit.total_seconds() / 3600
     cost = estimate(record.pool.description, terms.region or account.region, hours, known_prices(), size)
-    image = _image(found.image, record.begun)
-    return Seen((_shape(record.pool, size), image, *quotas, look_at_cost(cost, terms.budget)), found, cost)
+    seen = (_shape(record.pool, size), _image(found.image, record.begun), storage, *quotas)
+    return Seen((*seen, look_at_cost(cost, terms.budget)), found, cost)
 
 
 def _check_packages(account: AzureBatchAccount, pool: PoolPlan) -> None:
@@ -83,13 +88,13 @@ def _check_packages(account: AzureBatchAccount, pool: PoolPlan) -> None:
 
 
 def _existing(
-    account: AzureBatchAccount, pool_id: str, instances: int | None, *, containers: bool
+    account: AzureBatchAccount, job: JobPlan, instances: int | None, *, containers: bool
 ) -> tuple[Finding, ...]:
     try:
-        check_pool(account, pool_id, instances, containers=containers)
+        check_pool(account, job.pool_id, instances, containers=containers, identity=job.identity)
     except BadInput as error:
         return (Finding("pool", REFUSED, str(error)),)
-    return (Finding("pool", FINE, f"{pool_id} is there and can take the job"),)
+    return (Finding("pool", FINE, f"{job.pool_id} is there and can take the job"),)
 
 
 def _shape(pool: PoolPlan, vm_size: str) -> Finding:

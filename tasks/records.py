@@ -147,9 +147,11 @@ class Run:
         pool_id: the pool that the job's tasks run on.
         container: of works, in which it has a folder.
         program: what its commands mean by ``{app}``; None for no program.
-        time_limit: how long it may take, and how long its links live.
+        time_limit: how long it may take.
         folder: where in the container its record, its ledger and its manifest lie.
         results: takes the logs and outputs of its tasks; None: that folder, too.
+        ends: when the service ends its job at the latest, and how long links live; None if nobody knows.
+        identity: resource id of the identity by which its nodes reach storage; None for links.
     """
 
     run_id: str
@@ -160,6 +162,8 @@ class Run:
     time_limit: timedelta = timedelta(hours=24)
     folder: str = ""
     results: Place | None = None
+    ends: datetime | None = None
+    identity: str | None = None
 
     @property
     def outputs(self) -> Place:
@@ -241,6 +245,7 @@ class JobPlan:
         lease: how long the job may take unless that is put off, as ``tasks.lease`` does; None for its time limit alone.
         priority: -1000 to 1000; where jobs share a pool, tasks of the higher one start first.
         elevated: the setup runs as an administrator.
+        identity: resource id of the identity by which its nodes reach storage; None for links.
     """
 
     job_id: str
@@ -257,6 +262,7 @@ class JobPlan:
     results: Place | None = None
     priority: int = 0
     elevated: bool = False
+    identity: str | None = None
 
 
 @dataclass(frozen=True)

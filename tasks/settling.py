@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -12,7 +12,6 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.intervals import growing_pauses
-from prefect_azure_batch.tasks.links import read_link
 from prefect_azure_batch.tasks.logs import TAIL_BYTES, last_lines
 from prefect_azure_batch.tasks.names import LOG_FOLDER
 from prefect_azure_batch.tasks.records import Collected, KeptFile, Place
@@ -103,7 +102,8 @@ def _copy(
     blob = service.get_blob_client(where.container, f"{where.folder}/{file.name}")
     if _is_there(blob, file):
         return
-    blob.start_copy_from_url(read_link(storage, place.container, f"{place.folder}/{file.name}", _COPY_TIME))
+    source = storage.sign_blob(place.container, f"{place.folder}/{file.name}", "r", datetime.now(UTC) + _COPY_TIME)
+    blob.start_copy_from_url(source)
     status: str | None = None
     for _ in growing_pauses(_COPY_TIME.total_seconds()):
         status = blob.get_blob_properties().copy.status

@@ -9,10 +9,10 @@ from azure.storage.blob import BlobClient, ContainerClient
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.clients import blob_options
 from prefect_azure_batch.blocks.credentials import DefaultCredential, ManagedIdentity, ServicePrincipal
+from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.check_subject import Subject
 from prefect_azure_batch.tasks.checks import Broken, CheckFinding
 from prefect_azure_batch.tasks.errors import BatchFlowError, ServiceFailure, translated
-from prefect_azure_batch.tasks.links import read_link, write_link
 from prefect_azure_batch.tasks.transfer import ensure_container
 
 _BLOB, _CONTENT = "check.txt", b"Written by azure-batch-check.\n"
@@ -106,14 +106,14 @@ def check_links(subject: Subject) -> CheckFinding:
         BatchFlowError: that cannot be done.
     """
     storage = subject.account.storage
-    options = blob_options(storage.blob_endpoint)
+    access, options = StorageAccess.lasting(storage, None, _LIFE), blob_options(storage.blob_endpoint)
     with own_container(storage, f"{subject.run_id}-links") as container:
         name = container.container_name
         with translated(f"write a blob by a link to the container {name!r}"):
-            link = write_link(storage, name, _LIFE)
+            link = access.output_container(name).url
             ContainerClient.from_container_url(link, **options).upload_blob(_BLOB, _CONTENT)
         with translated(f"read a blob by a link in the container {name!r}"):
-            link = read_link(storage, name, _BLOB, _LIFE)
+            link = access.resource_file(name, _BLOB, _BLOB).http_url or ""
             content = BlobClient.from_blob_url(link, **options).download_blob().readall()
     _require(content == _CONTENT, "What was written by a link is not what was read by one.")
     return CheckFinding("links", "ok", "a blob was written and read by links; all is gone again")

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import chain
 
 from azure.batch import models
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.access import OutputContainer, StorageAccess
 from prefect_azure_batch.tasks.adding import LARGEST_REQUEST, add_all
 from prefect_azure_batch.tasks.attempts import from_the_beginning, repeated
 from prefect_azure_batch.tasks.command import (
@@ -23,7 +23,6 @@ from prefect_azure_batch.tasks.command import (
 )
 from prefect_azure_batch.tasks.elevation import pool_user
 from prefect_azure_batch.tasks.errors import BadInput, translated
-from prefect_azure_batch.tasks.links import input_link, write_link
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
@@ -77,28 +76,27 @@ def task_options(
         CredentialError: no link can be made for the nodes.
     """
     command_line = shell_command(_attempts(run.script(_template(plan)), plan))
-    link = write_link(account.storage, run.outputs.container, run.time_limit)
-    shared = _Shared(command_line, plan, link, tuple(_files(account, run.time_limit, plan.common)))
+    access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
+    container, common = access.output_container(run.outputs.container), tuple(_files(access, plan.common))
+    shared = _Shared(command_line, plan, container, common)
     pairs = zip(inputs, _added(run, inputs, plan), strict=True)
-    return [_task_options(account, run, item, task, shared) for item, task in pairs]
+    return [_task_options(access, item, task, shared) for item, task in pairs]
 
 
-def check_group(
-    account: AzureBatchAccount, label: str, members: Sequence[StoredInput], plan: TaskPlan, life: timedelta
-) -> None:
+def check_group(access: StorageAccess, label: str, members: Sequence[StoredInput], plan: TaskPlan) -> None:
     """Refuses a group whose files are more than Batch takes for one task.
 
     Args:
-        account: the Batch account and its storage.
+        access: how the nodes of its run reach storage.
         label: what a person calls the group.
         members: its inputs.
         plan: what the tasks have in common.
-        life: how long the work that reads them may take.
 
     Raises:
         BadInput: says how many it would take.
     """
-    files = [file.as_dict() for file in _files(account, life, members)]
+    with translated(f"make links to the inputs of {label!r}"):
+        files = [file.as_dict() for file in _files(access, members)]
     room = LARGEST_REQUEST - _REST_OF_TASK - 2 * len(_template(plan).text)
     size = len(json.dumps(files))
     if size > room:
@@ -157,7 +155,7 @@ class _Shared:
 
     command_line: str
     plan: TaskPlan
-    output_link: str
+    outputs: OutputContainer
     common: tuple[models.ResourceFile, ...] = ()
 
     @property
@@ -176,13 +174,13 @@ class _Shared:
 
 
 def _task_options(
-    account: AzureBatchAccount, run: Run, item: StoredInput, task: AddedTask, shared: _Shared
+    access: StorageAccess, item: StoredInput, task: AddedTask, shared: _Shared
 ) -> models.BatchTaskCreateOptions:
     own = [item] if item.is_file else item.members
     return models.BatchTaskCreateOptions(
         id=task.task_id,
         command_line=shared.command_line,
-        resource_files=[*_files(account, run.time_limit, own), *shared.common] or None,
+        resource_files=[*_files(access, own), *shared.common] or None,
         environment_settings=[
             *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
             *shared.environment,
@@ -190,17 +188,14 @@ def _task_options(
         container_settings=shared.container,
         required_slots=shared.plan.required_slots if shared.plan.required_slots > 1 else None,
         user_identity=pool_user(elevated=True) if shared.plan.elevated else None,
-        output_files=output_files(task.folder, shared.plan.outputs, shared.output_link),
+        output_files=output_files(task.folder, shared.plan.outputs, shared.outputs),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )
 
 
-def _files(account: AzureBatchAccount, life: timedelta, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
+def _files(access: StorageAccess, items: Iterable[StoredInput]) -> list[models.ResourceFile]:
     """Files that a task finds in its working directory."""
-    return [
-        models.ResourceFile(http_url=input_link(account.storage, item, life), file_path=item.place or item.name)
-        for item in items
-    ]
+    return [access.input_file(item) for item in items]
 
 
 def _variables(item: StoredInput) -> dict[str, str]:

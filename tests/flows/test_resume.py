@@ -9,7 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -74,9 +78,12 @@ def run(inputs: Path, command: str, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def other(inputs: Path, command: str, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The same run in a process of its own, whose tasks wait."""
+    """The same run in a process of its own, for an hour at most, whose nodes have a start task and whose tasks wait."""
     Path(f"{tmp_path / 'ran'}.wait").touch()
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(json.dumps({"start_task": {"command": "test -e pool.yaml", "files": [str(pool)]}}))
     arguments = ["--inputs", str(inputs), "--command", command, "--outputs", "*.out", "--results", f"{tmp_path}/other"]
+    arguments += ["--pool-file", str(pool), "--hours", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.map_flow", *arguments, "--json"],
         env=os.environ | {CONNECTION_VARIABLE: os.environ[CONNECTION_VARIABLE]},
@@ -192,6 +199,31 @@ def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
     assert result.counts.succeeded == 5
     assert result.pool_id == pool.id
     assert ran(log) == ALL
+    assert left_behind(account) == []
+
+
+def test_the_pool_that_is_gone_on_with_has_links_for_the_rest_of_the_run(
+    account: AzureBatchAccount, run: Run, log: Path, inputs: Path, other: "subprocess.Popen[bytes]"
+) -> None:
+    def end_of_links() -> datetime:
+        (pool,) = (pool for pool in account.get_client().list_pools() if (pool.id or "").startswith("map-"))
+        assert pool.start_task is not None
+        (file,) = pool.start_task.resource_files or []
+        return datetime.fromisoformat(parse_qs(urlsplit(file.http_url or "").query)["se"][0])
+
+    wait_until(lambda: sum(ran(log).values()) >= 2, 120)
+    begun = datetime.now(UTC)
+    assert end_of_links() < begun + timedelta(hours=3)
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    (inputs / "mine.txt").write_text(f"{log}")
+    with ThreadPoolExecutor() as pool:
+        going_on = pool.submit(copy_context().run, run, hours=9)
+        wait_until(lambda: going_on.done() or end_of_links() > begun + timedelta(hours=9), 120)
+        Path(f"{log}.wait").unlink()
+        result = going_on.result()
+    assert result.counts.succeeded == 6
+    assert ran(log) == ALL | {"mine": 1}
     assert left_behind(account) == []
 
 

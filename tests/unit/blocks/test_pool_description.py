@@ -59,6 +59,9 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
         ({"container": {"image": "i", "registries": [{"server": "s"}]}}, "container.registries[0]: sign in either by"),
         ({"network": {"public_ip": False}}, "network: public_ip: nodes without a public address need a subnet"),
         ({"network": {"subnet": "batch"}}, "network: 'batch' is no resource id of this kind"),
+        ({"identities": ["nodes"]}, "identities: 'nodes' is no resource id of this kind"),
+        ({"storage_identity": "nodes"}, "storage_identity: 'nodes' is no resource id of this kind"),
+        ({"storage_identity": IDENTITY}, "is none of the identities: add it there"),
         ({"mounts": [{"kind": "blob", "container": "c", "path": "/x"}]}, "mounts[0].path: '/x' is no relative path"),
         ({"mounts": [{"kind": "blob", "container": "c", "path": "x"}]}, "mounts[0]: sign in either by key_secret"),
         ({"mounts": [{"kind": "files", "url": "x", "path": "x", "key_secret": "k"}]}, "mounts[0].url: 'x' is no"),
@@ -80,6 +83,26 @@ def test_every_key_has_a_title(part: type[BaseModel]) -> None:
 def test_a_pool_without_a_word_has_two_dedicated_nodes_and_one_of_spot_none() -> None:
     assert PoolDescription().dedicated_nodes == 2
     assert (PoolDescription(spot_nodes=3).dedicated_nodes, PoolDescription(spot_nodes=3).size) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "identity"),
+    [
+        ({}, None),
+        ({"identities": [IDENTITY, f"{IDENTITY}2"]}, IDENTITY),
+        (
+            {"identities": [IDENTITY, f"{IDENTITY}2"], "storage_identity": f"{IDENTITY}2".upper()},
+            f"{IDENTITY}2".upper(),
+        ),
+        ({"identities": [IDENTITY], "storage_identity": "none"}, None),
+        ({"existing": "p"}, None),
+        ({"existing": "p", "storage_identity": IDENTITY}, IDENTITY),
+    ],
+)
+def test_nodes_reach_storage_by_the_first_of_their_identities_unless_another_is_named(
+    content: dict[str, Any], identity: str | None
+) -> None:
+    assert PoolDescription.model_validate(content).node_identity == identity
 
 
 def test_options_go_before_what_stands_there() -> None:

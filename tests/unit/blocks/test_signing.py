@@ -106,6 +106,7 @@ def test_a_given_sas_that_falls_short_is_refused(token: str, permission: str, da
         f"https://lab.blob.core.windows.net/?{ACCOUNT_SAS}",
         ACCOUNT_SAS.replace("ss=b", "ss=q"),
         ACCOUNT_SAS.replace("2026-05-02T00:00:00Z", "soon"),
+        f"{ACCOUNT_SAS}&st=now",
     ],
 )
 def test_what_is_no_sas_for_blobs_is_refused_without_showing_it(token: str) -> None:

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefect_azure_batch.tasks.access import OutputContainer
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.output_files import added_task, covering_prefixes, output_files, shared_output_files
 from prefect_azure_batch.tasks.records import Run
+
+LINK = OutputContainer("link")
 
 
 def uploads(files: object, condition: str = "tasksuccess") -> list[tuple[str, str | None]]:
@@ -20,7 +23,7 @@ def uploads(files: object, condition: str = "tasksuccess") -> list[tuple[str, st
 
 
 def test_a_tasks_files_keep_their_places_below_the_working_directory() -> None:
-    found = uploads(output_files("0/t", ["a.txt", "plots/*.png", "./b//c.txt", "x[*].txt"], "link"))
+    found = uploads(output_files("0/t", ["a.txt", "plots/*.png", "./b//c.txt", "x[*].txt"], LINK))
     assert found == [
         ("../std*.txt", "0/t/logs"),
         ("a.txt", "0/t/files/a.txt"),
@@ -31,18 +34,18 @@ def test_a_tasks_files_keep_their_places_below_the_working_directory() -> None:
 
 
 def test_what_a_failed_attempt_leaves_is_no_output() -> None:
-    assert uploads(output_files("0/t", ["a.txt", "*.png"], "link"), "taskfailure") == [
+    assert uploads(output_files("0/t", ["a.txt", "*.png"], LINK), "taskfailure") == [
         ("../std*.txt", "0/t/logs"),
         ("a.txt", "0/t/failed/files/a.txt"),
         ("*.png", "0/t/failed/files"),
     ]
-    found = uploads(shared_output_files("0/t", ["a.txt", "out/*.png"], "link"), "taskfailure")
+    found = uploads(shared_output_files("0/t", ["a.txt", "out/*.png"], LINK), "taskfailure")
     assert found[2:] == [("../a.txt", "0/t/failed/shared/a.txt"), ("../out/*.png", "0/t/failed/shared/out")]
 
 
 def test_shared_files_lie_one_above_the_working_directory_and_keep_their_places() -> None:
     patterns = ["a.txt", "*.txt", "plots/deep/*.png", "plots/**/x.txt", "out/b.txt", "wd/*.log", "wd/sub/c.log"]
-    assert uploads(shared_output_files("0/t", patterns, "link")) == [
+    assert uploads(shared_output_files("0/t", patterns, LINK)) == [
         ("../stdout.txt", "0/t/logs/stdout.txt"),
         ("../stderr.txt", "0/t/logs/stderr.txt"),
         ("../a.txt", "0/t/shared/a.txt"),
@@ -60,7 +63,7 @@ def test_shared_files_lie_one_above_the_working_directory_and_keep_their_places(
 @pytest.mark.parametrize("pattern", ["../x", "wd/../../x", "/etc/passwd"])
 def test_a_pattern_that_climbs_out_is_refused(pattern: str) -> None:
     with pytest.raises(BadInput, match="stay below it"):
-        shared_output_files("0/t", [pattern], "link")
+        shared_output_files("0/t", [pattern], LINK)
 
 
 def _folders(*indices: int) -> list[str]:

@@ -151,6 +151,7 @@ def test_every_key_is_among_the_cases() -> None:
     elsewhere = {
         *("existing", "image", "node_agent", "autoscale"),  # chosen before, or in the formula
         *("identities", "tags"),  # of the management plane
+        "storage_identity",  # in the files of the start task and of tasks
         "needs",  # a size is found for them
     }
     assert said | elsewhere == set(PoolDescription.model_fields)
