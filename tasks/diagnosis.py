@@ -169,9 +169,13 @@ def describe_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> 
     return f"{name}: it is {str.lower(node.state or '')}" + (f" ({errors})" if errors else "")
 
 
+_OF_ACCESS = ". Its link has ended, or the identity of the nodes has no role there: docs/storage-access.md"
+_ADVICE = {"BlobAccessDenied": _OF_ACCESS, "FileUploadAccessDenied": _OF_ACCESS}
+
+
 def describe_failure(info: models.BatchTaskFailureInfo | None) -> str:
-    """What the service says of a failure: code, message and details on one line."""
+    """What the service says of a failure: code, message and details on one line, and what to do about storage."""
     if info is None:
         return "failed without a reason from the service"
     details = "; ".join(str(detail.value) for detail in info.details or [] if detail.name == "Message")
-    return f"{info.code}: {info.message}" + (f" ({details})" if details else "")
+    return f"{info.code}: {info.message}" + (f" ({details})" if details else "") + _ADVICE.get(info.code or "", "")

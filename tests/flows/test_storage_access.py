@@ -202,6 +202,19 @@ def test_nodes_with_an_identity_run_with_no_link_at_all(
     assert [Path(task.stdout or "").read_text() for task in failed.value.result.tasks] == ["alpha", "beta gamma"]
 
 
+def test_an_identity_that_reaches_no_storage_fails_with_what_to_do(
+    account: AzureBatchAccount, signed_in: AzureBatchAccount, identity_pool: str, two_files: Path, tmp_path: Path
+) -> None:
+    # Here the identities of a pool reach the storage account beside the Batch account, and no other.
+    elsewhere = account.model_copy(update={"storage": signed_in.storage})
+    pool = {"existing": identity_pool, "storage_identity": OTHER}
+    with pytest.raises(TasksFailed) as failed:
+        Asked(elsewhere, two_files, tmp_path)(new_pool=pool, app=None, command="cat {input}", outputs=[])
+    for task in failed.value.result.tasks:
+        assert task.error is not None
+        assert re.search(r"BlobAccessDenied: .* or the identity of the nodes has no role there: docs/", task.error)
+
+
 def test_an_identity_that_the_pool_has_not_is_refused_before_anything_is_made(
     account: AzureBatchAccount, identity_pool: str, two_files: Path, tmp_path: Path
 ) -> None:
