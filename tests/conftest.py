@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 
 
-LIVE_VARIABLES = ("AZURE_BATCH_LIVE_ENDPOINT", "AZURE_BATCH_LIVE_STORAGE_URL")
-
-
 ROOT = Path(__file__).resolve().parents[1]
 # What Python and its tools keep for themselves in a checkout, and environments that developers have there.
 _TOOLS = {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".venv", "venv"}
@@ -35,21 +32,15 @@ def files_of_the_checkout() -> frozenset[str]:
     return frozenset(found)
 
 
-def is_live() -> bool:
-    """Tells whether the variables that name a real account are set."""
-    return all(os.environ.get(name) for name in LIVE_VARIABLES)
-
-
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: much of the time tests wait for services."""
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what runs against a real account."""
-    for item in items:
-        if is_live() and "account" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.live)
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses several processes where ``tests/live`` costs money: what all may cost together is known to one alone."""
+    if config.getoption("numprocesses", None) and any(name.startswith("AZURE_BATCH_LIVE_") for name in os.environ):
+        raise pytest.UsageError("AZURE_BATCH_LIVE_... name a real account: run `pytest -n 0 tests/live`, or unset them")
 
 
 def _isolate_prefect() -> None:
@@ -116,28 +107,16 @@ def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def account(request: pytest.FixtureRequest) -> "AzureBatchAccount":
-    """The account that stages and flows are tested with: a real one where its variables are set, else the local one."""
-    from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-    from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
-    from prefect_azure_batch.blocks.credentials import DefaultCredential
+def account(local_azure: "LocalAzure") -> "AzureBatchAccount":
+    """The account that stages and flows are tested with; what a real one is asked for stands in ``tests/live``."""
     from prefect_azure_batch.flows.account import local_account
 
-    if not is_live():
-        return local_account(request.getfixturevalue("local_azure"))
-    endpoint, storage_url = (os.environ[name] for name in LIVE_VARIABLES)
-    storage = AzureStorageCredentials(account_url=storage_url, credential=DefaultCredential())
-    return AzureBatchAccount(endpoint=endpoint, credential=DefaultCredential(), storage=storage)
+    return local_account(local_azure)
 
 
 @pytest.fixture
-def account_name(request: pytest.FixtureRequest, account: "AzureBatchAccount", prefect_server: str) -> str | None:
-    """What a flow is given as its account: nothing for the local Azure, a saved block for a real one."""
-    if is_live():
-        account.save("live", overwrite=True)
-        return "live"
-    request.getfixturevalue("azure")
-    return None
+def account_name(azure: "LocalAzure", prefect_server: str) -> None:
+    """What a flow is given as its account: nothing, so that it attaches to the local Azure."""
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
-from tests.conftest import is_live
 from tests.flows.conftest import left_behind
 from tests.support.hostile import HOSTILE_NAMES
 from tests.support.processes import wait_until
@@ -233,7 +232,6 @@ def test_a_setup_that_hangs_ends_with_the_limit_of_a_task(account: AzureBatchAcc
     assert left_behind(account) == []
 
 
-@pytest.mark.skipif(is_live(), reason="a real account has no MPI of its own")
 def test_a_local_azure_with_another_mpi_is_told_at_once(account: AzureBatchAccount, run: Run) -> None:
     with pytest.raises(BadInput, match=r"has mpich on its nodes: start it by .*--mpi openmpi"):
         run(mpi="openmpi")

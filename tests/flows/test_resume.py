@@ -29,15 +29,9 @@ from prefect_azure_batch.tasks.names import INDEX_NAME
 from tests.flows.conftest import left_behind
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.usefixtures("local_only")
+pytestmark = pytest.mark.usefixtures("account_name")
 
 Run = Callable[..., MapResult]
-
-
-@pytest.fixture
-def local_only(account_name: str | None) -> None:
-    if account_name:
-        pytest.skip("the tests of a real account do not write into files of this machine")
 
 
 @pytest.fixture

@@ -27,13 +27,7 @@ from tests.support.processes import wait_until
 
 
 @pytest.fixture
-def local(account_name: str | None) -> None:
-    if account_name:
-        pytest.skip("on a real account others may have left something")
-
-
-@pytest.fixture
-def other(local: None, two_files: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def other(account_name: None, two_files: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A run in a process of its own whose tasks do not end."""
     command = [
         "--inputs",
@@ -77,7 +71,7 @@ def test_a_run_that_lives_is_left_alone_and_one_that_died_is_deleted(
     delete_created(account, Created(pool_id=foreign))
 
 
-@pytest.mark.usefixtures("local")
+@pytest.mark.usefixtures("account_name")
 def test_stored_work_goes_when_it_has_been_kept_for_long_enough(
     account: AzureBatchAccount, two_files: Path, tmp_path: Path
 ) -> None:
@@ -91,7 +85,7 @@ def test_stored_work_goes_when_it_has_been_kept_for_long_enough(
     assert [any(run_id in name for name in blobs) for run_id in ids] == [False, True]
 
 
-@pytest.mark.usefixtures("local")
+@pytest.mark.usefixtures("account_name")
 def test_what_is_not_ours_is_left_alone_in_any_container(
     account: AzureBatchAccount, two_files: Path, tmp_path: Path
 ) -> None:
@@ -116,7 +110,7 @@ def test_a_work_that_upkeep_would_not_know_is_refused(account: AzureBatchAccount
         pass
 
 
-@pytest.mark.usefixtures("local")
+@pytest.mark.usefixtures("account_name")
 def test_ledgers_of_a_work_are_put_together_and_say_what_is_done(
     account: AzureBatchAccount, two_files: Path, tmp_path: Path
 ) -> None:
