@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from azure.batch.models import BatchSupportedImage
 
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.images import choose_image, image_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -54,3 +55,9 @@ def test_an_image_that_nobody_verified_is_not_taken() -> None:
 def test_an_account_without_a_usable_image_is_told() -> None:
     with pytest.raises(BadInput, match="name an existing pool"):
         choose_image([image("a", "b", "c", osType="windows")], NOW)
+
+
+def test_an_image_of_ones_own_is_taken_as_it_is_whatever_the_account_offers() -> None:
+    own = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/lab/images/solver/versions/1.0.0"
+    chosen = image_of(PoolDescription(nodes=1, image=own, node_agent="batch.node.ubuntu 24.04"), [])
+    assert (chosen.reference.virtual_machine_image_id, chosen.node_agent) == (own, "batch.node.ubuntu 24.04")
