@@ -27,6 +27,7 @@ def test_a_program_is_sent_and_runs_on_a_pool_of_its_own_and_its_outputs_come_ba
     result = run(app=str(program), command="{app}/shout < {input} | tee {stem}.out", outputs=["*.out"], nodes=2)
     assert said(result) == ["ALPHA", "BETA GAMMA"]
     assert [Path(task.outputs[0]).read_text() for task in result.tasks] == said(result)
+    assert (result.cost.node_hours or 0) > 0
     assert world.made_for(result.run_id) == []
 
 
