@@ -29,6 +29,7 @@ upkeep_parameters  what upkeep can be asked for
 check_parameters   what a check can be asked for
 check_result    what a check gives back: JSON and text
 pool_file       the description of a pool in a YAML file
+saved_blocks    blocks that Prefect has saved
 pools           the pool block that a run names
 preflight       what can be seen to be wrong before anything starts
 plan            what a run would do: JSON and text

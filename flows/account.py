@@ -4,14 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect.exceptions import ObjectNotFound
-from pydantic import ValidationError
-
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure, LocalAzureError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
 from prefect_azure_batch.flows.recording import wait_until_recorded
+from prefect_azure_batch.flows.saved_blocks import load_block
 from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
@@ -46,7 +44,7 @@ def _with_container(account: AzureBatchAccount, name: str) -> AzureBatchAccount:
 @contextmanager
 def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
     if name is not None:
-        yield _load(name)
+        yield load_block(AzureBatchAccount, name, "--account", "Azure Batch account")
         return
     with _local_azure(mpi) as azure:
         if mpi and azure.mpi not in (None, mpi):
@@ -78,16 +76,3 @@ def local_account(azure: LocalAzure) -> AzureBatchAccount:
         credential=BatchSharedKey(account_name=found.batch_account, account_key=found.batch_key),
         storage=storage,
     )
-
-
-def _load(name: str) -> AzureBatchAccount:
-    try:
-        block = AzureBatchAccount.load(name)
-    except ValidationError as error:
-        raise BadInput(f"The Azure Batch account block {name!r} is not valid: {error.errors()[0]['msg']}") from None
-    except (ValueError, ObjectNotFound):
-        raise BadInput(
-            f"There is no Azure Batch account block named {name!r}: make one in the Prefect UI under Blocks."
-        ) from None
-    assert isinstance(block, AzureBatchAccount)
-    return block

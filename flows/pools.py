@@ -8,6 +8,7 @@ from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.flows.saved_blocks import load_block
 from prefect_azure_batch.tasks.errors import BadInput
 
 _Asked = TypeVar("_Asked", bound=RunParameters | CheckParameters)
@@ -21,11 +22,7 @@ def with_pool_block(asked: _Asked) -> _Asked:
     """
     if asked.pool_block is None:
         return asked
-    try:
-        block = AzureBatchPool.load(asked.pool_block)
-    except ValueError as error:
-        raise BadInput(f"--pool-block: there is no Azure Batch Pool block {asked.pool_block!r}: {error}") from None
-    assert isinstance(block, AzureBatchPool)
+    block = load_block(AzureBatchPool, asked.pool_block, "--pool-block", "Azure Batch Pool")
     given = {name: getattr(asked, name) for name in asked.model_fields_set}
     try:
         return cast(_Asked, type(asked).model_validate(given | {"pool_block": None, "new_pool": block.pool}))

@@ -219,7 +219,7 @@ def test_a_pool_block_says_what_the_pool_shall_be_and_options_go_before_it(
 
 
 def test_a_pool_block_that_is_not_there_is_refused(run: Run, two_files: Path) -> None:
-    with pytest.raises(BadInput, match="there is no Azure Batch Pool block 'nothing'"):
+    with pytest.raises(BadInput, match="there is no Azure Batch Pool block named 'nothing'"):
         run(pool_block="nothing", inputs=[str(two_files)], command="cat {input}")
 
 

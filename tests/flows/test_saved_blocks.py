@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.plugins import load_prefect_collections
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -18,6 +19,10 @@ from prefect_azure_batch.blocks.credentials import (
     StorageSas,
 )
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.check_parameters import CheckParameters
+from prefect_azure_batch.flows.pools import with_pool_block
+from prefect_azure_batch.tasks.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -87,6 +92,48 @@ def test_a_saved_pool_says_no_more_than_was_said(said: dict[str, Any]) -> None:
     assert isinstance(loaded, AzureBatchPool)
     assert loaded.pool == description
     assert loaded.pool.model_fields_set == description.model_fields_set
+
+
+def spoil(name: str, kind: str, **fields: Any) -> None:
+    """Changes fields of a saved block as the form in Prefect's UI does: nothing checks them."""
+    with get_client(sync_client=True) as client:
+        saved = client.read_block_document_by_name(name, kind, include_secrets=True)
+        data = {key: value for key, value in saved.data.items() if key != "storage"} | fields
+        client.update_block_document(saved.id, BlockDocumentUpdate(data=data))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            {"endpoint": "lab.westeurope.batch.azure.com"},
+            "endpoint: endpoint 'lab.westeurope.batch.azure.com' must begin",
+        ),
+        (
+            {"credential": {"kind": "shared_key", "account_name": "lab", "account_key": "hidden!"}},
+            "credential.shared_key.account_key: The account key is not base64",
+        ),
+    ],
+)
+def test_an_account_block_that_cannot_be_is_told_in_one_line(fields: dict[str, Any], complaint: str) -> None:
+    batch().save("spoiled", overwrite=True)
+    spoil("spoiled", "azure-batch-account", **fields)
+    with (
+        pytest.raises(BadInput, match="--account: the Azure Batch account block 'spoiled' cannot be used: ") as told,
+        open_account("spoiled"),
+    ):
+        pass
+    assert complaint in str(told.value)
+    assert len(str(told.value).splitlines()) == 1
+    assert "hidden" not in str(told.value)
+
+
+def test_a_pool_block_that_cannot_be_is_told_in_one_line() -> None:
+    AzureBatchPool(pool=PoolDescription(nodes=1)).save("spoiled", overwrite=True)
+    spoil("spoiled", "azure-batch-pool", pool={"nodes": -1})
+    with pytest.raises(BadInput) as told:
+        with_pool_block(CheckParameters(pool_block="spoiled"))
+    assert str(told.value).startswith("--pool-block: the Azure Batch Pool block 'spoiled' cannot be used: pool.nodes: ")
 
 
 async def test_the_api_masks_secrets_for_those_who_do_not_ask_for_them() -> None:
