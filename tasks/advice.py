@@ -86,8 +86,8 @@ SHOW_QUOTAS = (
 
 _MORE_QUOTA = "Ask for more cores in the portal (the Batch account, Quotas, Request quota increase), or take another "
 _NEW_SAS = (
-    "az storage account generate-sas --account-name {storage} --services b --resource-types sco "
-    "--permissions acdlrw --expiry {sas_end} --https-only -o tsv"
+    "az storage account generate-sas --account-name {storage} --services b --resource-types co "
+    "--permissions cdlrw --expiry {sas_end} --https-only -o tsv"
 )
 _SIGN_IN_FIRST = "az batch account login --name {batch} --resource-group {group} && "
 

@@ -141,15 +141,15 @@ def test_storage_is_signed_in_to_by_what_the_credential_holds(credential: Storag
             "blobs",
             Problem("", "AuthorizationPermissionMismatch", 403),
             names(storage=SAS),
-            "az storage account generate-sas --account-name labdata --services b --resource-types sco "
-            "--permissions acdlrw --expiry 2026-03-31T12:00Z --https-only -o tsv",
+            "az storage account generate-sas --account-name labdata --services b --resource-types co "
+            "--permissions cdlrw --expiry 2026-03-31T12:00Z --https-only -o tsv",
         ),
         (
             "links",
             Problem("Could not write: The SAS does not permit 'c'"),
             names(storage=SAS),
-            "az storage account generate-sas --account-name labdata --services b --resource-types sco "
-            "--permissions acdlrw --expiry 2026-03-31T12:00Z --https-only -o tsv",
+            "az storage account generate-sas --account-name labdata --services b --resource-types co "
+            "--permissions cdlrw --expiry 2026-03-31T12:00Z --https-only -o tsv",
         ),
         (
             "blobs",
