@@ -24,8 +24,14 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} (--help lists the options)")
 
 
+def _program() -> str:
+    """What the user has typed: a console script, or a module."""
+    script = Path(sys.argv[0]).name
+    return "python -m flows.prices" if script.endswith(".py") else script
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m flows.prices", description="Shows or refreshes the prices that runs are told in.")
+    parser = _Parser(prog=_program(), description="Shows or refreshes the prices that runs are told in.")
     parser.add_argument("--refresh", action="store_true", help="Read prices from Azure's public price list.")
     parser.add_argument(
         "--regions", nargs="+", metavar="REGION", help="Azure regions. Not given: those of the table that is read."
@@ -54,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in lines:
             print(line)
     except BatchFlowError as error:
-        sys.stderr.write(f"python -m flows.prices: {error}\n")
+        sys.stderr.write(f"{_program()}: {error}\n")
         return 2 if isinstance(error, BadInput) else 1
     return 0
 

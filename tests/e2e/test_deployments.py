@@ -157,7 +157,8 @@ def test_the_wheel_holds_two_packages_and_nothing_that_a_project_calls_its_own(w
         names = archive.namelist()
     packages = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"prefect_azure_batch", "localbatch"}
-    assert {"prefect_azure_batch/flows/map_flow.py", "prefect_azure_batch/examples/map/app/myapp"} <= {*names}
+    files = {"flows/map_flow.py", "examples/map/app/myapp", "tasks/prices.csv"}
+    assert {f"prefect_azure_batch/{name}" for name in files} <= {*names}
 
 
 def test_a_project_with_such_packages_runs_deploys_and_saves_blocks(

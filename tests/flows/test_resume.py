@@ -192,6 +192,7 @@ def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
     result = run()
     assert result.counts.succeeded == 5
     assert result.pool_id == pool.id
+    assert result.cost.node_hours  # of the pool that was taken up, from then on
     assert ran(log) == ALL
     assert left_behind(account) == []
 
