@@ -39,26 +39,41 @@ def record(account: AzureBatchAccount) -> Iterator[RunRecord]:
     delete_created(account, Created(name, name))
 
 
+@pytest.fixture(scope="module")
+def slow_azure() -> Iterator[LocalAzure]:
+    """One whose nodes take their time to come, and stay preempted for as long before others take their places."""
+    with LocalAzure(attach=False, options=("--allocation-seconds=6", "--start-seconds=8")) as azure:
+        yield azure
+
+
 @pytest.mark.slow
-def test_spot_nodes_that_were_taken_away_are_not_counted() -> None:
+def test_spot_nodes_that_were_taken_away_are_not_counted(slow_azure: LocalAzure) -> None:
     name = f"metered-{uuid.uuid4()}"
     pool = PoolPlan(name, PoolDescription(nodes=1, spot_nodes=2, slots=1), run_id=name)
-    # For so long a node stays preempted, before another takes its place.
-    with LocalAzure(attach=False, options=("--allocation-seconds=6",)) as azure:
-        account = local_account(azure)
-        client = account.get_client()
-        create_pool(account, pool)
-        assert len(wait_for_nodes(account, name, 3)) == 3
-        spot = next(node.id or "" for node in client.list_nodes(name) if not node.is_dedicated)
-        azure.preempt_node(name, spot)
-        assert client.get_pool(name).current_low_priority_nodes == 2
-        meter = Meter("here", PRICES)
-        with metered(account, RunRecord(JobPlan(name, name, name), pool, datetime.now(UTC)), meter, is_new=False):
-            wait_until(lambda: bool(meter.bill(0).node_hours), 30)
-        assert client.get_node(name, spot).state == "preempted"
+    account = local_account(slow_azure)
+    client = account.get_client()
+    create_pool(account, pool)
+    assert len(wait_for_nodes(account, name, 3)) == 3
+    spot = next(node.id or "" for node in client.list_nodes(name) if not node.is_dedicated)
+    slow_azure.preempt_node(name, spot)
+    assert client.get_pool(name).current_low_priority_nodes == 2
+    meter = Meter("here", PRICES)
+    with metered(account, RunRecord(JobPlan(name, name, name), pool, datetime.now(UTC)), meter, is_new=False):
+        wait_until(lambda: bool(meter.bill(0).node_hours), 30)
+    assert client.get_node(name, spot).state == "preempted"
     bill = meter.bill(0)
     assert bill.spot_node_hours == bill.node_hours
     assert bill.vm_size == "standard_d2s_v3"
+
+
+@pytest.mark.slow
+def test_who_waits_for_nodes_is_told_that_the_budget_is_spent(slow_azure: LocalAzure) -> None:
+    name, account = f"metered-{uuid.uuid4()}", local_account(slow_azure)
+    pool, meter = PoolPlan(name, PoolDescription(nodes=1), run_id=name), Meter("here", PRICES, budget=1)
+    with metered(account, RunRecord(JobPlan(name, name, name), pool, datetime.now(UTC)), meter, is_new=True):
+        create_pool(account, pool)
+        with pytest.raises(BudgetSpent, match=r"has cost the USD 1.00 of its --budget"):
+            wait_for_nodes(account, name, 1, tell=lambda idle: meter.require_left())
 
 
 def test_a_job_is_ended_when_the_budget_is_spent(account: AzureBatchAccount, record: RunRecord) -> None:
