@@ -354,4 +354,4 @@ def in_dollars(amount: float | None) -> str:
 
 
 def _number(number: float) -> str:
-    return f"{number:,.2f}".rstrip("0").rstrip(".") if number >= 0.1 or number == 0 else f"{number:.2g}"
+    return f"{number:,.{2 if number >= 0.1 else 5}f}".rstrip("0").rstrip(".")

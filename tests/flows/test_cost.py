@@ -80,7 +80,7 @@ def test_without_a_region_node_hours_are_told(run: Run) -> None:
     cost = run(command="cat {input}", nodes=1).cost
     assert cost.price is None
     assert cost.node_hours
-    assert cost.lines()[0].startswith("Nodes of standard_d2s_v3: 0.")
+    assert cost.lines()[0].startswith("Nodes of standard_d2s_v3: ")
 
 
 def test_a_run_that_would_cost_more_than_its_budget_is_ended_and_a_later_one_does_the_rest(

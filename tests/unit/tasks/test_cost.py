@@ -116,3 +116,11 @@ def test_tasks_that_were_seen_longer_than_their_nodes_leave_no_negative_idleness
 )
 def test_amounts_have_the_digits_that_they_need(amount: float, text: str) -> None:
     assert in_dollars(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0, "0"), (1234.5, "1,234.5 spot"), (100, "100 spot"), (0.0025, "0.0025 spot"), (9e-5, "0.00009 spot")],
+)
+def test_hours_have_the_digits_that_they_need(hours: float, text: str) -> None:
+    assert str(NodeHours(spot=hours)) == text
