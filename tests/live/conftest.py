@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,6 @@ _VARIABLES = LiveVariables.read(os.environ)
 _HERE = Path(__file__).parent
 
 RunMap = Callable[..., MapResult]
-MakePool = Callable[..., str]
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def run(world: World, two_files: Path, tmp_path: Path) -> RunMap:
         if not {"inputs", "sweep", "table"} & set(parameters):
             given["inputs"] = [str(two_files)]
         asked = MapParameters.model_validate(given | parameters)
-        size = 0 if asked.pool else asked.pool_description.size
+        size = 0 if asked.pool or asked.plan else asked.pool_description.size
         with world.ceiling.taking(size, RUN_MINUTES):
             return map_flow(asked)
 
@@ -169,27 +168,24 @@ def limits(world: World, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"account": BLOCK, "hours": RUN_MINUTES / 60, "lease_minutes": RUN_MINUTES / 2} | size
 
 
-@pytest.fixture(scope="session")
-def make_pool(world: World) -> Iterator[MakePool]:
-    """Makes pools that are no run's own, and deletes them after the last test; else they empty themselves."""
-    with ExitStack() as room:
-
-        def make(description: PoolDescription, tasks: int | None = None) -> str:
-            room.enter_context(world.ceiling.taking(description.size, RUN_MINUTES))
-            pool_id = f"live-{uuid.uuid4()}"
-            world.run_ids.add(pool_id)
-            room.callback(delete_created, world.account, Created(pool_id=pool_id))
-            asked = description.overridden({"vm_size": world.vm_size})
-            plan = PoolPlan(pool_id, asked, run_id=pool_id, lease=timedelta(minutes=world.ceiling.left), tasks=tasks)
-            return create_pool(world.account, plan)
-
-        yield make
+@contextmanager
+def made_pool(world: World, description: PoolDescription, tasks: int | None = None) -> Iterator[str]:
+    """A pool that is no run's own, deleted at the end; where that is not reached, it empties itself."""
+    pool_id = f"live-{uuid.uuid4()}"
+    with world.ceiling.taking(description.size, RUN_MINUTES):
+        world.run_ids.add(pool_id)
+        asked = description.overridden({"vm_size": world.vm_size})
+        lease = timedelta(minutes=world.ceiling.left)
+        try:
+            yield create_pool(world.account, PoolPlan(pool_id, asked, run_id=pool_id, lease=lease, tasks=tasks))
+        finally:
+            delete_created(world.account, Created(pool_id=pool_id))
 
 
 @pytest.fixture(scope="session")
-def pool(make_pool: MakePool, world: World) -> str:
+def pool(world: World) -> Iterator[str]:
     """A pool of one node, which the tests of maps share."""
-    pool_id = make_pool(PoolDescription(nodes=1, slots=4))
     client = world.account.get_client()
-    wait_until(lambda: [node.state for node in client.list_nodes(pool_id)] == ["idle"], RUN_MINUTES * 60)
-    return pool_id
+    with made_pool(world, PoolDescription(nodes=1, slots=4)) as pool_id:
+        wait_until(lambda: [node.state for node in client.list_nodes(pool_id)] == ["idle"], RUN_MINUTES * 60)
+        yield pool_id

@@ -15,9 +15,9 @@ def test_the_check_of_the_account_finds_nothing_amiss(world: World) -> None:
 
 
 def test_a_plan_refuses_nothing_and_makes_nothing(world: World, run: RunMap) -> None:
-    made = {pool.id for pool in world.account.get_client().list_pools()}
     plan = run(command="cat {input}", plan=True, nodes=1, spot=1).plan
     assert plan is not None
     assert plan.refusals == []
-    assert [call.path for call in plan.calls if call.service == "Batch"]
-    assert {pool.id for pool in world.account.get_client().list_pools()} == made
+    (pool,) = (call.body for call in plan.calls if call.path == "/pools" and call.body)
+    assert "$TargetLowPriorityNodes = 1" in str(pool["autoScaleFormula"])
+    assert world.made_for(str(pool["id"])) == []

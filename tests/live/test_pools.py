@@ -14,7 +14,7 @@ from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import check_new_pool, create_pool
 from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
 from prefect_azure_batch.tasks.upkeep import delete_leftovers, find_leftovers
-from tests.live.conftest import MakePool, RunMap, World, said
+from tests.live.conftest import RunMap, World, made_pool, said
 from tests.support.live import RUN_MINUTES
 
 
@@ -24,20 +24,19 @@ def test_tasks_run_on_spot_nodes(run: RunMap) -> None:
 
 
 def test_a_pool_that_follows_its_tasks_begins_with_nodes_for_them_and_its_formula_is_taken(
-    world: World, run: RunMap, make_pool: MakePool
+    world: World, run: RunMap
 ) -> None:
-    described = PoolDescription.model_validate({"nodes": 1, "slots": 2, "autoscale": {"scenario": "pending"}})
-    pool_id = make_pool(described, tasks=2)
-    assert said(run(pool=pool_id, command="cat {input}")) == ["alpha", "beta gamma"]
     client = world.account.get_client()
-    pool = client.get_pool(pool_id)
+    described = PoolDescription.model_validate({"nodes": 1, "slots": 2, "autoscale": {"scenario": "pending"}})
+    with made_pool(world, described, tasks=2) as pool_id:
+        assert said(run(pool=pool_id, command="cat {input}")) == ["alpha", "beta gamma"]
+        pool = client.get_pool(pool_id)
+        formula = pool.auto_scale_formula or ""
+        options = models.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula=formula)
+        tried = client.evaluate_pool_auto_scale(pool_id, options)
     assert pool.auto_scale_run is not None
     assert pool.auto_scale_run.error is None
-    formula = pool.auto_scale_formula or ""
     assert "$PendingTasks" in formula
-    tried = client.evaluate_pool_auto_scale(
-        pool_id, models.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula=formula)
-    )
     assert tried.error is None
     assert "$TargetDedicatedNodes=" in (tried.results or "")
 
