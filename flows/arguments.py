@@ -22,6 +22,8 @@ _EITHER_WAY = {"resume"}
 _OPTIONS = {"new_pool": "--pool-file"}
 _METAVARS = {
     "retry_on": "CODE",
+    "succeed_on": "CODE",
+    "stop_on": "CODE",
     "inputs": "INPUT",
     "outputs": "PATTERN",
     "results": "DIRECTORY",

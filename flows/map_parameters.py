@@ -85,6 +85,16 @@ class MapParameters(RunParameters):
         title="Retry on",
         description="Exit codes of a task that are worth another attempt, such as 75 and 137. Not given: all but 0.",
     )
+    succeed_on: list[int] = Field(
+        default_factory=list,
+        title="Succeed on",
+        description="Exit codes of a task that count as success besides 0, such as 1 of grep. Results show the code.",
+    )
+    stop_on: list[int] = Field(
+        default_factory=list,
+        title="Stop on",
+        description="Exit codes of a task that end the whole run at once, such as 64 for a wrong use.",
+    )
     required_slots: int = Field(
         default=1,
         ge=1,
@@ -107,7 +117,7 @@ class MapParameters(RunParameters):
         description="What earlier runs have done to the same inputs is not done again (the default; the example runs).",
     )
 
-    @field_validator("retry_on", mode="before")
+    @field_validator("retry_on", "succeed_on", "stop_on", mode="before")
     @classmethod
     def _codes_may_stand_in_one_word(cls, codes: object) -> object:
         if not isinstance(codes, list):
@@ -118,11 +128,22 @@ class MapParameters(RunParameters):
         return parts
 
     @model_validator(mode="after")
-    def _codes_are_for_retries(self) -> Self:
-        if any(not 1 <= code <= 255 for code in self.retry_on):
-            raise ValueError("--retry-on: exit codes of failures lie between 1 and 255")
+    def _codes_mean_one_thing(self) -> Self:
+        seen: dict[int, str] = {}
+        for option, codes in (
+            ("--retry-on", self.retry_on), ("--succeed-on", self.succeed_on), ("--stop-on", self.stop_on)
+        ):  # fmt: skip
+            if any(not (code == 0 and option == "--succeed-on") and not 1 <= code <= 255 for code in codes):
+                raise ValueError(f"{option}: exit codes of failures lie between 1 and 255")
+            if twice := next((code for code in codes if seen.setdefault(code, option) != option), None):
+                raise ValueError(f"{option}: the exit code {twice} stands in {seen[twice]}, too: leave it out of one")
         if self.retry_on and not self.retries:
             raise ValueError("--retry-on says what --retries is for: say how many")
+        if self.stop_on and self.retries and not self.retry_on:
+            raise ValueError(
+                "--stop-on: with --retries alone Batch would try such a task again first: say with --retry-on which "
+                "exit codes are worth that"
+            )
         return self
 
     @model_validator(mode="after")

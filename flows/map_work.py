@@ -66,6 +66,7 @@ class MapWork:
             elevated=asked.elevated,
             priority=asked.priority,
             retries=0 if asked.retry_on else asked.retries,
+            stop_on=tuple(asked.stop_on),
             time_limit=asked.time_limit,
             lease=asked.lease,
             work=work_of(self.program, self.tasks),
@@ -101,7 +102,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     manifest.name_tasks(task_namer(program, tasks))
     earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
-        earlier = find_earlier_task(account, work_of(program, tasks), manifest)
+        earlier = find_earlier_task(account, work_of(program, tasks), manifest, tasks.succeed_on)
     return MapWork(asked, manifest, common, path, program, tasks, earlier)
 
 
@@ -159,6 +160,8 @@ def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
         asked.task_limit,
         retry_on=tuple(asked.retry_on),
         retries=asked.retries,
+        succeed_on=tuple(asked.succeed_on),
+        stop_on=tuple(asked.stop_on),
         environment=asked.environment,
         container=container_plan(asked.pool_description),
         required_slots=asked.required_slots,

@@ -37,7 +37,7 @@ def task_result(
         input=task.label,
         task_id=task.task_id,
         state="failed" if error else "succeeded",
-        exit_code=end.exit_code,
+        exit_code=_exit_code(task, collected),
         node_id=end.node_id or None,
         started=end.started,
         ended=end.ended,
@@ -82,7 +82,7 @@ def task_outcome(task: EndedTask, collected: Collected, result: TaskResult, cont
         task_id=task.task_id,
         label=task.label,
         succeeded=result.state == "succeeded",
-        exit_code=end.exit_code,
+        exit_code=result.exit_code,
         failure=result.error or "",
         node_id=end.node_id,
         started=end.started,
@@ -93,6 +93,11 @@ def task_outcome(task: EndedTask, collected: Collected, result: TaskResult, cont
         files=collected.kept,
         container=place.container if place else container,
     )
+
+
+def _exit_code(task: EndedTask, collected: Collected) -> int | None:
+    """Of a task's program, also where Batch was told of a success."""
+    return collected.exit_code if task.end.succeeded and collected.exit_code is not None else task.end.exit_code
 
 
 def _paths(collected: Collected) -> dict[str, Any]:

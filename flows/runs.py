@@ -117,6 +117,7 @@ class RunPlan:
         required_slots: of each task, for a pool that follows them.
         priority: of the job, -1000 to 1000.
         retries: how often Batch repeats a task that fails.
+        stop_on: exit codes of tasks that end the run.
         time_limit: longest life of the run; the service ends its job then, whatever became of us.
         lease: how long the job, and the nodes of the pool that is made, outlive this process at most.
         work: id of what is done to each input, as ``work_of`` makes it, by which later runs find what this one has
@@ -138,6 +139,7 @@ class RunPlan:
     required_slots: int = 1
     priority: int = 0
     retries: int = 0
+    stop_on: tuple[int, ...] = ()
     time_limit: timedelta = timedelta(hours=24)
     lease: timedelta = DEFAULT_LEASE
     work: str = ""
@@ -190,6 +192,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         priority=plan.priority,
         elevated=plan.elevated,
         identity=description.node_identity,
+        stop_on=plan.stop_on,
     )
     return RunRecord(job, None if description.existing else pool, now)
 

@@ -1,4 +1,4 @@
-"""Attempts at one task: each finds its files as the first one did, and some exit codes are worth another.
+"""Attempts at one task: each finds its files as the first one did; some exit codes are worth another, or a success.
 
 Batch starts a task again in the directory that the attempt before has left (Azure/Batch#14).
 """
@@ -6,7 +6,7 @@ Batch starts a task again in the directory that the attempt before has left (Azu
 from collections.abc import Iterable
 
 from prefect_azure_batch.tasks.command import INPUT_FOLDER, shell_command
-from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES
+from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FILES, EXIT_CODE
 
 ATTEMPTS_FOLDER = ".attempts"
 """In directories of multi-instance tasks: what earlier attempts have left there."""
@@ -86,6 +86,23 @@ def _tidy(directory: str, beside: str, left: str, keeps_files: bool) -> str:
     return text
 
 
+def counted_as_success(script: str, exit_codes: Iterable[int]) -> str:
+    """A script that succeeds also where it ends with one of some exit codes; which it was stands in a file by then.
+
+    Args:
+        script: what runs, in a shell of its own.
+        exit_codes: those that Batch is to take for success, besides 0.
+    """
+    codes = "|".join(str(code) for code in exit_codes)
+    return f"""
+exec 3>&2
+{_in_a_shell(script)}
+_exit_code=$?
+echo $_exit_code > ../{EXIT_CODE}
+case $_exit_code in {codes}) exit 0 ;; *) exit $_exit_code ;; esac
+""".strip()
+
+
 def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
     """A script that runs again where it ends with one of some exit codes: a task's own retries know no codes.
 
@@ -95,12 +112,11 @@ def repeated(script: str, times: int, exit_codes: Iterable[int]) -> str:
         exit_codes: those that are worth another attempt.
     """
     codes = "|".join(str(code) for code in exit_codes)
-    # Where a signal ends the shell of an attempt, this one would show all of its script.
     return f"""
 _attempts_left={times}
 exec 3>&2
 while :; do
-{{ {shell_command(script)} 2>&3 3>&-; }} 2> /dev/null
+{_in_a_shell(script)}
 _exit_code=$?
 case $_exit_code in {codes}) ;; *) exit $_exit_code ;; esac
 [ $_attempts_left -gt 0 ] || exit $_exit_code
@@ -108,3 +124,8 @@ _attempts_left=$((_attempts_left - 1))
 echo "Exit code $_exit_code: it is tried again." >&2
 done
 """.strip()
+
+
+def _in_a_shell(script: str) -> str:
+    """Shell text; where a signal ends the shell of the script, this one would show all of it on descriptor 2."""
+    return f"{{ {shell_command(script)} 2>&3 3>&-; }} 2> /dev/null"

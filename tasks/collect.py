@@ -1,7 +1,10 @@
 """Stages: logs and outputs of tasks to local files, once they have ended or from an earlier run."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+
+from azure.storage.blob import ContainerClient
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
@@ -9,7 +12,7 @@ from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
-from prefect_azure_batch.tasks.output_files import blobs_of_tasks, is_output
+from prefect_azure_batch.tasks.output_files import EXIT_CODE_BLOB, blobs_of_tasks, is_output
 from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, KeptFile, Place, Run
 from prefect_azure_batch.tasks.settling import settle, with_end_of_log
 from prefect_azure_batch.tasks.stage import stage
@@ -44,14 +47,24 @@ def collect_outputs(
             of_failure = name.startswith(f"{FAILED_FOLDER}/")  # of an attempt before, or with no success to come
             if folder in kept and not is_folder(blob) and not (of_failure and folder in succeeded):
                 kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
+        codes = [_exit_code(client, task, kept[task.folder]) for task in tasks]
         if isinstance(results, Place):
             settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
-            return [
+            collected = [
                 with_end_of_log(service, files) if isinstance(task, EndedTask) and not task.end.succeeded else files
                 for task, files in zip(tasks, settled, strict=True)
             ]
-        places = [(Place(container, task.folder), results / task.task_id, kept[task.folder]) for task in tasks]
-        return _fetch_all(storage, places)
+        else:
+            places = [(Place(container, task.folder), results / task.task_id, kept[task.folder]) for task in tasks]
+            collected = _fetch_all(storage, places)
+        return [replace(files, exit_code=code) for files, code in zip(collected, codes, strict=True)]
+
+
+def _exit_code(client: ContainerClient, task: AddedTask, kept: Iterable[KeptFile]) -> int | None:
+    """What a task has told of its exit code, if some of them count as success."""
+    if not any(file.name == EXIT_CODE_BLOB for file in kept):
+        return None
+    return int(client.download_blob(f"{task.folder}/{EXIT_CODE_BLOB}").readall())
 
 
 def restore_outputs(
@@ -120,6 +133,8 @@ def _target(name: str, directory: Path) -> Path | None:
         return None
     if ".." in rest:
         raise ServiceFailure(f"The blob {name!r} would be written outside {str(directory)!r}: it is refused.")
+    if name == EXIT_CODE_BLOB:
+        return None  # it stands in the result
     if kind not in _KINDS:
         return directory / name
     path = Path(*rest)

@@ -1,7 +1,7 @@
 """Stage: what earlier runs of a work, and runs that still go on, have done or are doing to the inputs of this one."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from azure.batch import BatchClient, models
@@ -45,13 +45,16 @@ class FoundRun:
         return run_of(self.record.job)
 
 
-def find_earlier(account: AzureBatchAccount, work: str, manifest: Manifest) -> tuple[FoundRun, ...]:
+def find_earlier(
+    account: AzureBatchAccount, work: str, manifest: Manifest, succeed_on: Collection[int] = ()
+) -> tuple[FoundRun, ...]:
     """Notes in a manifest what is known of its tasks: in the ledgers of the work, and in the jobs of its runs.
 
     Args:
         account: the Batch account and its storage.
         work: the work's id.
         manifest: the tasks to look for.
+        succeed_on: exit codes that count as success, besides 0; what was one for an earlier run may be none now.
 
     Returns:
         The runs that have not ended.
@@ -63,7 +66,8 @@ def find_earlier(account: AzureBatchAccount, work: str, manifest: Manifest) -> t
     container = account.storage.work_container
     records = list_runs(account.storage, container, work)
     # After the records: a run writes its ledger before its record goes.
-    manifest.mark_done(read_successes(account.storage, container, work))
+    successes = read_successes(account.storage, container, work)
+    manifest.mark_done(done for done in successes if done.exit_code in {0, *succeed_on})
     _forget_lost(account.storage, manifest)
     found = []
     for number, record in enumerate(records):

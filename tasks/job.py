@@ -77,6 +77,7 @@ def job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCre
             max_wall_clock_time=job_limit(plan), max_task_retry_count=plan.task_retries
         ),
         priority=plan.priority,
+        task_failure_mode=models.BatchTaskFailureMode.PERFORM_EXIT_OPTIONS_JOB_ACTION if plan.stop_on else None,
         job_preparation_task=_preparation(account, plan),
         metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
     )

@@ -1,7 +1,7 @@
 """What a task uploads when it ends, and where in the container of works it goes.
 
 <work>/<run>/<index>-<task id>
-├── logs      stdout.txt, stderr.txt
+├── logs      stdout.txt, stderr.txt; exit-code.txt where some exit codes count as success
 ├── files     outputs of a task, named relative to its working directory
 ├── shared    outputs of a multi-instance task, named relative to the directory its ranks share
 └── failed    files, shared: what attempts that failed have left in place of outputs
@@ -22,7 +22,10 @@ from prefect_azure_batch.tasks.access import OutputContainer
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, Run
-from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT, WORKING_DIRECTORY
+from prefect_azure_batch.tasks.task_directory import BATCH_FILES, EXIT_CODE, STDERR, STDOUT, WORKING_DIRECTORY
+
+EXIT_CODE_BLOB = f"{LOG_FOLDER}/{EXIT_CODE}"
+"""Name, below the folder of its task, of what tells the exit code of a program that counts as success."""
 
 _INDEX_DIGITS = 7
 _MOST_WASTE = 10
@@ -88,20 +91,25 @@ def covering_prefixes(folders: Sequence[str]) -> list[str]:
     return [prefix for part in parts.values() for prefix in covering_prefixes(part)]
 
 
-def output_files(folder: str, patterns: Sequence[str], container: OutputContainer) -> list[models.OutputFile]:
+def output_files(
+    folder: str, patterns: Sequence[str], container: OutputContainer, *, tells_exit_code: bool = False
+) -> list[models.OutputFile]:
     """The logs of a task, and the files in its working directory that match, apart by whether it has succeeded.
 
     Args:
         folder: of the task in the output container.
         patterns: files to keep, relative to the working directory.
         container: the output container, as nodes write to it.
+        tells_exit_code: it leaves a file with its exit code, of which Batch is told another.
 
     Raises:
         BadInput: a pattern leads out of the working directory.
     """
-    logs = _output_file("../std*.txt", _Kept(f"{folder}/{LOG_FOLDER}", container))
+    logs = [_output_file("../std*.txt", _Kept(f"{folder}/{LOG_FOLDER}", container))]
+    if tells_exit_code:
+        logs.append(_output_file(f"../{EXIT_CODE}", _Kept(f"{folder}/{EXIT_CODE_BLOB}", container)))
     parsed = [parse_pattern(pattern) for pattern in patterns]
-    return [logs, *(_below(kept, pattern) for kept in _by_end(folder, FILE_FOLDER, container) for pattern in parsed)]
+    return [*logs, *(_below(kept, pattern) for kept in _by_end(folder, FILE_FOLDER, container) for pattern in parsed)]
 
 
 def shared_output_files(folder: str, patterns: Sequence[str], container: OutputContainer) -> list[models.OutputFile]:

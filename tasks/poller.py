@@ -274,9 +274,30 @@ class JobPoller:
         self._seen_until = None
         self._read_ends()
         reason = job.execution_info.termination_reason if job.execution_info else None
-        why = _REASONS.get(str.lower(reason or ""), reason or job.state)
+        why = self._which_ended_it() if str.lower(reason or "") == "taskfailed" else ""
+        why = why or _REASONS.get(str.lower(reason or ""), reason or job.state or "")
         self._fail(JobEnded(f"The job {self._job_id!r} ended ({why}) before its tasks had."))
         return job
+
+    def _which_ended_it(self) -> str:
+        """Names the task that has ended the job by its exit code; empty if it cannot be found any more."""
+        text = "state eq 'completed' and executionInfo/result eq 'failure'"
+        failed = self._client.list_tasks(self._job_id, filter=text, select=["id,executionInfo,exitConditions"])
+        found = next((task for task in failed if _ends_job(task)), None)
+        if found is None or found.execution_info is None:
+            return ""
+        return f"task {found.id} ended with exit code {found.execution_info.exit_code}, which ends the run: --stop-on"
+
+
+def _ends_job(batch_task: models.BatchTask) -> bool:
+    """Whether a task has ended with an exit code that ends its job."""
+    info, conditions = batch_task.execution_info, batch_task.exit_conditions
+    codes = [each.code for each in (conditions.exit_codes or [] if conditions else []) if _terminates(each)]
+    return info is not None and info.exit_code in codes
+
+
+def _terminates(mapping: models.ExitCodeMapping) -> bool:
+    return str.lower(mapping.exit_options.job_action or "") == "terminate"
 
 
 def _task_end(batch_task: models.BatchTask) -> TaskEnd:

@@ -246,6 +246,7 @@ class JobPlan:
         priority: -1000 to 1000; where jobs share a pool, tasks of the higher one start first.
         elevated: the setup runs as an administrator.
         identity: resource id of the identity by which its nodes reach storage; None for links.
+        stop_on: exit codes of tasks that end the job.
     """
 
     job_id: str
@@ -263,6 +264,7 @@ class JobPlan:
     priority: int = 0
     elevated: bool = False
     identity: str | None = None
+    stop_on: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,8 @@ class TaskPlan:
         time_limit: longest life of one task, or None.
         retry_on: exit codes with which a task is tried again, on its node; none for those of the job's retries.
         retries: how often.
+        succeed_on: exit codes that count as success, besides 0.
+        stop_on: exit codes that end the job, whose plan says so, too.
         environment: names and values of environment variables. They can be read by all who may read the job.
         container: what tasks run in; None for the node itself.
         required_slots: slots that a task takes of its node's.
@@ -298,6 +302,8 @@ class TaskPlan:
     parameters: tuple[str, ...] = ()
     common: tuple[StoredInput, ...] = ()
     grouped: bool = False
+    succeed_on: tuple[int, ...] = ()
+    stop_on: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -413,6 +419,7 @@ class Collected:
         kept: all of them as they lie in storage.
         place: where they lie there, if they were left there.
         stderr_end: the last lines of stderr, if it was left there and somebody wants to know.
+        exit_code: of the program, where Batch was told another: it counts as success.
     """
 
     stdout: Path | None
@@ -421,6 +428,7 @@ class Collected:
     kept: tuple[KeptFile, ...] = ()
     place: Place | None = None
     stderr_end: str = ""
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)

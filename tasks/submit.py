@@ -11,7 +11,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.access import OutputContainer, StorageAccess
 from prefect_azure_batch.tasks.adding import LARGEST_REQUEST, add_all
-from prefect_azure_batch.tasks.attempts import from_the_beginning, repeated
+from prefect_azure_batch.tasks.attempts import counted_as_success, from_the_beginning, repeated
 from prefect_azure_batch.tasks.command import (
     INDEX_VARIABLE,
     INPUT_VARIABLE,
@@ -146,7 +146,20 @@ def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem |
 
 def _attempts(script: str, plan: TaskPlan) -> str:
     script = from_the_beginning(script, keeps_files=plan.retries > 0)
-    return repeated(script, plan.retries, plan.retry_on) if plan.retry_on else script
+    if plan.retry_on:
+        script = repeated(script, plan.retries, plan.retry_on)
+    return counted_as_success(script, plan.succeed_on) if plan.succeed_on else script
+
+
+def _exit_conditions(plan: TaskPlan) -> models.ExitConditions | None:
+    """What the end of a task means to its job: any failure that nothing is said of would end it, too."""
+    if not plan.stop_on:
+        return None
+    ends = models.ExitOptions(job_action=models.BatchJobActionKind.TERMINATE)
+    return models.ExitConditions(
+        exit_codes=[models.ExitCodeMapping(code=code, exit_options=ends) for code in plan.stop_on],
+        default=models.ExitOptions(job_action=models.BatchJobActionKind.NONE),
+    )
 
 
 @dataclass(frozen=True)
@@ -188,7 +201,10 @@ def _task_options(
         container_settings=shared.container,
         required_slots=shared.plan.required_slots if shared.plan.required_slots > 1 else None,
         user_identity=pool_user(elevated=True) if shared.plan.elevated else None,
-        output_files=output_files(task.folder, shared.plan.outputs, shared.outputs),
+        output_files=output_files(
+            task.folder, shared.plan.outputs, shared.outputs, tells_exit_code=bool(shared.plan.succeed_on)
+        ),
+        exit_conditions=_exit_conditions(shared.plan),
         constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
     )
 

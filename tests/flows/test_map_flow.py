@@ -347,3 +347,47 @@ def test_what_is_no_variable_is_refused(env: list[str], complaint: str) -> None:
     with pytest.raises(ValidationError) as refused:
         MapParameters.model_validate({"env": env})
     assert complaint in str(refused.value)
+
+
+def test_exit_codes_that_count_as_success_are_told_and_kept_by_a_resumed_run(two_files: Path, run: Run) -> None:
+    command = "echo for-succeed-on > a.dat; grep -q alpha {input} || exit 3"
+    asked = {"inputs": [str(two_files)], "command": command, "outputs": ["a.dat"], "resume": True}
+
+    def ends(**parameters: object) -> list[tuple[str, int | None, list[str]]]:
+        tasks = run(**asked, **parameters).tasks
+        return [(task.state, task.exit_code, [Path(path).parent.name for path in task.outputs]) for task in tasks]
+
+    with pytest.raises(TasksFailed, match="1 of 2 tasks"):
+        ends()
+    found = ends(succeed_on=["0,3"], retries=1)
+    assert [end[:2] for end in found] == [("skipped", 0), ("succeeded", 3)]
+    assert "failed" not in found[1][2]
+    assert [end[:2] for end in ends(succeed_on=[3])] == [("skipped", 0), ("skipped", 3)]
+    with pytest.raises(TasksFailed, match="1 of 2 tasks"):
+        ends()
+
+
+def test_exit_codes_of_success_are_told_where_results_stay_in_storage(two_files: Path, run: Run) -> None:
+    result = run(inputs=[str(two_files)], command="exit 7", succeed_on=[7], results="az://codes/out")
+    assert [(task.state, task.exit_code) for task in result.tasks] == [("succeeded", 7)] * 2
+
+
+def test_an_exit_code_may_end_the_whole_run(account: AzureBatchAccount, run: Run, tmp_path: Path) -> None:
+    """Five tasks one after the other, of which the second ends the run: two are begun, and one goes well."""
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for number in range(5):
+        (folder / str(number)).write_text(str(number))
+    command = f"echo {{stem}} >> {tmp_path}/begun; test $(wc -l < {tmp_path}/begun) -lt 2 || exit 64"
+    with pytest.raises(TasksFailed, match="4 of 5 tasks") as failed:
+        run(inputs=[str(folder)], command=command, stop_on=[64], nodes=1)
+    assert len((tmp_path / "begun").read_text().split()) == 2
+    errors = [task.error or "" for task in failed.value.result.tasks if task.exit_code is None]
+    assert all("ended with exit code 64, which ends the run: --stop-on" in error for error in errors)
+    assert (len(errors), left_behind(account)) == (3, [])
+
+
+def test_an_exit_code_that_ends_no_run_fails_its_task_alone(two_files: Path, run: Run) -> None:
+    with pytest.raises(TasksFailed) as failed:
+        run(inputs=[str(two_files)], command="grep -q alpha {input} || exit 5", stop_on=[64], nodes=1)
+    assert [task.exit_code for task in failed.value.result.tasks] == [0, 5]

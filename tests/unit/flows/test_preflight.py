@@ -55,6 +55,21 @@ def test_exit_codes_that_cannot_be_meant_are_refused(asked: dict[str, object]) -
         MapParameters.model_validate(asked)
 
 
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"stop_on": [0]}, "--stop-on: exit codes of failures lie between 1 and 255"),
+        ({"succeed_on": [256]}, "--succeed-on: exit codes of failures"),
+        ({"succeed_on": ["3"], "stop_on": [3]}, "--stop-on: the exit code 3 stands in --succeed-on, too"),
+        ({"retry_on": [75], "retries": 1, "succeed_on": [75]}, "--succeed-on: the exit code 75 stands in --retry-on"),
+        ({"stop_on": [64], "retries": 2}, "--stop-on: with --retries alone"),
+    ],
+)
+def test_an_exit_code_means_one_thing(asked: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        MapParameters.model_validate(asked)
+
+
 @pytest.mark.parametrize("line", ["", "{}", '{"batch_endpoint": 7}', "no json"])
 def test_a_local_azure_that_cannot_be_reached_is_bad_input(
     directory: Path, monkeypatch: pytest.MonkeyPatch, line: str

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from prefect_azure_batch.tasks.attempts import from_the_beginning, nodes_from_the_beginning, repeated
+from prefect_azure_batch.tasks.attempts import (
+    counted_as_success,
+    from_the_beginning,
+    nodes_from_the_beginning,
+    repeated,
+)
 from prefect_azure_batch.tasks.command import shell_command
 from tests.support.hostile import HOSTILE_NAMES
 
@@ -127,3 +132,13 @@ def test_nodes_of_a_multi_instance_task_begin_as_in_its_first_attempt(tmp_path: 
         assert "common.txt" in shown
         assert "part.dat" not in shown
         assert "made" not in shown
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, 0), (3, 0), (4, 4), (137, 137)])
+def test_an_exit_code_that_counts_as_success_is_written_down(tmp_path: Path, code: int, status: int) -> None:
+    (tmp_path / "wd").mkdir()
+    script = "kill -KILL $$" if code == 137 else f"echo said >&2; exit {code}"
+    command = shlex.split(shell_command(counted_as_success(script, [3, 5])))
+    done = subprocess.run(command, cwd=tmp_path / "wd", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, "" if code == 137 else "said\n")
+    assert int((tmp_path / "exit-code.txt").read_text()) == code
