@@ -160,9 +160,10 @@ class MapParameters(RunParameters):
                 template = self._parsed(self.command, has_program=self.app is not None)
             if not self.has_files and (wrong := {"input", "stem"} & template.placeholders):
                 raise ValueError(f"--command: {{{min(wrong)}}} stands for a file, and there are no --inputs")
-        if self.setup:
-            with complaining("setup"):
-                parse_template(self.setup, {}, has_program=self.app is not None or self.is_example)
+        for option, text in (("setup", self.setup), ("teardown", self.teardown)):
+            if text:
+                with complaining(option):
+                    parse_template(text, {}, has_program=self.app is not None or self.is_example)
         return self
 
     def _placeholders_fit_the_inputs(self) -> None:

@@ -63,6 +63,8 @@ class MapWork:
             required_slots=asked.required_slots,
             setup=asked.setup,
             setup_limit=asked.task_limit,
+            teardown=asked.teardown,
+            teardown_limit=asked.teardown_limit,
             elevated=asked.elevated,
             priority=asked.priority,
             retries=0 if asked.retry_on else asked.retries,

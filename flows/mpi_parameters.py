@@ -103,6 +103,7 @@ class MpiParameters(RunParameters):
             ("application-command", self.application_command, MPI_VARIABLES),
             ("coordination-command", self.coordination_command, MPI_VARIABLES),
             ("setup", self.setup, {}),
+            ("teardown", self.teardown or "", {}),
         ):
             if text:
                 with complaining(option):

@@ -64,6 +64,8 @@ class MpiWork:
             elevated=asked.elevated,
             priority=asked.priority,
             setup_limit=asked.task_limit,
+            teardown=asked.teardown,
+            teardown_limit=asked.teardown_limit,
             retries=asked.retries,
             time_limit=asked.time_limit,
             lease=asked.lease,

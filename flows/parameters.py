@@ -23,7 +23,7 @@ from prefect_azure_batch.blocks.pool_parts import check_variables
 from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
-from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, Place
+from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_TEARDOWN_LIMIT, Place
 from prefect_azure_batch.tasks.web_links import is_link, without_query
 
 MOST_HOURS = 24 * 30
@@ -185,10 +185,23 @@ class RunParameters(BaseModel):
         title="Setup",
         description="What prepares each node once, in the directory of the program, such as a compiler's call.",
     )
+    teardown: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Teardown",
+        description="What runs once on each node that had tasks, when the run ends, before the VMs go.",
+    )
+    teardown_minutes: float = Field(
+        default=DEFAULT_TEARDOWN_LIMIT.total_seconds() / 60,
+        ge=0.05,
+        le=15,  # Batch gives a release task no more
+        title="Teardown limit",
+        description="Longest life of the teardown on a node, in minutes. Default: 5.",
+    )
     elevated: bool = Field(
         default=False,
         title="Elevated",
-        description="The setup, and the tasks of a map, run as an administrator. Not given: as a usual user.",
+        description="Setup, teardown, and the tasks of a map, run as an administrator. Not given: as a usual user.",
     )
     priority: int = Field(
         default=0,
@@ -264,6 +277,11 @@ class RunParameters(BaseModel):
     def terms(self) -> Terms:
         """What the run may cost, and where."""
         return Terms(self.region, self.budget)
+
+    @property
+    def teardown_limit(self) -> timedelta:
+        """Longest life of the teardown on one node."""
+        return timedelta(minutes=self.teardown_minutes)
 
     @property
     def keep_time(self) -> timedelta:

@@ -31,6 +31,7 @@ from prefect_azure_batch.tasks.preflight import look_ahead
 from prefect_azure_batch.tasks.program import check_program, doubts_about
 from prefect_azure_batch.tasks.records import (
     DEFAULT_LEASE,
+    DEFAULT_TEARDOWN_LIMIT,
     ContainerPlan,
     Created,
     JobPlan,
@@ -40,6 +41,7 @@ from prefect_azure_batch.tasks.records import (
     Run,
 )
 from prefect_azure_batch.tasks.run_record import Hold, RunRecord, hold_run
+from prefect_azure_batch.tasks.teardown import tear_down
 
 ProgramFinder = Callable[[AzureBatchAccount, str | Path | None], Program | None]
 """Finds a program as the tasks of a job find it: shipped on the way, or not."""
@@ -113,7 +115,9 @@ class RunPlan:
             between its nodes; None for a run of tasks of one node each.
         setup: command that prepares each node before its first task, in the directory of the program.
         setup_limit: longest life of that on one node.
-        elevated: the setup runs as an administrator.
+        teardown: command that runs once on each node that tasks ran on, when the run ends, before the pool goes.
+        teardown_limit: longest life of that on one node; at most 15 minutes.
+        elevated: setup and teardown run as an administrator.
         required_slots: of each task, for a pool that follows them.
         priority: of the job, -1000 to 1000.
         retries: how often Batch repeats a task that fails.
@@ -135,6 +139,8 @@ class RunPlan:
     instances: int | None = None
     setup: str | None = None
     setup_limit: timedelta | None = None
+    teardown: str | None = None
+    teardown_limit: timedelta = DEFAULT_TEARDOWN_LIMIT
     elevated: bool = False
     required_slots: int = 1
     priority: int = 0
@@ -193,6 +199,8 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         elevated=plan.elevated,
         identity=description.node_identity,
         stop_on=plan.stop_on,
+        teardown=plan.teardown,
+        teardown_limit=plan.teardown_limit,
     )
     return RunRecord(job, None if description.existing else pool, now)
 
@@ -254,6 +262,22 @@ def noting_leftovers(left: list[str]) -> Iterator[None]:
 
 
 @contextmanager
+def torn_down(account: AzureBatchAccount, job: JobPlan) -> Iterator[None]:
+    """Has the teardown of a job run when the context is left, whatever the reason, while the run is still kept."""
+    if job.teardown is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with undisturbed():
+            try:
+                tear_down(account, job)
+            except BatchFlowError as error:
+                _logger.warning("%s", error)
+
+
+@contextmanager
 def keep_run(
     account: AzureBatchAccount,
     record: RunRecord,
@@ -283,6 +307,7 @@ def keep_run(
             ended_by_unhandled_signals(),
             leased(account, record, hold, at_once=at_once),
             metered(account, record, meter, is_new=not at_once),
+            torn_down(account, record.job),
             ended_when_cancelled(account, record.job.job_id),
         ):
             yield

@@ -15,6 +15,7 @@ Stages, in the order a run goes through them:
     outputs         outputs of tasks as inputs of further tasks
     collect         stdout, stderr and outputs, streamed to disk
     settling        the same where they stay in storage
+    teardown        end a job, and wait until its teardown has run on its nodes
     cleanup         delete what a run has made
     earlier         what earlier runs have done, and what runs that have not ended are doing
     others          what another run has done so far

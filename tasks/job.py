@@ -79,6 +79,7 @@ def job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCre
         priority=plan.priority,
         task_failure_mode=models.BatchTaskFailureMode.PERFORM_EXIT_OPTIONS_JOB_ACTION if plan.stop_on else None,
         job_preparation_task=_preparation(account, plan),
+        job_release_task=_release(plan),
         metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
     )
 
@@ -100,13 +101,27 @@ def _preparation(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobPr
     )
 
 
+def _release(plan: JobPlan) -> models.BatchJobReleaseTask | None:
+    if plan.teardown is None:
+        return None
+    script = parse_template(plan.teardown, {}).script(plan.program.variable if plan.program else None)
+    return models.BatchJobReleaseTask(
+        command_line=shell_command(f"/bin/bash -e -c {shlex.quote(script)}"),
+        max_wall_clock_time=plan.teardown_limit,
+        user_identity=pool_user(elevated=True) if plan.elevated else None,
+    )
+
+
 def preparation_script(plan: JobPlan) -> str | None:
-    """What a job's preparation task does: unpacks the program and runs the setup; None if there is nothing to do."""
+    """What a job's preparation task does: unpacks the program and runs the setup.
+
+    None if there is nothing to do: Batch runs a teardown on those nodes alone that were prepared.
+    """
     steps = [_UNPACK] if plan.program and plan.program.blob else []
     if plan.setup is not None:
         script = parse_template(plan.setup, {}).script(_setup_variable(plan.program))
         steps.append(f"/bin/bash -e -c {shlex.quote(script)}")  # a shell of its own, whatever it consists of
-    return " && ".join(steps) or None
+    return " && ".join(steps) or ("true" if plan.teardown is not None else None)
 
 
 def _setup_variable(program: Program | None) -> str | None:

@@ -17,6 +17,7 @@ NO_WORK = "_runs"
 """Folder in it of the runs that belong to no work, such as those of flows of one's own."""
 DEFAULT_LEASE = timedelta(minutes=30)
 """How long what a run has made may outlive it."""
+DEFAULT_TEARDOWN_LIMIT = timedelta(minutes=5)
 
 
 BLOB_SCHEME = "az://"
@@ -247,6 +248,9 @@ class JobPlan:
         elevated: the setup runs as an administrator.
         identity: resource id of the identity by which its nodes reach storage; None for links.
         stop_on: exit codes of tasks that end the job.
+        teardown: command for ``/bin/bash`` that runs once on each node that tasks ran on, when the job ends; it may
+            call the program's directory ``{app}``. None for no teardown.
+        teardown_limit: longest life of that on one node.
     """
 
     job_id: str
@@ -265,6 +269,8 @@ class JobPlan:
     elevated: bool = False
     identity: str | None = None
     stop_on: tuple[int, ...] = ()
+    teardown: str | None = None
+    teardown_limit: timedelta = DEFAULT_TEARDOWN_LIMIT
 
 
 @dataclass(frozen=True)
