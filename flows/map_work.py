@@ -165,6 +165,7 @@ def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
         succeed_on=tuple(asked.succeed_on),
         stop_on=tuple(asked.stop_on),
         environment=asked.environment,
+        retention=asked.retention_time,
         container=container_plan(asked.pool_description),
         required_slots=asked.required_slots,
         elevated=asked.elevated,

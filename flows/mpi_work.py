@@ -122,4 +122,5 @@ def _task_plan(asked: MpiParameters) -> MultiInstancePlan:
         time_limit=asked.task_limit,
         retries=asked.retries,
         environment=asked.environment,
+        retention=asked.retention_time,
     )

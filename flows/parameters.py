@@ -34,6 +34,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 # The keys of a pool that are options, too.
 _POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "slots": "slots", "vm_size": "vm-size"}
 
+# On nodes that stay: their disks must not fill up with what a killed run has left.
+_RETENTION = timedelta(days=1)
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 
 
@@ -166,6 +169,16 @@ class RunParameters(BaseModel):
         title="Keep",
         description="Days for which logs and outputs stay in storage, for later runs to take up. 0: not at all.",
     )
+    retention: float | None = Field(
+        default=None,
+        ge=0.25,  # the files of MPI subtasks are fetched from their nodes
+        le=24 * 180,  # no task lives longer
+        title="Retention",
+        description=(
+            "Hours for which a node keeps the directory of a task that has ended, at least. Logs and outputs are in "
+            "storage then. Not given: a day on a pool that exists, a week on one that is made for the run."
+        ),
+    )
     work_container: str | None = Field(
         default=None,
         title="Work container",
@@ -287,6 +300,13 @@ class RunParameters(BaseModel):
     def keep_time(self) -> timedelta:
         """How long logs and outputs stay in storage."""
         return timedelta(days=self.keep)
+
+    @property
+    def retention_time(self) -> timedelta | None:
+        """How long a node keeps what a task has left there; None for Batch's own time, of a pool that goes before."""
+        if self.retention is not None:
+            return timedelta(hours=self.retention)
+        return _RETENTION if self.pool_description.existing else None
 
     @property
     def task_limit(self) -> timedelta | None:

@@ -128,7 +128,7 @@ def multi_instance_options(
         user_identity=pool_user(elevated=False),
         environment_settings=[models.EnvironmentSetting(name=name, value=value) for name, value in plan.environment],
         output_files=shared_output_files(task.folder, plan.outputs, access.output_container(run.outputs.container)),
-        constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit),
+        constraints=models.BatchTaskConstraints(max_wall_clock_time=plan.time_limit, retention_time=plan.retention),
     )
 
 

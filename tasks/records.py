@@ -285,6 +285,7 @@ class TaskPlan:
         retries: how often.
         succeed_on: exit codes that count as success, besides 0.
         stop_on: exit codes that end the job, whose plan says so, too.
+        retention: how long a task's directory stays on its node when it has ended; None for as long as Batch likes.
         environment: names and values of environment variables. They can be read by all who may read the job.
         container: what tasks run in; None for the node itself.
         required_slots: slots that a task takes of its node's.
@@ -310,6 +311,7 @@ class TaskPlan:
     grouped: bool = False
     succeed_on: tuple[int, ...] = ()
     stop_on: tuple[int, ...] = ()
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,7 @@ class MultiInstancePlan:
         time_limit: longest life of the task, or None.
         retries: how often the job has it repeated.
         environment: names and values of environment variables, of all its nodes.
+        retention: how long its directories stay on their nodes when it has ended; None for as long as Batch likes.
     """
 
     command: str
@@ -336,6 +339,7 @@ class MultiInstancePlan:
     time_limit: timedelta | None = None
     retries: int = 0
     environment: tuple[tuple[str, str], ...] = ()
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True)

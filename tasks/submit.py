@@ -205,7 +205,9 @@ def _task_options(
             task.folder, shared.plan.outputs, shared.outputs, tells_exit_code=bool(shared.plan.succeed_on)
         ),
         exit_conditions=_exit_conditions(shared.plan),
-        constraints=models.BatchTaskConstraints(max_wall_clock_time=shared.plan.time_limit),
+        constraints=models.BatchTaskConstraints(
+            max_wall_clock_time=shared.plan.time_limit, retention_time=shared.plan.retention
+        ),
     )
 
 

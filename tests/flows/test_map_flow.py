@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,10 @@ def test_a_run_uses_the_account_block_it_names(account: AzureBatchAccount, two_f
 
 def test_a_pool_that_exists_is_used_and_kept(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
     create_pool(account, PoolPlan("kept-pool", PoolDescription(nodes=1, slots=2), run_id="kept"))
-    result = run(pool="kept-pool", inputs=[str(two_files)], command="cat {input}")
+    with ThreadPoolExecutor(1) as beside:
+        tasks = beside.submit(_first_tasks, account)
+        result = run(pool="kept-pool", inputs=[str(two_files)], command="sleep 2; cat {input}")
+    assert {task.constraints and task.constraints.retention_time for task in tasks.result()} == {timedelta(days=1)}
     assert (result.pool_id, result.counts.succeeded) == ("kept-pool", 2)
     assert account.get_client().get_pool("kept-pool").state == "active"
     delete_created(account, Created(pool_id="kept-pool"))
@@ -258,6 +262,18 @@ def _first_job(account: AzureBatchAccount) -> models.BatchJob:
 
     wait_until(lambda: bool(those()), 60)
     return those()[0]
+
+
+def _first_tasks(account: AzureBatchAccount) -> list[models.BatchTask]:
+    """The two tasks of a run on the pool that is kept."""
+    client = account.get_client()
+
+    def those() -> list[models.BatchTask]:
+        jobs = [job for job in client.list_jobs() if job.pool_info and job.pool_info.pool_id == "kept-pool"]
+        return [task for job in jobs for task in client.list_tasks(job.id or "")]
+
+    wait_until(lambda: len(those()) == 2, 60)
+    return those()
 
 
 def test_a_task_that_needs_more_slots_than_a_node_has_is_refused() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.outcomes import task_result
@@ -174,3 +175,24 @@ def test_one_who_begins_to_wait_later_learns_too_that_the_job_has_ended(bench: B
         poller.wait_until(lambda: False)
     assert cancel_job(bench.account, bench.job_id)
     assert not cancel_job(bench.account, "no-such-job")
+
+
+def test_a_node_keeps_what_a_task_has_left_for_as_long_as_was_asked(
+    bench: Bench, account: AzureBatchAccount, two_files: Path
+) -> None:
+    bench.create_job()
+    client, stored = account.get_client(), bench.store(two_files)
+    plan = TaskPlan("echo short-lived", retention=timedelta(seconds=1))
+    (short,) = bench.wait(add_tasks(account, bench.run, stored[:1], plan))
+    (usual,) = bench.wait(add_tasks(account, bench.run, stored[1:], TaskPlan("echo usual")))
+
+    def is_gone() -> bool:
+        try:
+            return list(client.list_task_files(bench.job_id, short.task_id)) == []
+        except ResourceExistsError as error:
+            return bool(error.error and error.error.code == "TaskFilesCleanedup")
+
+    wait_until(is_gone, 30)
+    assert list(client.list_task_files(bench.job_id, usual.task_id))
+    asked = [client.get_task(bench.job_id, task.task_id).constraints for task in (short, usual)]
+    assert [each and each.retention_time for each in asked] == [timedelta(seconds=1), timedelta(days=7)]
