@@ -12,7 +12,8 @@ What they share, none of which imports Prefect:
     patience            how often and how long requests are tried again
     pool_description    what a pool shall be
     pool_parts          its parts
-    secrets             secrets that it names (imports Prefect)
+    secrets             secrets that are named (imports Prefect)
+    hiding              their values taken out of texts
     connection_string   storage connection strings taken apart
     delegation          user delegation keys, kept while they last
     endpoints           service addresses: checked, and the account name in them

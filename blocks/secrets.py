@@ -4,10 +4,15 @@ from prefect.blocks.system import Secret
 from prefect.exceptions import ObjectNotFound
 
 from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.hiding import hide
 
 
-def read_secret(name: str) -> str:
-    """What a Prefect Secret block holds.
+def read_secret(name: str, named: str = "by a key that ends in _secret") -> str:
+    """What a Prefect Secret block holds. What this process shows does not show it from then on.
+
+    Args:
+        name: of the block.
+        named: what has named it.
 
     Raises:
         CredentialError: there is no such block.
@@ -16,7 +21,9 @@ def read_secret(name: str) -> str:
         block = Secret.load(name)
     except (ObjectNotFound, ValueError):
         raise CredentialError(
-            f"There is no Prefect Secret block {name!r}, named by a key that ends in _secret: make it in Prefect."
+            f"There is no Prefect Secret block {name!r}, named {named}: make it in Prefect."
         ) from None
     assert isinstance(block, Secret)
-    return str(block.get())
+    value = str(block.get())
+    hide(value)
+    return value

@@ -29,6 +29,7 @@ _METAVARS = {
     "results": "DIRECTORY",
     "common": "FILE",
     "env": "NAME=VALUE",
+    "secret": "NAME=SOURCE",
     "sweep": "NAME=VALUES",
     "table": "FILE",
 }

@@ -11,12 +11,13 @@ from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.records import Created
+from prefect_azure_batch.tasks.secrets import place_of
 
 _logger = logging.getLogger(__name__)
 
 
 def clean_up_after(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
-    """Deletes the job and the pool of a flow run, whose ids are made from its own; what is gone already is fine.
+    """Deletes job, pool and secrets of a flow run, whose ids are made from its own; what is gone already is fine.
 
     Prefect calls it in the process of the flow run, or in the worker's if that one is dead.
 
@@ -32,6 +33,7 @@ def clean_up_after(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
     run_id = f"{flow.name.removeprefix('azure-batch-')}-{flow_run.id}"
     try:
         with open_account(name) as account:
-            delete_created(account, Created(run_id, run_id))
+            secrets = place_of(run_id)
+            delete_created(account, Created(run_id, run_id, ((secrets.container, secrets.folder),)))
     except (BatchFlowError, LocalAzureError) as error:
         _logger.warning("Could not clean up after flow run %s: %s", flow_run.id, error)

@@ -21,6 +21,7 @@ from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inp
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
+from prefect_azure_batch.tasks.secrets import read_values
 from prefect_azure_batch.tasks.submit import check_group, task_namer, work_of
 from prefect_azure_batch.tasks.sweeps import combinations, sweep, tabulate
 from prefect_azure_batch.tasks.upload import blob_lister, stored_input
@@ -65,6 +66,7 @@ class MapWork:
             setup_limit=asked.task_limit,
             teardown=asked.teardown,
             teardown_limit=asked.teardown_limit,
+            secrets=asked.secrets,
             elevated=asked.elevated,
             priority=asked.priority,
             retries=0 if asked.retry_on else asked.retries,
@@ -91,6 +93,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
         ServiceFailure: Azure refused or failed a request.
     """
     check_results(account, asked.results_place)
+    read_values(asked.secrets)
     manifest = _manifest(account, asked)
     common = _common_files(account, asked, manifest)
     description = asked.pool_description
@@ -166,6 +169,7 @@ def _task_plan(asked: MapParameters, common: list[InputItem]) -> TaskPlan:
         stop_on=tuple(asked.stop_on),
         environment=asked.environment,
         retention=asked.retention_time,
+        secrets=asked.secrets,
         container=container_plan(asked.pool_description),
         required_slots=asked.required_slots,
         elevated=asked.elevated,

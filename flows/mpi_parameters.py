@@ -139,4 +139,6 @@ class MpiParameters(RunParameters):
     @property
     def launch(self) -> Launch:
         """How the ranks of the program are started."""
-        return Launch(self.mpi, self.task_instances, self.ranks_per_node, self.fabric)
+        return Launch(
+            self.mpi, self.task_instances, self.ranks_per_node, self.fabric, passed=tuple(sorted(self.secret))
+        )

@@ -18,6 +18,7 @@ from prefect_azure_batch.tasks.multi_instance import multi_instance_name, multi_
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
 from prefect_azure_batch.tasks.records import InputItem, MultiInstancePlan, Place, Program
+from prefect_azure_batch.tasks.secrets import read_values
 from prefect_azure_batch.tasks.upload import blob_lister
 
 _logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class MpiWork:
             setup_limit=asked.task_limit,
             teardown=asked.teardown,
             teardown_limit=asked.teardown_limit,
+            secrets=asked.secrets,
             retries=asked.retries,
             time_limit=asked.time_limit,
             lease=asked.lease,
@@ -89,6 +91,7 @@ def find_work(account: AzureBatchAccount, asked: MpiParameters, find_program: Pr
         ServiceFailure: Azure refused or failed a request.
     """
     check_results(account, asked.results_place)
+    read_values(asked.secrets)
     common = _common_files(account, asked)
     description = asked.pool_description
     if description.existing:
@@ -123,4 +126,5 @@ def _task_plan(asked: MpiParameters) -> MultiInstancePlan:
         retries=asked.retries,
         environment=asked.environment,
         retention=asked.retention_time,
+        secrets=asked.secrets,
     )

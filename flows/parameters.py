@@ -24,6 +24,7 @@ from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, DEFAULT_LEASE, DEFAULT_TEARDOWN_LIMIT, Place
+from prefect_azure_batch.tasks.secret_sources import SecretSource, parse_source
 from prefect_azure_batch.tasks.web_links import is_link, without_query
 
 MOST_HOURS = 24 * 30
@@ -192,6 +193,14 @@ class RunParameters(BaseModel):
         title="Environment",
         description="Environment variables of the tasks, NAME=VALUE. Everybody who may read the job can read them.",
     )
+    secret: dict[str, str] = Field(
+        default_factory=dict,
+        title="Secrets",
+        description=(
+            "Environment variables of the tasks whose values stand in no definition of a task: NAME=prefect:BLOCK, a "
+            "Prefect Secret block, or NAME=keyvault:https://VAULT.vault.azure.net/secrets/NAME."
+        ),
+    )
     setup: str | None = Field(
         default=None,
         min_length=1,
@@ -275,6 +284,13 @@ class RunParameters(BaseModel):
     def environment(self) -> tuple[tuple[str, str], ...]:
         """Environment variables of the tasks."""
         return tuple((self.pool_description.environment | self.env).items())
+
+    @property
+    def secrets(self) -> tuple[SecretSource, ...]:
+        """Where the values of further variables come from."""
+        identities = () if self.pool_description.existing else self.pool_description.identities
+        identity = identities[0] if len(identities) > 1 else ""
+        return tuple(parse_source(name, text, identity) for name, text in self.secret.items())
 
     @property
     def time_limit(self) -> timedelta:
@@ -382,7 +398,7 @@ class RunParameters(BaseModel):
                 raise ValueError(f"{folder!r} is no prefix: a part of it is empty, '.' or '..'")
         return results
 
-    @field_validator("env", mode="before")
+    @field_validator("env", "secret", mode="before")
     @classmethod
     def _variables_may_be_words(cls, env: object) -> object:
         if not isinstance(env, list):
@@ -395,6 +411,20 @@ class RunParameters(BaseModel):
     @classmethod
     def _variables_can_be(cls, env: dict[str, str]) -> dict[str, str]:
         return check_variables(env)
+
+    @field_validator("secret")
+    @classmethod
+    def _secrets_can_be(cls, secret: dict[str, str]) -> dict[str, str]:
+        for name, text in check_variables(secret).items():
+            with complaining():
+                parse_source(name, text)
+        return secret
+
+    @model_validator(mode="after")
+    def _variables_come_from_one_place(self) -> Self:
+        if twice := self.secret.keys() & self.env.keys():
+            raise ValueError(f"--secret: {min(twice)!r} stands in --env, too: leave it out of one")
+        return self
 
     @field_validator("outputs")
     @classmethod

@@ -34,6 +34,8 @@ def _check(run: RunParameters) -> None:
         check_program(Path(run.app))
     if run.results_place is None:
         check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
+    if any(text.startswith("keyvault:") for text in run.secret.values()):
+        _check_identities(run)
     connection = os.environ.get(CONNECTION_VARIABLE)
     if run.results_place and run.account is None and not connection:
         raise BadInput(
@@ -53,6 +55,20 @@ def check_connection(run: RunParameters | CheckParameters) -> None:
     if connection and run.account is None and not os.access(connection, os.R_OK):
         raise BadInput(
             f"{CONNECTION_VARIABLE} names {connection!r}, which cannot be read: unset it, or start localbatch."
+        )
+
+
+def _check_identities(run: RunParameters) -> None:
+    """Refuses a secret of Key Vault where no node has an identity that could read it."""
+    if run.account is None:
+        raise BadInput(
+            "--secret: the nodes of a local Azure have no managed identity, which Key Vault asks for: try the program "
+            "with a prefect: secret."
+        )
+    described = run.pool_description
+    if run.pool_block is None and described.existing is None and not described.identities:
+        raise BadInput(
+            "--secret: nodes read Key Vault by an identity, and the pool has none: give it identities in a --pool-file."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
 
+from prefect_azure_batch.blocks.hiding import without_hidden
 from prefect_azure_batch.flows.plan import Plan
 from prefect_azure_batch.tasks.cost import Bill
 from prefect_azure_batch.tasks.errors import BatchFlowError
@@ -238,7 +239,8 @@ def failure_message(result: RunResult) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without what a terminal would obey instead of show."""
+    """The text without what a terminal would obey instead of show, and without secrets."""
+    text = without_hidden(text)
     return "".join(
         character if character.isprintable() or character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
         for character in text

@@ -41,6 +41,8 @@ from prefect_azure_batch.tasks.records import (
     Run,
 )
 from prefect_azure_batch.tasks.run_record import Hold, RunRecord, hold_run
+from prefect_azure_batch.tasks.secret_sources import SecretSource
+from prefect_azure_batch.tasks.secrets import place_of, read_values, store_values
 from prefect_azure_batch.tasks.teardown import tear_down
 
 ProgramFinder = Callable[[AzureBatchAccount, str | Path | None], Program | None]
@@ -117,6 +119,7 @@ class RunPlan:
         setup_limit: longest life of that on one node.
         teardown: command that runs once on each node that tasks ran on, when the run ends, before the pool goes.
         teardown_limit: longest life of that on one node; at most 15 minutes.
+        secrets: what tasks have in variables; their own plan says so, too.
         elevated: setup and teardown run as an administrator.
         required_slots: of each task, for a pool that follows them.
         priority: of the job, -1000 to 1000.
@@ -141,6 +144,7 @@ class RunPlan:
     setup_limit: timedelta | None = None
     teardown: str | None = None
     teardown_limit: timedelta = DEFAULT_TEARDOWN_LIMIT
+    secrets: tuple[SecretSource, ...] = ()
     elevated: bool = False
     required_slots: int = 1
     priority: int = 0
@@ -201,6 +205,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         stop_on=plan.stop_on,
         teardown=plan.teardown,
         teardown_limit=plan.teardown_limit,
+        secrets=plan.secrets,
     )
     return RunRecord(job, None if description.existing else pool, now)
 
@@ -225,6 +230,7 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
         raise BadInput(
             f"The work {plan.work!r} is not 24 hexadecimal digits in lower case: take what tasks.submit.work_of gives."
         )
+    secrets = read_values(plan.secrets)
     program, existing = plan.program, plan.description.existing
     package = package_of(program) if isinstance(program, str) else None
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
@@ -241,6 +247,7 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
         if record.pool:
             create_pool_task(account, record.pool)
         job = record.job
+        store_values(account.storage, job.run_id, secrets)
         if program and not found:
             assert not isinstance(program, Program)
             job = replace(job, program=find_program(account, program))
@@ -277,6 +284,13 @@ def torn_down(account: AzureBatchAccount, job: JobPlan) -> Iterator[None]:
                 _logger.warning("%s", error)
 
 
+def _created(record: RunRecord) -> Created:
+    """What a run has made that is deleted when it ends, whatever stays of its files."""
+    place = place_of(record.job.run_id)
+    folders = ((place.container, place.folder),) if record.job.secrets else ()
+    return Created(record.job.job_id, record.pool.pool_id if record.pool else None, folders)
+
+
 @contextmanager
 def keep_run(
     account: AzureBatchAccount,
@@ -301,7 +315,7 @@ def keep_run(
         CleanupFailed: something could not be deleted. It is a note on the error with which the context ends, if there
             is one.
     """
-    created = Created(record.job.job_id, record.pool.pool_id if record.pool else None)
+    created = _created(record)
     try:
         with (
             ended_by_unhandled_signals(),

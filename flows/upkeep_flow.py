@@ -33,7 +33,7 @@ class FoundLeftover(BaseModel):
     """Something that a run has made.
 
     Attributes:
-        kind: ``pool``, ``job`` or ``work``.
+        kind: ``pool``, ``job``, ``secret`` or ``work``.
         state: ``needed``, ``over`` or ``deleted``.
         node_hours: hours of VMs so far, if they have been as many all the time as now.
     """

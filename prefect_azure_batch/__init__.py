@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from prefect_azure_batch.tasks.multi_instance import submit_multi_instance_task
     from prefect_azure_batch.tasks.outputs import list_outputs_task
     from prefect_azure_batch.tasks.records import MultiInstancePlan, Run, TaskPlan
+    from prefect_azure_batch.tasks.secret_sources import parse_source
     from prefect_azure_batch.tasks.submit import add_tasks_task
     from prefect_azure_batch.tasks.subtasks import wait_for_multi_instance_task
     from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs_task
@@ -59,6 +60,7 @@ __all__ = [
     "mpi_flow",
     "open_account",
     "open_run",
+    "parse_source",
     "require_success",
     "say_cancelled",
     "submit_multi_instance_task",
@@ -90,6 +92,7 @@ _HOMES = {
     "mpi_flow": "flows.mpi_flow",
     "open_account": "flows.account",
     "open_run": "flows.runs",
+    "parse_source": "tasks.secret_sources",
     "require_success": "tasks.wait",
     "say_cancelled": "flows.cancelling",
     "submit_multi_instance_task": "tasks.multi_instance",

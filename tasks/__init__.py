@@ -16,6 +16,7 @@ Stages, in the order a run goes through them:
     collect         stdout, stderr and outputs, streamed to disk
     settling        the same where they stay in storage
     teardown        end a job, and wait until its teardown has run on its nodes
+    secrets         secrets in variables of tasks
     cleanup         delete what a run has made
     earlier         what earlier runs have done, and what runs that have not ended are doing
     others          what another run has done so far
@@ -54,6 +55,7 @@ What they share, none of which imports Prefect:
     patterns        patterns of output files
     output_files    what a task uploads, and where it goes
     task_directory  what Batch itself puts into a task's directory
+    secret_sources  where their values come from, as they are asked for
     names           ids made from what is run
     pool_request    a pool as the service is asked for it
     managed_pool    the same asked of Azure Resource Manager

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from prefect_azure_batch.blocks.hiding import without_hidden
+
 TAIL_BYTES = 4000
 
 _TAIL_LINES = 10
@@ -20,8 +22,8 @@ def tail(path: Path | None) -> str:
 
 
 def last_lines(content: bytes) -> str:
-    """The last lines of a piece of a log, at most 10, without what a launcher of MPI says of its own inside."""
-    lines = content.decode(errors="replace").rstrip().splitlines()
+    """The last lines of a piece of a log, at most 10; no secrets, and not what a launcher of MPI says of its inside."""
+    lines = without_hidden(content.decode(errors="replace").rstrip()).splitlines()
     own = [line for line in lines if not _LAUNCHER.match(line)]
     return "\n".join((own or lines)[-_TAIL_LINES:])
 

@@ -19,6 +19,7 @@ from prefect_azure_batch.tasks.names import digest, multi_instance_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, shared_output_files
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, MultiInstancePlan, Program, Run, StoredInput
+from prefect_azure_batch.tasks.secrets import secret_files, with_secrets
 from prefect_azure_batch.tasks.stage import stage
 
 
@@ -85,6 +86,7 @@ def multi_instance_work(program: Program | None, plan: MultiInstancePlan, setup:
     scripts = make_scripts(program, plan)
     script = digest(str(plan.launch.instances), scripts.coordination, scripts.application, setup or "")
     environment = [f"{name}={value}" for name, value in sorted(plan.environment)]
+    environment += sorted(f"secret {each.variable}" for each in plan.secrets)
     return work_id(program.digest if program else "", script, plan.outputs, environment)
 
 
@@ -118,7 +120,8 @@ def multi_instance_options(
     coordination = nodes_from_the_beginning(scripts.coordination, keeps_files=plan.retries > 0)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
-        command_line=shell_command(scripts.application),
+        command_line=shell_command(with_secrets(scripts.application, plan.secrets, keeps_files=plan.retries > 0)),
+        resource_files=secret_files(access, run.run_id, plan.secrets) or None,
         multi_instance_settings=models.MultiInstanceSettings(
             number_of_instances=plan.launch.instances,
             coordination_command_line=shell_command(coordination),

@@ -12,6 +12,7 @@ from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.command import Template
 from prefect_azure_batch.tasks.launcher import Launch
+from prefect_azure_batch.tasks.secret_sources import SecretSource
 
 NO_WORK = "_runs"
 """Folder in it of the runs that belong to no work, such as those of flows of one's own."""
@@ -251,6 +252,7 @@ class JobPlan:
         teardown: command for ``/bin/bash`` that runs once on each node that tasks ran on, when the job ends; it may
             call the program's directory ``{app}``. None for no teardown.
         teardown_limit: longest life of that on one node.
+        secrets: what its tasks have in variables, and the run in blobs while it lasts.
     """
 
     job_id: str
@@ -271,6 +273,7 @@ class JobPlan:
     stop_on: tuple[int, ...] = ()
     teardown: str | None = None
     teardown_limit: timedelta = DEFAULT_TEARDOWN_LIMIT
+    secrets: tuple[SecretSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,7 @@ class TaskPlan:
         retries: how often.
         succeed_on: exit codes that count as success, besides 0.
         stop_on: exit codes that end the job, whose plan says so, too.
+        secrets: what tasks have in variables besides; the run has been opened with them.
         retention: how long a task's directory stays on its node when it has ended; None for as long as Batch likes.
         environment: names and values of environment variables. They can be read by all who may read the job.
         container: what tasks run in; None for the node itself.
@@ -312,6 +316,7 @@ class TaskPlan:
     succeed_on: tuple[int, ...] = ()
     stop_on: tuple[int, ...] = ()
     retention: timedelta | None = None
+    secrets: tuple[SecretSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -328,6 +333,7 @@ class MultiInstancePlan:
         time_limit: longest life of the task, or None.
         retries: how often the job has it repeated.
         environment: names and values of environment variables, of all its nodes.
+        secrets: what its ranks have in variables besides; the run has been opened with them.
         retention: how long its directories stay on their nodes when it has ended; None for as long as Batch likes.
     """
 
@@ -340,6 +346,7 @@ class MultiInstancePlan:
     retries: int = 0
     environment: tuple[tuple[str, str], ...] = ()
     retention: timedelta | None = None
+    secrets: tuple[SecretSource, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from prefect_azure_batch.tasks.errors import BadInput, translated
 from prefect_azure_batch.tasks.names import task_id, work_id
 from prefect_azure_batch.tasks.output_files import added_task, output_files
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, Program, Run, StoredInput, TaskPlan
+from prefect_azure_batch.tasks.secrets import secret_files, with_secrets
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.sweeps import variable_of, variables_of
 
@@ -77,8 +78,8 @@ def task_options(
     """
     command_line = shell_command(_attempts(run.script(_template(plan)), plan))
     access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
-    container, common = access.output_container(run.outputs.container), tuple(_files(access, plan.common))
-    shared = _Shared(command_line, plan, container, common)
+    common = (*_files(access, plan.common), *secret_files(access, run.run_id, plan.secrets))
+    shared = _Shared(command_line, plan, access.output_container(run.outputs.container), common)
     pairs = zip(inputs, _added(run, inputs, plan), strict=True)
     return [_task_options(access, item, task, shared) for item, task in pairs]
 
@@ -125,7 +126,8 @@ def _surroundings(plan: TaskPlan) -> list[str]:
     container = [plan.container.image, plan.container.run_options] if plan.container else []
     setup = [f"setup {plan.setup}"] if plan.setup else []
     common = [f"common {item.name} {item.version}" for item in plan.common]
-    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment)), *setup, *common]
+    secrets = sorted(f"secret {each.variable}" for each in plan.secrets)
+    return [*container, *(f"{name}={value}" for name, value in sorted(plan.environment)), *setup, *common, *secrets]
 
 
 def task_namer(program: Program | None, plan: TaskPlan) -> Callable[[InputItem | StoredInput], str]:
@@ -148,7 +150,9 @@ def _attempts(script: str, plan: TaskPlan) -> str:
     script = from_the_beginning(script, keeps_files=plan.retries > 0)
     if plan.retry_on:
         script = repeated(script, plan.retries, plan.retry_on)
-    return counted_as_success(script, plan.succeed_on) if plan.succeed_on else script
+    if plan.succeed_on:
+        script = counted_as_success(script, plan.succeed_on)
+    return with_secrets(script, plan.secrets, keeps_files=plan.retries > 0 and not plan.retry_on)
 
 
 def _exit_conditions(plan: TaskPlan) -> models.ExitConditions | None:

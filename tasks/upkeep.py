@@ -24,12 +24,14 @@ from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledge
 from prefect_azure_batch.tasks.names import UUID, WORK_ID
 from prefect_azure_batch.tasks.records import NO_WORK, Created
 from prefect_azure_batch.tasks.run_record import RunRecord, list_runs, take_over
+from prefect_azure_batch.tasks.secrets import SECRETS_CONTAINER
 from prefect_azure_batch.tasks.stage import stage
 
 _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,currentLowPriorityNodes,autoScaleFormula"]
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
 _LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
+_LONGEST_RUN = timedelta(days=7)
 _WORK = re.compile(rf"{WORK_ID}|{NO_WORK}")
 _RUN = re.compile(rf"[^/]+-{UUID}")
 
@@ -44,7 +46,7 @@ class Leftover:
     """Something that a run has made.
 
     Attributes:
-        kind: ``pool``, ``job`` or ``work`` (logs, outputs and ledger of a run in storage).
+        kind: ``pool``, ``job``, ``secret`` (all those of a run in storage) or ``work`` (logs, outputs and ledger).
         name: its id; of a work its folder.
         run_id: the run.
         created: when it was made; None if that is not known.
@@ -123,6 +125,7 @@ def find_leftovers(account: AzureBatchAccount, ask: RunState) -> list[Leftover]:
         records = {record.job.run_id: record for work in works for record in list_runs(storage, container, work)}
         runs = _Runs(storage, ask, now, records)
         found = [*_pools(account.get_client(), runs), *_jobs(account.get_client(), runs)]
+        found += _secrets(storage, runs)
         found += [left for work in works for left in _stored(client, work, runs)]
         return [replace(left, record=records.get(left.run_id)) for left in found]
 
@@ -158,6 +161,21 @@ def _jobs(client: BatchClient, runs: _Runs) -> Iterator[Leftover]:
             if not is_over and why.startswith("nobody") and job.state == "completed":
                 is_over, why = True, "it has ended"
             yield Leftover("job", job.id or "", run_id, job.creation_time, is_over, why)
+
+
+def _secrets(storage: AzureStorageCredentials, runs: _Runs) -> Iterator[Leftover]:
+    """Secrets of runs; when nobody knows the run, its links are dead after a while."""
+    made: dict[str, datetime] = {}
+    try:
+        for blob in storage.get_client().get_container_client(SECRETS_CONTAINER).list_blobs():
+            made.setdefault(blob.name.partition("/")[0], blob.last_modified)
+    except ResourceNotFoundError:
+        return
+    for run_id, moment in made.items():
+        is_over, why = runs.judge(run_id)
+        if not is_over and why.startswith("nobody") and moment + _LONGEST_RUN < runs.now:
+            is_over, why = True, "no run lasts so long"
+        yield Leftover("secret", run_id, run_id, moment, is_over, why)
 
 
 def _stored(client: ContainerClient, work: str, runs: _Runs) -> Iterator[Leftover]:
@@ -200,7 +218,7 @@ def delete_leftovers(account: AzureBatchAccount, leftovers: Sequence[Leftover]) 
     dead = {left.run_id: left.record for left in leftovers if left.record is not None}
     holds = {run_id: take_over(account.storage, record, 0) for run_id, record in dead.items()}
     alive = {run_id for run_id, hold in holds.items() if hold is None}
-    for kinds in (("pool", "job"), ("work",)):
+    for kinds in (("pool", "job", "secret"), ("work",)):
         for left in leftovers:
             if left.is_over and left.kind in kinds and left.run_id not in alive:
                 failures += _delete(account, left)
@@ -235,6 +253,7 @@ def _delete(account: AzureBatchAccount, left: Leftover) -> list[str]:
     created = {
         "pool": Created(pool_id=left.name),
         "job": Created(job_id=left.name),
+        "secret": Created(folders=((SECRETS_CONTAINER, left.name),)),
         "work": Created(folders=((account.storage.work_container, left.name),)),
     }
     try:

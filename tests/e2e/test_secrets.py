@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -51,6 +51,48 @@ def test_no_key_and_no_signature_is_left_anywhere(
         assert process.wait(120) == 1
     found = azure.endpoints
     assert _leaks(azure, tmp_path, [found.batch_key, found.storage_key], arguments) == []
+
+
+def test_the_secret_of_a_task_is_left_nowhere(
+    azure: LocalAzure, prefect_home: Callable[[], Path], two_files: Path, tmp_path: Path
+) -> None:
+    value, temporary = secrets.token_urlsafe(24), tmp_path / "tmp"
+    temporary.mkdir()
+    prefect_home().rename(tmp_path / "prefect")
+    variables = environment(
+        PREFECT_HOME=str(tmp_path / "prefect"),
+        PREFECT_LOGGING_LEVEL="DEBUG",
+        PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="DEBUG",
+        TMPDIR=str(temporary),
+        LOCALBATCH_CONNECTION=os.environ["LOCALBATCH_CONNECTION"],
+    )
+    save = "import sys; from prefect.blocks.system import Secret; Secret(value=sys.stdin.read()).save('token')"
+    subprocess.run([sys.executable, "-c", save], input=value, text=True, env=variables, check=True, timeout=LIMIT)
+    began, go = tmp_path / "began", tmp_path / "go"
+    check = f'echo "has ${{{{#TOKEN}}}}"; touch {began}; until [ -e {go} ]; do sleep 0.1; done; ls -AR .. >&2; exit 3'
+    command = [
+        sys.executable, "-m", "flows.map_flow", "--inputs", str(two_files), "--results", str(tmp_path / "out"),
+        "--command", check, "--secret", "TOKEN=prefect:token", "--nodes", "1", "--json",
+    ]  # fmt: skip
+    with (tmp_path / "printed").open("wb") as file:
+        process = subprocess.Popen(command, env=variables, stdout=file, stderr=subprocess.STDOUT)
+        wait_until(began.exists, 120)
+        arguments = b"".join(_command_line(one.pid) for one in descendants(process.pid))
+        on_nodes = {str(path): path.read_bytes() for path in _files_of_nodes(azure)}
+        go.touch()
+        assert process.wait(120) == 1
+    assert "has 32" in (tmp_path / "printed").read_text() + "".join(
+        path.read_text() for path in (tmp_path / "out").rglob("stdout.txt")
+    )
+    assert _leaks(azure, tmp_path, [value], arguments) == []
+    assert on_nodes
+    assert [name for name, content in on_nodes.items() if value.encode() in content] == []
+
+
+def _files_of_nodes(azure: LocalAzure) -> Iterator[Path]:
+    """What lies on the nodes, and what the service has written down, but for blobs."""
+    root = Path(azure.endpoints.root)
+    return (path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] != "blobs")
 
 
 # Reads blocks from its standard input, saves them, and runs a map with each; what goes wrong is shown in full.
