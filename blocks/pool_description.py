@@ -4,7 +4,7 @@ It holds no secret: where one is needed, the name of a Prefect Secret block stan
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -266,16 +266,23 @@ _WORDS = {
 """What pydantic says in the words of Python, in those of a file."""
 
 
-def first_complaint(error: ValidationError) -> str:
-    """The first thing that is wrong with a description, with its place as it is written: ``mounts[0].path: ...``."""
+def first_complaint(error: ValidationError, named: Callable[[str], str] | None = None) -> str:
+    """The first thing that is wrong with a description, with its place as it is written: ``mounts[0].path: ...``.
+
+    Args:
+        error: what pydantic says.
+        named: how the outermost key is written, where nothing is said of what lies in it: of an option of a command.
+    """
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     message = _WORDS.get(first["type"], message)
     if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
         given = repr(first["input"])
         message += f", not {given if len(given) < 60 else given[:60] + '...'}"
-    # Of a mount that stands in a list its kind is named, too, which nobody has written there.
     steps = first["loc"]
+    if named is not None:
+        return f"{named(str(steps[0]))}: {message}" if steps else message
+    # Of a mount that stands in a list its kind is named, too, which nobody has written there.
     path = [
         step
         for before, step in zip((None, *steps), steps, strict=False)

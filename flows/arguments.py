@@ -10,6 +10,7 @@ from typing import Any, NoReturn, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.pool_file import read_pool_file
 from prefect_azure_batch.tasks.errors import BadInput
@@ -59,7 +60,7 @@ def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arg
     try:
         run = entry.parameters(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        raise BadInput(_one_line(error)) from None
+        raise BadInput(first_complaint(error, _option)) from None
     return Arguments(run, as_json)
 
 
@@ -100,11 +101,3 @@ def _reading(name: str, field: FieldInfo) -> dict[str, Any]:
     if name in _OPTIONS:
         return {"metavar": "FILE"}
     return {"metavar": _METAVARS.get(name)} | ({"type": numbers.pop()} if numbers else {})
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
-        message += f", not {first['input']!r}"
-    return f"{_option(str(first['loc'][0]))}: {message}" if first["loc"] else message
