@@ -68,7 +68,8 @@ InputName = Annotated[str, PlainSerializer(_shown, when_used="json")]
 class RunParameters(BaseModel):
     """What every kind of run on Azure Batch can be asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    # What was given in a wrong place may be a secret.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     inputs: list[InputName] = Field(default_factory=list)
     command: str = Field(default="")
@@ -404,7 +405,8 @@ class RunParameters(BaseModel):
         if not isinstance(env, list):
             return env
         if wrong := next((word for word in env if not _VARIABLE.fullmatch(word)), None):
-            raise ValueError(f"{wrong!r} is no variable: write NAME=VALUE, the name of letters, digits and '_'")
+            name = wrong.partition("=")[0]  # what follows may be a secret
+            raise ValueError(f"{name!r} is no variable: write NAME=VALUE, the name of letters, digits and '_'")
         return dict(word.split("=", 1) for word in env)
 
     @field_validator("env")

@@ -45,7 +45,8 @@ def parse_source(variable: str, text: str, identity: str = "") -> SecretSource:
         return SecretSource(variable, "prefect", name)
     if kind == "keyvault" and _VAULT.fullmatch(name):
         return SecretSource(variable, "keyvault", name.rstrip("/"), identity)
+    # Not what was given: it may be the secret itself.
     raise BadInput(
-        f"{variable}={text!r} names no secret: write {variable}=prefect:BLOCK, or "
+        f"{variable} names no secret: write {variable}=prefect:BLOCK, or "
         f"{variable}=keyvault:https://VAULT.vault.azure.net/secrets/NAME"
     )

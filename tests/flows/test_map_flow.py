@@ -354,7 +354,7 @@ def test_a_common_file_with_the_name_of_an_input_is_refused(run: Run, two_files:
     ("env", "complaint"),
     [
         (["A"], "env\n  Value error, 'A' is no variable: write NAME=VALUE"),
-        (["1A=b"], "'1A=b' is no variable"),
+        (["1A=b"], "'1A' is no variable"),
         (["BATCH_MAP_INPUT=x"], "'BATCH_MAP_INPUT' is set by Batch or by the flow"),
         (["AZ_BATCH_JOB_ID=x"], "'AZ_BATCH_JOB_ID' is set by Batch"),
     ],

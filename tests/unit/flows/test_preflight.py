@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.arguments import parse_arguments
+from prefect_azure_batch.flows.entries import MAP
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.tasks.errors import BadInput
@@ -32,7 +35,7 @@ def test_a_working_directory_that_is_gone_is_told(directory: Path) -> None:
 
 @pytest.mark.parametrize("vm_size", ["x y", "", "standard-d2", "größe"])
 def test_what_is_no_vm_size_is_refused(vm_size: str) -> None:
-    with pytest.raises(ValueError, match="vm_size"):
+    with pytest.raises(ValueError, match=r"vm.size"):
         MapParameters(vm_size=vm_size)
 
 
@@ -68,6 +71,36 @@ def test_exit_codes_that_cannot_be_meant_are_refused(asked: dict[str, object]) -
 def test_an_exit_code_means_one_thing(asked: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         MapParameters.model_validate(asked)
+
+
+@pytest.mark.parametrize(
+    "given", ["TOKEN=hunter2", "1=hunter2", "AZ_BATCH_X=prefect:hunter2", "TOKEN=keyvault:hunter2"]
+)
+def test_what_was_given_in_place_of_a_secrets_name_is_not_shown(given: str) -> None:
+    with pytest.raises(BadInput, match=r"^--secret: ") as refused:
+        parse_arguments(MAP, ["--inputs", "x", "--command", "true", "--secret", given])
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ValidationError) as invalid:
+        MapParameters.model_validate({"inputs": ["x"], "command": "true", "secret": [given]})
+    assert "hunter2" not in str(invalid.value)
+
+
+def test_a_variable_has_one_source() -> None:
+    with pytest.raises(ValueError, match="--secret: 'TOKEN' stands in --env, too"):
+        MapParameters(inputs=["x"], command="true", env={"TOKEN": "a"}, secret={"TOKEN": "prefect:b"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({}, "the nodes of a local Azure have no managed identity"),
+        ({"account": "lab"}, "nodes read Key Vault by an identity, and the pool has none"),
+    ],
+)
+def test_key_vault_needs_nodes_with_an_identity(directory: Path, asked: dict[str, str], complaint: str) -> None:
+    link = "keyvault:https://lab.vault.azure.net/secrets/token"
+    with pytest.raises(BadInput, match=f"^--secret: {complaint}"):
+        check_locally(MapParameters.model_validate({**asked, "secret": {"TOKEN": link}}))
 
 
 @pytest.mark.parametrize("line", ["", "{}", '{"batch_endpoint": 7}', "no json"])
