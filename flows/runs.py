@@ -242,10 +242,11 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
     meter = meter or make_meter(account, plan.terms)
     # What was taken over has been paid for so far; from now on the meter counts it.
     terms = Terms() if existing and meter.watches(existing) else plan.terms
-    require_possible(look_ahead(account, record, plan.instances, terms=terms).findings)
+    seen = look_ahead(account, record, plan.instances, terms=terms)
+    require_possible(seen.findings)
     with keep_run(account, record, hold_run(account.storage, record), meter, keeps_files=bool(plan.keep)):
         if record.pool:
-            create_pool_task(account, record.pool)
+            create_pool_task(account, record.pool, seen.found)
         job = record.job
         store_values(account.storage, job.run_id, secrets)
         if program and not found:

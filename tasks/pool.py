@@ -64,7 +64,7 @@ def check_shape(plan: PoolPlan) -> None:
         raise BadInput("container: MPI programs run on the nodes themselves here: leave it out.")
 
 
-def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
+def create_pool(account: AzureBatchAccount, plan: PoolPlan, found: Found | None = None) -> str:
     """Creates a pool; it does not wait for the nodes, which take tasks as they become ready.
 
     A repeated call finds its own pool.
@@ -72,6 +72,7 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
     Args:
         account: the Batch account.
         plan: the pool.
+        found: what ``check_new_pool`` has just found of it; None: it is looked for here.
 
     Returns:
         The pool's id.
@@ -81,7 +82,7 @@ def create_pool(account: AzureBatchAccount, plan: PoolPlan) -> str:
         ServiceFailure: Batch failed the request, or the id belongs to another run.
     """
     client, now = account.get_client(), datetime.now(UTC)
-    found = check_new_pool(account, plan)
+    found = found or check_new_pool(account, plan)
     if found.vm_size:
         _logger.info("Pool %s: its nodes are of size %s, for %s.", plan.pool_id, found.vm_size, plan.description.needs)
     if doubt := found.image.doubt(now):

@@ -125,6 +125,11 @@ def test_all_that_the_service_checks_of_a_pool_can_be_asked_for(account: AzureBa
     assert [disk.disk_size_gb for disk in machine.data_disks or []] == [10]
 
 
+def test_what_was_found_of_a_pool_is_not_looked_for_again(account: AzureBatchAccount, plan: PoolPlan) -> None:
+    found = replace(check_new_pool(account, plan), vm_size="standard_d4s_v3")
+    assert account.get_client().get_pool(create_pool(account, plan, found)).vm_size == "standard_d4s_v3"
+
+
 def test_creating_a_pool_again_finds_it(account: AzureBatchAccount, plan: PoolPlan) -> None:
     assert create_pool(account, plan) == create_pool(account, plan)
 
