@@ -20,9 +20,10 @@ from prefect_azure_batch.tasks.managed_pool import is_managed, managed_pool
 from prefect_azure_batch.tasks.pool import planned_pool
 from prefect_azure_batch.tasks.preflight import Seen
 from prefect_azure_batch.tasks.program import doubts_about
-from prefect_azure_batch.tasks.records import PoolPlan, Program
+from prefect_azure_batch.tasks.records import JobPlan, PoolPlan, Program
 from prefect_azure_batch.tasks.requests import JsonObject, without_secrets
 from prefect_azure_batch.tasks.run_record import RunRecord
+from prefect_azure_batch.tasks.secrets import place_of
 from prefect_azure_batch.tasks.upload import INPUT_CONTAINER, Uploads
 
 
@@ -54,6 +55,7 @@ def opening_calls(account: AzureBatchAccount, record: RunRecord, seen: Seen) -> 
     )
     if record.pool and seen.found:
         yield _pool_call(account, record.pool, planned_pool(account, record.pool, seen.found, record.begun))
+    yield from _secret_calls("PUT", job, "while the run lasts")
     note = f"ends by itself after {job_limit(job)}, unless that is put off; {job.time_limit} at most"
     yield PlannedCall(service="Batch", method="POST", path="/jobs", body=body_of(job_options(account, job)), note=note)
 
@@ -74,6 +76,13 @@ def _pool_call(account: AzureBatchAccount, pool: PoolPlan, options: BatchPoolCre
     )
 
 
+def _secret_calls(method: str, job: JobPlan, when: str) -> Iterator[PlannedCall]:
+    for source in (each for each in job.secrets if each.kind == "prefect"):
+        place = place_of(job.run_id) / source.variable
+        note = f"the secret {source.variable}, of the block {source.name!r}; {when}"
+        yield PlannedCall(service="Storage", method=method, path=f"/{place.container}/{place.folder}", note=note)
+
+
 def closing_calls(record: RunRecord) -> Iterator[PlannedCall]:
     """The requests that keep a run's pool and job while it lives, and delete them at its end."""
     job, pool = record.job, record.pool
@@ -89,9 +98,13 @@ def closing_calls(record: RunRecord) -> Iterator[PlannedCall]:
         yield _renewal("PATCH", f"/jobs/{job.job_id}", often)
         if pool:
             yield _renewal("POST", f"/pools/{pool.pool_id}/enableautoscale", often)
+    if job.teardown is not None:
+        note = f"at the end: its teardown runs on each node that had tasks, for {job.teardown_limit} at most"
+        yield PlannedCall(service="Batch", method="POST", path=f"/jobs/{job.job_id}/terminate", note=note)
     yield PlannedCall(service="Batch", method="DELETE", path=f"/jobs/{job.job_id}", note="at the end")
     if pool:
         yield PlannedCall(service="Batch", method="DELETE", path=f"/pools/{pool.pool_id}", note="at the end")
+    yield from _secret_calls("DELETE", job, "at the end")
 
 
 def _renewal(method: str, path: str, note: str) -> PlannedCall:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prefect import flow
+from prefect.blocks.system import Secret
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
@@ -167,3 +168,30 @@ def test_a_plan_is_one_json_document() -> None:
     sent = {"uploads": {"files": 1, "bytes": 1, "there": 0}}
     plan = Plan.model_validate({"kind": "map", "account": "a", **counts, **sent, "findings": [], "calls": [call]})
     assert json.loads("".join(MapResult.planned(plan).json_lines()))["calls"][0]["path"] == "/jobs"
+
+
+def test_what_jobs_and_tasks_can_be_asked_for_is_sent_as_azure_takes_it(
+    account: AzureBatchAccount, account_name: str | None, two_files: Path
+) -> None:
+    Secret(value="correct horse").save("planned-token", overwrite=True)
+    before = things_in(account)
+    plan = planned(
+        account_name, inputs=[str(two_files)], command="wc {input}", succeed_on=[3], stop_on=[64], retention=2,
+        teardown="echo gone", teardown_minutes=7, secret={"TOKEN": "prefect:planned-token"},
+    )  # fmt: skip
+    shown = bodies(plan)
+    assert [line for model, body in shown.items() for line in violations(body, model, strict=False)] == []
+    job, task = shown["BatchJobCreateOptions"], shown["BatchTaskGroup"]["value"][0]
+    assert (job["onTaskFailure"], job["jobReleaseTask"]["maxWallClockTime"]) == (
+        "performexitoptionsjobaction",
+        "PT07M00S",
+    )
+    assert task["exitConditions"] == {
+        "exitCodes": [{"code": 64, "exitOptions": {"jobAction": "terminate"}}], "default": {"jobAction": "none"}
+    }  # fmt: skip
+    assert task["constraints"]["retentionTime"] == "PT02H00M00S"
+    assert [file["fileMode"] for file in task["resourceFiles"] if file["filePath"] == ".secrets/TOKEN"] == ["0600"]
+    assert [call.method for call in plan.calls if "/batch-secrets/" in call.path] == ["PUT", "DELETE"]
+    assert [call.method for call in plan.calls if call.path.endswith("/terminate")] == ["POST"]
+    assert "correct horse" not in plan.model_dump_json()
+    assert things_in(account) - before == set()
