@@ -288,8 +288,8 @@ def _complaint_of_map(pool: models.BatchPool) -> str | None:
 def _complaint_of_instances(pool: models.BatchPool, instances: int) -> str | None:
     nodes = max(current_nodes(pool), target_nodes(pool))
     if nodes < instances:  # also where the pool scales itself: it does not do so for one task of many instances
-        return (
-            f"it has {nodes} of the {instances} nodes that are needed at a time. Resize it, or ask for fewer --nodes."
+        return f"it has {nodes} of the {instances} nodes that are needed at a time. Resize it" + (
+            f", or have the program run on {nodes}: --nodes {nodes}, or --instances {nodes}." if nodes else "."
         )
     return complaint_about_shape(pool)
 

@@ -189,7 +189,7 @@ def test_a_pool_is_for_a_map_or_for_mpi_and_never_for_both(
     for refused, instances, complaint in (
         (mpi_pool_id, None, "made for MPI tasks"),
         (pool_id, 2, "cannot talk to each other"),
-        (mpi_pool_id, 4, "it has 3 of the 4 nodes"),
+        (mpi_pool_id, 4, "it has 3 of the 4 nodes .* have the program run on 3: --nodes 3, or --instances 3"),
     ):
         with pytest.raises(BadInput, match=complaint):
             check_pool(account, refused, instances)
