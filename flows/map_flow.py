@@ -20,7 +20,7 @@ from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_plan import plan_map
 from prefect_azure_batch.flows.map_run import run_map
-from prefect_azure_batch.flows.pools import with_pool_block
+from prefect_azure_batch.flows.pools import warn_of_size, with_pool_block
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.flows.results import MapResult, require_well
 from prefect_azure_batch.flows.telling import keep_result, telling_prefect
@@ -48,6 +48,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     """
     run = with_pool_block(run)
     check_locally(run)
+    warn_of_size(run)
     with open_account(run.account, work_container=run.work_container) as account:
         if run.plan:
             return MapResult.planned(show_plan(plan_map(account, run)))

@@ -20,7 +20,7 @@ from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_plan import plan_mpi
 from prefect_azure_batch.flows.mpi_run import run_mpi
-from prefect_azure_batch.flows.pools import with_pool_block
+from prefect_azure_batch.flows.pools import warn_of_size, with_pool_block
 from prefect_azure_batch.flows.preflight import check_mpi_locally
 from prefect_azure_batch.flows.results import MpiResult, require_well
 from prefect_azure_batch.flows.telling import keep_result, telling_prefect
@@ -48,6 +48,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     """
     run = with_pool_block(run)
     check_mpi_locally(run)
+    warn_of_size(run)
     with open_account(run.account, run.mpi, run.work_container) as account:
         if run.plan:
             return MpiResult.planned(show_plan(plan_mpi(account, run)))

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from localbatch.launcher import CONNECTION_VARIABLE
@@ -12,6 +13,7 @@ from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.formulas import check_working_hours
 from prefect_azure_batch.tasks.inputs import FoundInput, search_inputs
 from prefect_azure_batch.tasks.program import check_program
 from prefect_azure_batch.tasks.records import BLOB_SCHEME
@@ -34,6 +36,8 @@ def _check(run: RunParameters) -> None:
         check_program(Path(run.app))
     if run.results_place is None:
         check_directory(Path(run.results or "results"), "The results directory", "name another with --results.")
+    if run.pool_block is None:
+        check_working_hours(run.pool_description, run.time_limit, datetime.now(UTC))
     if any(text.startswith("keyvault:") for text in run.secret.values()):
         _check_identities(run)
     connection = os.environ.get(CONNECTION_VARIABLE)

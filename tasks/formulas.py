@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from localbatch.autoscale.errors import FormulaError, InsufficientSamplesError
 from localbatch.autoscale.formula import PoolSizes, evaluate
 from localbatch.autoscale.names import METRICS
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.blocks.pool_parts import Autoscale
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
@@ -40,6 +41,39 @@ def check_formula(text: str) -> None:
         return
     except FormulaError as error:
         raise BadInput(f"autoscale.formula: {error}") from None
+
+
+def check_working_hours(asked: PoolDescription, limit: timedelta, now: datetime) -> None:
+    """Refuses a run that would be over before its pool had a node.
+
+    Args:
+        asked: what the pool shall be.
+        limit: longest life of the run.
+        now: when it begins, with its time zone.
+
+    Raises:
+        BadInput: says when the pool's working hours begin.
+    """
+    scale = asked.autoscale
+    if scale is None or scale.formula or scale.scenario != "working-hours" or scale.min_nodes:
+        return
+    first = _next_working_moment(scale, now)
+    if first - now >= limit:
+        raise BadInput(
+            f"autoscale: the working hours begin on {first:%A} at {first:%H:%M} UTC, and there is no node before; this "
+            f"run ends at {now.astimezone(UTC) + limit:%H:%M} UTC: give it more --hours, or the pool min_nodes."
+        )
+
+
+def _next_working_moment(scale: Autoscale, now: datetime) -> datetime:
+    offset = timedelta(hours=scale.utc_offset_hours)
+    local = now.astimezone(UTC) + offset
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    for day in (midnight + timedelta(days=number) for number in range(8)):
+        begin, end = (day + timedelta(hours=hour) for hour in scale.hours)
+        if day.isoweekday() in {_WEEKDAYS[name] for name in scale.days} and local < end:
+            return max(begin, local) - offset
+    raise AssertionError("there is a working day in each week")
 
 
 def pool_formula(plan: PoolPlan, begun: datetime, end: datetime | None) -> str:

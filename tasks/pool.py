@@ -25,7 +25,7 @@ from prefect_azure_batch.tasks.diagnosis import (
     target_nodes,
 )
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
-from prefect_azure_batch.tasks.formulas import check_formula
+from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -127,6 +127,7 @@ def check_new_pool(account: AzureBatchAccount, plan: PoolPlan) -> Found:
         ServiceFailure: Batch refused or failed a request.
     """
     check_shape(plan)
+    check_working_hours(plan.description, plan.time_limit, datetime.now(UTC))
     try:
         if is_managed(plan.description):
             account.get_management_client()

@@ -1,15 +1,19 @@
 """What is refused before anything starts."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from localbatch.launcher import CONNECTION_VARIABLE
+from prefect_azure_batch.blocks.pool_parts import Day
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.arguments import parse_arguments
 from prefect_azure_batch.flows.entries import MAP
 from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.pools import warn_of_size
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.tasks.errors import BadInput
 
@@ -111,3 +115,31 @@ def test_a_local_azure_that_cannot_be_reached_is_bad_input(
     monkeypatch.setenv(CONNECTION_VARIABLE, "azure.json")
     with pytest.raises(BadInput, match=r"azure\.json"), open_account():
         pass
+
+
+def test_a_run_that_ends_before_its_pool_works_is_refused_before_anything_starts() -> None:
+    hour = datetime.now(UTC).hour
+    for offset, works in ((0, True), (-2, False)):
+        scale = {
+            "scenario": "working-hours",
+            "hours": (hour, hour + 1),
+            "days": get_args(Day),
+            "utc_offset_hours": offset,
+        }
+        asked = MapParameters.model_validate({"new_pool": {"nodes": 1, "autoscale": scale}, "hours": 0.5})
+        if works:
+            check_locally(asked)
+        else:
+            with pytest.raises(BadInput, match=r"^autoscale: the working hours begin on "):
+                check_locally(asked)
+
+
+@pytest.mark.parametrize(("asked", "told"), [({"nodes": 2000}, True), ({"nodes": 64}, False), ({"spot": 65}, True)])
+def test_very_many_nodes_on_one_machine_are_told(
+    caplog: pytest.LogCaptureFixture, asked: dict[str, int], told: bool
+) -> None:
+    warn_of_size(MapParameters.model_validate(asked))
+    warn_of_size(MapParameters.model_validate({**asked, "account": "lab"}))
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == (
+        [f"The pool asks for {max(asked.values())} nodes"] if told else []
+    )

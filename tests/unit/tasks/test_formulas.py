@@ -8,7 +8,7 @@ import pytest
 from localbatch.autoscale.formula import PoolSizes, evaluate
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.formulas import check_formula, pool_formula
+from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours, pool_formula
 from prefect_azure_batch.tasks.records import PoolPlan
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -158,3 +158,32 @@ def test_a_formula_that_batch_could_not_use_is_told_with_its_place(formula: str,
 def test_a_formula_that_wants_more_samples_than_were_made_up_is_taken() -> None:
     check_formula("$TargetDedicatedNodes = avg($PendingTasks.GetSample(TimeInterval_Day));")
     check_formula("$TargetLowPriority = max(0, $ActiveTasks.GetSample(1));")
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "limit", "begins"),
+    [
+        (0, 12, 1, None),
+        (0, 7, 2, None),
+        (0, 7, 1, "Monday at 08:00"),
+        (0, 18, 24, None),
+        (4, 18, 24, "Monday at 08:00"),
+        (5, 0, 24 * 3, None),
+    ],
+)
+def test_a_run_that_ends_before_the_working_hours_begin_is_refused(
+    day: int, hour: int, limit: float, begins: str | None
+) -> None:
+    now = MONDAY.replace(hour=hour) + timedelta(days=day)
+
+    def check(**options: Any) -> None:
+        asked = PoolDescription.model_validate({"nodes": 2, "autoscale": {"scenario": "working-hours", **options}})
+        check_working_hours(asked, timedelta(hours=limit), now)
+
+    check(min_nodes=1)
+    if begins is None:
+        check()
+    else:
+        with pytest.raises(BadInput, match=f"^autoscale: the working hours begin on {begins} UTC"):
+            check()
+        check(utc_offset_hours=-hour + 9 if hour > 9 else 2, days=["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
