@@ -22,6 +22,8 @@ _BEGINNING = timedelta(minutes=10)
 """How long a new pool is as large as its run needs it, whatever the samples say, which come late."""
 
 _SETS_A_TARGET = re.compile(r"\$Target(?:Dedicated|LowPriority)(?:Nodes)?\s*=(?!=)")
+# The first versions called it "end".
+_LEASE_END = re.compile(r'^(?:leaseEnd|end) = time\("([^"]+)"\);', re.MULTILINE)
 _WEEKDAYS = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start=1)}
 
 
@@ -101,6 +103,12 @@ def _lease(end: datetime) -> list[str]:
         "$TargetDedicatedNodes = time() < leaseEnd ? $TargetDedicatedNodes : 0;",
         "$TargetLowPriorityNodes = time() < leaseEnd ? $TargetLowPriorityNodes : 0;",
     ]
+
+
+def lease_end(formula: str) -> datetime | None:
+    """The moment from which a pool with such a formula has no node; None if there is none, or it is not one of ours."""
+    found = _LEASE_END.search(formula)
+    return datetime.fromisoformat(found[1]) if found else None
 
 
 def _targets(dedicated: str, spot: str, deallocation: str = "taskcompletion") -> list[str]:

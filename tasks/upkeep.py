@@ -20,6 +20,7 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import RUN_METADATA, current_nodes
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError, translated
+from prefect_azure_batch.tasks.formulas import lease_end
 from prefect_azure_batch.tasks.ledger import LEDGER_NAME, run_folders, sum_ledgers
 from prefect_azure_batch.tasks.names import UUID, WORK_ID
 from prefect_azure_batch.tasks.records import NO_WORK, Created
@@ -29,7 +30,6 @@ from prefect_azure_batch.tasks.stage import stage
 
 _POOL_PROPERTIES = ["id,state,creationTime,metadata,currentDedicatedNodes,currentLowPriorityNodes,autoScaleFormula"]
 _JOB_PROPERTIES = ["id,state,creationTime,metadata"]
-_LEASE_END = re.compile(r'end = time\("([^"]+)"\)')
 _HEAD_BYTES = 1000
 _LONGEST_RUN = timedelta(days=7)
 _WORK = re.compile(rf"{WORK_ID}|{NO_WORK}")
@@ -148,8 +148,7 @@ def _pools(client: BatchClient, runs: _Runs) -> Iterator[Leftover]:
     for pool in client.list_pools(select=_POOL_PROPERTIES):
         run_id = _run_id(pool.metadata)
         if run_id is not None and pool.state != "deleting":
-            end = _LEASE_END.search(pool.auto_scale_formula or "")
-            is_over, why = runs.judge(run_id, datetime.fromisoformat(end[1]) if end else None)
+            is_over, why = runs.judge(run_id, lease_end(pool.auto_scale_formula or ""))
             yield Leftover("pool", pool.id or "", run_id, pool.creation_time, is_over, why, current_nodes(pool))
 
 

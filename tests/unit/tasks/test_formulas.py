@@ -8,7 +8,7 @@ import pytest
 from localbatch.autoscale.formula import PoolSizes, evaluate
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours, pool_formula
+from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours, lease_end, pool_formula
 from prefect_azure_batch.tasks.records import PoolPlan
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -132,6 +132,14 @@ def test_no_scenario_outlives_the_lease_or_asks_for_more_than_there_may_be(scena
             assert 0 <= dedicated <= 3
             assert 0 <= spot <= 4
             assert sizes(asked, [pending] * 20, current=current, at=FOREVER) == (0, 0)
+
+
+@pytest.mark.parametrize("scale", [None, {"scenario": "spot-first"}, {"formula": "$TargetDedicatedNodes = 1"}])
+def test_the_end_of_a_lease_can_be_read_from_its_formula(scale: dict[str, Any] | None) -> None:
+    plan = PoolPlan("p", PoolDescription.model_validate({"nodes": 2, "autoscale": scale}))
+    assert lease_end(pool_formula(plan, MONDAY, FOREVER)) == FOREVER
+    assert lease_end(pool_formula(plan, MONDAY, None)) is None
+    assert lease_end('end = time("2026-02-04T12:00:00Z");\n$TargetDedicatedNodes = time() < end ? 1 : 0;') == FOREVER
 
 
 def test_a_formula_of_ones_own_is_kept_within_the_lease() -> None:
