@@ -11,9 +11,9 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.outcomes import task_result
 from prefect_azure_batch.tasks.application import ship_program
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
-from prefect_azure_batch.tasks.job import cancel_job, close_job
+from prefect_azure_batch.tasks.job import cancel_job, close_job, create_job
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
-from prefect_azure_batch.tasks.records import Program, TaskPlan
+from prefect_azure_batch.tasks.records import JobPlan, Program, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.transfer import delete_folder
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks
@@ -196,3 +196,20 @@ def test_a_node_keeps_what_a_task_has_left_for_as_long_as_was_asked(
     assert list(client.list_task_files(bench.job_id, usual.task_id))
     asked = [client.get_task(bench.job_id, task.task_id).constraints for task in (short, usual)]
     assert [each and each.retention_time for each in asked] == [timedelta(seconds=1), timedelta(days=7)]
+
+
+def test_an_exit_code_ends_its_job_with_nobody_watching(
+    bench: Bench, account: AzureBatchAccount, two_files: Path
+) -> None:
+    plan = JobPlan(bench.job_id, bench.pool_id, bench.job_id, stop_on=(61,))
+    bench.run = create_job(account, plan)
+    add_tasks(account, bench.run, bench.store(two_files), TaskPlan("sleep {index}; exit 6{index}", stop_on=(61,)))
+    client = account.get_client()
+    wait_until(lambda: client.get_job(bench.job_id).state == "completed", 30)
+    ended = client.get_job(bench.job_id).execution_info
+    assert ended is not None
+    assert str.lower(ended.termination_reason or "") == "taskfailed"
+    assert [task.execution_info and task.execution_info.exit_code for task in client.list_tasks(bench.job_id)] == [
+        60,
+        61,
+    ]
