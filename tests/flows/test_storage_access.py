@@ -25,16 +25,12 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.findings import Finding
 from prefect_azure_batch.tasks.records import Created, PoolPlan
-from tests.conftest import is_live
 from tests.flows.conftest import left_behind
 from tests.support.certificates import write_certificate
 from tests.support.delegation import identity_endpoint, oauth_azurite
 from tests.support.identities import IDENTITY, OTHER, make_identity_pool
 
-pytestmark = [
-    pytest.mark.usefixtures("prefect_server"),
-    pytest.mark.skipif(is_live(), reason="identities and signatures are made for a local Azure here"),
-]
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 HOUR = timedelta(hours=1)
 

@@ -28,15 +28,11 @@ from prefect_azure_batch.tasks.records import Created, JobPlan, MultiInstancePla
 from prefect_azure_batch.tasks.renewal import renew_start_task
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.upload import blob_lister, upload_inputs
-from tests.conftest import is_live
 from tests.stages.conftest import Bench, found
 from tests.support.hostile import HOSTILE_NAMES
 from tests.support.identities import IDENTITY, OTHER, make_identity_pool
 
-pytestmark = [
-    pytest.mark.usefixtures("local_azure"),
-    pytest.mark.skipif(is_live(), reason="identities and signatures are made for a local Azure here"),
-]
+pytestmark = pytest.mark.usefixtures("local_azure")
 
 
 @pytest.fixture(scope="module")
