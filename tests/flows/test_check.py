@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from azure.storage.blob import ResourceTypes, generate_account_sas
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.flow_engine import run_flow_sync
@@ -157,8 +157,8 @@ def make_sas(azure: LocalAzure, permissions: str) -> str:
     return generate_account_sas(
         azure.endpoints.storage_account,
         azure.endpoints.storage_key,
-        resource_types=ResourceTypes.from_string("co"),
-        permission=AccountSasPermissions.from_string(permissions),
+        resource_types=ResourceTypes(container=True, object=True),
+        permission=permissions,
         expiry=datetime.now(UTC) + timedelta(days=1),
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,12 @@ def things_in(account: AzureBatchAccount) -> set[str]:
 def test_a_plan_shows_requests_as_azure_takes_them_and_makes_nothing(
     account: AzureBatchAccount, account_name: str | None, two_files: Path, pool: str | None
 ) -> None:
+    (two_files / "a.txt").write_text(f"{uuid.uuid4()}")
+    (two_files / "b.txt").write_text(f"{uuid.uuid4()}")
     before = things_in(account)
     new_pool = read_pool_file(str(POOLS / f"{pool}.yaml")) if pool else None
     plan = planned(account_name, inputs=[str(two_files)], command="wc {input}", new_pool=new_pool)
-    assert (plan.inputs.total, plan.inputs.ours, plan.uploads.files, plan.uploads.bytes) == (2, 2, 2, 15)
+    assert (plan.inputs.total, plan.inputs.ours, plan.uploads.files, plan.uploads.bytes) == (2, 2, 2, 72)
     shown = bodies(plan)
     assert shown.keys() == set(MODELS.values())
     assert [line for model, body in shown.items() for line in violations(body, model, strict=False)] == []
