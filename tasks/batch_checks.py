@@ -9,7 +9,7 @@ from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.pool import create_pool
-from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
+from prefect_azure_batch.tasks.records import DEFAULT_LEASE, Created, JobPlan, PoolPlan
 
 
 def check_block(subject: Subject) -> CheckFinding:
@@ -70,7 +70,8 @@ def check_pools(subject: Subject) -> CheckFinding:
         BatchFlowError: that cannot be done.
     """
     pool_id = f"{subject.run_id}-pool"
-    create_pool(subject.account, PoolPlan(pool_id, subject.no_node, run_id=subject.run_id))
+    # With a lease upkeep knows when it is over, should nobody be left to delete it.
+    create_pool(subject.account, PoolPlan(pool_id, subject.no_node, run_id=subject.run_id, lease=DEFAULT_LEASE))
     delete_created(subject.account, Created(pool_id=pool_id))
     size = subject.pool.needs or subject.pool.vm_size
     return CheckFinding("pools", "ok", f"a pool of {size} without nodes was made and deleted")
