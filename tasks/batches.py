@@ -9,8 +9,9 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.collect import collect_outputs, restore_outputs
-from prefect_azure_batch.tasks.errors import BatchFlowError, translated
+from prefect_azure_batch.tasks.errors import BatchFlowError, ServiceFailure, translated
 from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.job import ENDED
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.manifest import AT_ONCE, Batch, Manifest
 from prefect_azure_batch.tasks.others import outcomes_so_far
@@ -63,10 +64,17 @@ def add_batch(account: AzureBatchAccount, run: Run, manifest: Manifest, batch: B
 
     Raises:
         ServiceFailure: Batch refused or failed a request, or refused a task.
+        JobEnded: the job has ended; the message says why.
     """
-    with _ADDITIONS:
-        for items in manifest.items(batch):
-            add_tasks(account, run, [stored_input(item) for item in items], plan)
+    try:
+        with _ADDITIONS:
+            for items in manifest.items(batch):
+                add_tasks(account, run, [stored_input(item) for item in items], plan)
+    except ServiceFailure as failure:
+        if failure.code in ENDED:
+            with job_poller(account, run, ends=manifest.ends_of(batch.source)) as poller:
+                poller.wait_until(lambda: False)  # it finds out why the job has ended, and raises that
+        raise
     return batch
 
 

@@ -23,7 +23,8 @@ from prefect_azure_batch.tasks.stage import stage
 _SETUP_DIRECTORY_VARIABLE = "AZ_BATCH_TASK_WORKING_DIR"
 CANCELLED = "FlowRunCancelled"
 OVER_BUDGET = "BudgetSpent"
-_ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
+ENDED = {"JobCompleted", "JobTerminating", "JobBeingTerminated"}
+"""Codes by which the service says that a job has ended, or is ending."""
 _UNPACK = f"tar -xzf {ARCHIVE_NAME} && rm {ARCHIVE_NAME}"
 
 
@@ -149,7 +150,7 @@ def close_job(account: AzureBatchAccount, run: Run) -> None:
         try:
             account.get_client().update_job(run.job_id, options)
         except ResourceExistsError as error:
-            if getattr(error.error, "code", "") not in _ENDED:
+            if getattr(error.error, "code", "") not in ENDED:
                 raise
 
 
@@ -174,7 +175,7 @@ def cancel_job(account: AzureBatchAccount, job_id: str, reason: str = CANCELLED)
         except ResourceNotFoundError:
             return False
         except ResourceExistsError as error:
-            if getattr(error.error, "code", "") not in _ENDED:
+            if getattr(error.error, "code", "") not in ENDED:
                 raise
     return True
 
