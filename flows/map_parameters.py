@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefect_azure_batch.blocks.pool_description import MOST_SLOTS, PoolDescription
 from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
-from prefect_azure_batch.tasks.command import Template, parse_template
+from prefect_azure_batch.tasks.command import REDUCE_VARIABLES, Template, parse_template
 from prefect_azure_batch.tasks.groups import Grouping
+from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
 EXAMPLE_COMMAND = "{app}/myapp < {input}"
@@ -80,6 +81,20 @@ class MapParameters(RunParameters):
         title="Group by",
         description="folder: a task for each folder (of blobs: each prefix) that holds inputs, with all of them.",
     )
+    reduce: str | None = Field(
+        default=None,
+        title="Reduce",
+        description=(
+            "What runs once on what all tasks have left, when all have succeeded, as './merge {inputs} > all.csv': "
+            "{inputs} are their kept outputs, or without --outputs their standard outputs. It is one more task of the "
+            "same job."
+        ),
+    )
+    reduce_outputs: list[str] = Field(
+        default_factory=list,
+        title="Outputs of the reduce",
+        description="Patterns of files to keep of the reduce, as for outputs. Its logs are always kept.",
+    )
     retry_on: list[int] = Field(
         default_factory=list,
         title="Retry on",
@@ -144,6 +159,25 @@ class MapParameters(RunParameters):
                 "--stop-on: with --retries alone Batch would try such a task again first: say with --retry-on which "
                 "exit codes are worth that"
             )
+        return self
+
+    @field_validator("reduce_outputs")
+    @classmethod
+    def _reduce_outputs_stay_below(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            with complaining():
+                parse_pattern(pattern)
+        return patterns
+
+    @model_validator(mode="after")
+    def _reduce_can_be(self) -> Self:
+        if self.reduce_outputs and self.reduce is None:
+            raise ValueError("--reduce-outputs: it says what to keep of --reduce: say what that runs")
+        if self.reduce is not None:
+            if not self.command:
+                raise ValueError("--reduce and --command go together: --command is missing")
+            with complaining("reduce"):
+                parse_template(self.reduce, REDUCE_VARIABLES, has_program=self.app is not None)
         return self
 
     @model_validator(mode="after")

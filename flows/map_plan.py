@@ -20,7 +20,9 @@ from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch
+from prefect_azure_batch.tasks.output_files import added_task
 from prefect_azure_batch.tasks.preflight import look_ahead
+from prefect_azure_batch.tasks.reduce import REDUCE_LABEL, reduce_options, reduce_task_id
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.submit import task_options
 from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
@@ -45,8 +47,8 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     seen = look_ahead(account, record, None, containers=asked.pool_description.container is not None, terms=asked.terms)
     uploads = _uploads(account, work) if ours else Uploads()
     calls: list[PlannedCall] = []
-    if ours and seen.is_possible:
-        added = _addition(account, work, record)
+    if work.ours and seen.is_possible:
+        added = [*(_addition(account, work, record) if ours else ()), *_reduce(account, work, record)]
         calls = [*upload_calls(uploads), *opening_calls(account, record, seen), *added, *closing_calls(record)]
     return Plan(
         kind="map",
@@ -56,6 +58,24 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
         findings=[*seen.findings, *look_at_program(work.path)],
         cost=seen.cost.document() if seen.cost else None,
         calls=calls,
+    )
+
+
+def _reduce(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:
+    """The request that adds the reduce, and the tasks between it and the map."""
+    reduction = work.reduction
+    if reduction is None or reduction.is_done:
+        return
+    run = run_of(record.job)
+    reduction.begin(run)
+    task = added_task(run, reduction.index, REDUCE_LABEL, reduce_task_id(run.program, reduction.plan, reduction.maps))
+    *joins, options = reduce_options(account, run, task, reduction.plan, reduction.maps)
+    yield PlannedCall(
+        service="Batch",
+        method="POST",
+        path=f"/jobs/{record.job.job_id}/addtaskcollection",
+        body={"value": [body_of(options)]},
+        note=f"the reduce, and {len(joins)} tasks that wait for some of the others each" if joins else "the reduce",
     )
 
 

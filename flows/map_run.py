@@ -19,7 +19,6 @@ from prefect_azure_batch.flows.runs import (
     open_run,
 )
 from prefect_azure_batch.tasks.ledger import Ledgers
-from prefect_azure_batch.tasks.manifest import OURS
 from prefect_azure_batch.tasks.meter import make_meter
 from prefect_azure_batch.tasks.upload import upload_inputs_task
 
@@ -43,22 +42,21 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
     check_access_of(account, asked.pool_description, asked.time_limit)
     work = find_work(account, asked, find_program)
-    manifest = work.manifest
     run_id, run, left = new_run_id("map"), None, list[str]()
     results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
         noting_leftovers(left),
         taken_up(account, work.earlier, meter) as others,
-        ResultIndex(results if isinstance(results, Path) else None, manifest.count(), begun) as index,
+        ResultIndex(results if isinstance(results, Path) else None, work.size, begun) as index,
         ExitStack() as kept,
     ):
-        if manifest.count(OURS):
+        if work.ours:
             pool = pool_to_go_on_with(account, others, asked.pool_description, asked.time_limit)
             run = kept.enter_context(open_run(account, work.run_plan(pool, place), meter))
         if run and work.common:
             upload_inputs_task(account.storage, work.common)
         ledgers = Ledgers(account.storage, asked.keep_time)
-        MapStages(account, asked, work.tasks, manifest, index, results, ledgers).run(run, others)
+        MapStages(account, asked, work.tasks, work.manifest, index, results, ledgers, work.reduction).run(run, others)
         if place:
             store_index_task(account.storage, index, place)
     where = run or (others[0].run if others else None)

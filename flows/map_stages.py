@@ -1,9 +1,9 @@
 """The stages that the inputs of a map go through, in batches, and how each fares."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import httpx
 from prefect import unmapped
 from prefect.exceptions import CrashedRun, UnfinishedRun
 from prefect.futures import PrefectFuture, as_completed
+from prefect.utilities.annotations import quote
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
 from prefect_azure_batch.flows.progress import show_progress
+from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.resume import TakenUp
 from prefect_azure_batch.flows.telling import note_away
@@ -35,11 +37,13 @@ from prefect_azure_batch.tasks.batches import (
     wait_for_batch_task,
     wait_for_other_batch_task,
 )
-from prefect_azure_batch.tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Ledgers, Outcome
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch, Manifest
-from prefect_azure_batch.tasks.records import Collected, EndedTask, Place, Run, TaskPlan
+from prefect_azure_batch.tasks.poller import Ends
+from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, Place, Run, TaskEnd, TaskPlan
+from prefect_azure_batch.tasks.reduce import REDUCE_LABEL, add_reduce, add_reduce_task
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller
 
 MOST_BATCHES = 50
@@ -73,6 +77,18 @@ class _OnItsWay:
 
 
 @dataclass(frozen=True)
+class _OfBoth:
+    """Takes ends for two manifests; the second has one task of the same job, which is a stranger to the first."""
+
+    first: Ends
+    second: Ends
+
+    def add(self, ends: Mapping[str, TaskEnd]) -> int:
+        self.second.add(ends)
+        return self.first.add(ends)
+
+
+@dataclass(frozen=True)
 class MapStages:
     """The stages of a map run, and where its results and the ends of its tasks go."""
 
@@ -83,6 +99,7 @@ class MapStages:
     index: ResultIndex
     results: Path | Place
     ledgers: Ledgers
+    reduction: Reduction | None = None
 
     def run(self, run: Run | None, others: Sequence[TakenUp]) -> None:
         """Has all tasks go through their stages; how each fares is in the index then.
@@ -96,18 +113,25 @@ class MapStages:
             *([(OURS, run)] if run else []),
             *((other.found.number, other.run) for other in waited if other.is_ours),
         ]
+        if self.reduction is not None and run is not None:
+            self.reduction.begin(run)
         with ExitStack() as kept:
             kept.callback(self.manifest.abandon)
             for source, watched in runs:
                 kept.callback(abandon_job, self.account, watched)
-                poller = kept.enter_context(job_poller(self.account, watched, ends=self.manifest.ends_of(source)))
+                poller = kept.enter_context(job_poller(self.account, watched, ends=self._ends_of(source)))
                 if watched is runs[0][1]:
                     kept.enter_context(show_progress(poller, self.manifest.count(source)))
             under_way = [*self._restored(), *(one for other in waited for one in self._waited(other))]
-            further: list[PrefectFuture[None]] = []
+            further: list[PrefectFuture[Any]] = []
             if run is not None:
-                under_way += self._started(run, further)
+                added = self._start(run, under_way, further)
+                # What others do is known to have ended well only when it has, and then the reduce can follow it.
+                if self.reduction is None or not waited:
+                    self._close(run, added, further)
             self._follow(under_way)
+            if self.reduction is not None:
+                self._reduce(self.reduction, run, further)
             for unwritten in self.ledgers.waiting():
                 self._record(unwritten, [])
             for future in further:
@@ -146,22 +170,75 @@ class MapStages:
                 )
                 yield _OnItsWay(batch, (told, self._restore(told, batch)), partial(self._restore_here, batch))
 
-    def _started(self, run: Run, further: list[PrefectFuture[None]]) -> list[_OnItsWay]:
+    def _ends_of(self, source: int) -> Ends:
+        """Takes the ends of tasks in the job of one who does them; in ours there may be the reduce."""
+        ends = self.manifest.ends_of(source)
+        return _OfBoth(ends, self.reduction.manifest.ends_of(OURS)) if self.reduction and source == OURS else ends
+
+    def _start(
+        self, run: Run, under_way: list[_OnItsWay], further: list[PrefectFuture[Any]]
+    ) -> list[PrefectFuture[Batch]]:
+        """Sends what is ours on its way; gives the futures of adding its tasks."""
         batches = self._batches(OURS)
+        if not batches:
+            return []
         labels = [batch.label for batch in batches]
         storage, manifest = unmapped(self.account.storage), unmapped(self.manifest)
         fixed = (unmapped(self.account), unmapped(run), manifest)
         further.append(keep_manifest_task.submit(self.account.storage, run, self.manifest, return_state=False))
         stored = upload_batch_task.map(storage, manifest, batches, label=labels)
-        added = add_batch_task.map(*fixed, stored, unmapped(self.plan), label=labels)
-        further.append(close_job_task.submit(self.account, run, wait_for=added, return_state=False))
+        added = list(add_batch_task.map(*fixed, stored, unmapped(self.plan), label=labels))
         ended = wait_for_batch_task.map(*fixed, added, label=labels)
         collected = [self._collect(run, future, label) for future, label in zip(ended, labels, strict=True)]
         stages = zip(stored, added, ended, collected, strict=True)
-        return [
+        under_way += [
             _OnItsWay(batch, futures, partial(self._collect_here, run, batch), partial(self._send_here, run, batch))
             for batch, futures in zip(batches, stages, strict=True)
         ]
+        return added
+
+    def _close(self, run: Run, added: Sequence[PrefectFuture[Any]], further: list[PrefectFuture[Any]]) -> None:
+        """Has the job end when its tasks have; the reduce, if there is one, is the last of them."""
+        before = list(added)
+        if self.reduction is not None:
+            self.reduction.added = self._add_reduce(self.reduction, run, added)
+            before.append(self.reduction.added)
+        further.append(close_job_task.submit(self.account, run, wait_for=before, return_state=False))
+
+    def _add_reduce(
+        self, reduction: Reduction, run: Run, before: Sequence[PrefectFuture[Any]]
+    ) -> PrefectFuture[AddedTask]:
+        takes = (reduction.index, reduction.plan, quote(reduction.maps))
+        return add_reduce_task.submit(
+            self.account, run, *takes, label=REDUCE_LABEL, wait_for=list(before), return_state=False
+        )
+
+    def _reduce(self, reduction: Reduction, run: Run | None, further: list[PrefectFuture[Any]]) -> None:
+        """Follows the reduce to its end, now that what it takes has ended; in the job it may have begun already."""
+        stages = replace(self, manifest=reduction.manifest, plan=reduction.plan, reduction=None)
+        if reduction.is_done or run is None:
+            stages._follow(list(stages._restored()))
+            return
+        (batch,) = stages._batches(OURS)
+        if failed := self.index.counts.failed:
+            text = f"it has no result, for {failed} of the {reduction.index} tasks before it failed"
+            stages._give_up(batch, StepFailed(text))
+            return
+        if reduction.added is None:
+            self._close(run, [], further)
+        assert reduction.added is not None
+        ended = wait_for_batch_task.submit(
+            self.account,
+            run,
+            stages.manifest,
+            batch,
+            label=REDUCE_LABEL,
+            wait_for=[reduction.added],
+            return_state=False,
+        )
+        futures = (reduction.added, ended, stages._collect(run, ended, REDUCE_LABEL))
+        send = partial(add_reduce, self.account, run, reduction.index, reduction.plan, reduction.maps)
+        stages._follow([_OnItsWay(batch, futures, partial(stages._collect_here, run, batch), send)])
 
     def _send_here(self, run: Run, batch: Batch) -> None:
         upload_batch(self.account.storage, self.manifest, batch)
@@ -178,7 +255,7 @@ class MapStages:
         def report(some: Sequence[tuple[int, EndedTask, Collected]]) -> None:
             outcomes = []
             for number, task, files in some:
-                result = task_result(task, files, self.asked.outputs, run.run_id)
+                result = task_result(task, files, self.plan.outputs, run.run_id)
                 self.index.write(number, result)
                 outcomes.append(task_outcome(task, files, result, run.outputs.container))
             self._record(run, outcomes)

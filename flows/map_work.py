@@ -9,6 +9,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
+from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan
 from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.command import INPUT_FOLDER
@@ -38,6 +39,7 @@ class MapWork:
         program: what the command means by ``{app}``.
         tasks: what the tasks have in common.
         earlier: runs of the same work that have not ended.
+        reduction: what is done to the results; None for nothing.
     """
 
     asked: MapParameters
@@ -47,6 +49,17 @@ class MapWork:
     program: Program | None
     tasks: TaskPlan
     earlier: tuple[FoundRun, ...]
+    reduction: Reduction | None = None
+
+    @property
+    def size(self) -> int:
+        """How many results there will be."""
+        return self.manifest.count() + (self.reduction is not None)
+
+    @property
+    def ours(self) -> int:
+        """How many tasks there are for this run to do."""
+        return self.manifest.count(OURS) + (self.reduction is not None and not self.reduction.is_done)
 
     def run_plan(self, pool: PoolDescription | str, results: Place | None) -> RunPlan:
         """The run that does what nobody has done.
@@ -60,7 +73,7 @@ class MapWork:
             "map",
             program=self.program,
             pool=pool,
-            tasks=self.manifest.count(OURS),
+            tasks=self.ours,
             required_slots=asked.required_slots,
             setup=asked.setup,
             setup_limit=asked.task_limit,
@@ -77,6 +90,7 @@ class MapWork:
             keep=asked.keep_time,
             results=results,
             terms=asked.terms,
+            dependencies=self.reduction is not None,
         )
 
 
@@ -108,7 +122,12 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
         earlier = find_earlier_task(account, work_of(program, tasks), manifest, tasks.succeed_on)
-    return MapWork(asked, manifest, common, path, program, tasks, earlier)
+    reduction = Reduction(asked, program, tasks, manifest, earlier) if asked.reduce else None
+    if reduction is not None:
+        reduction.check()
+        if asked.resume:
+            reduction.look_for_earlier(account)
+    return MapWork(asked, manifest, common, path, program, tasks, earlier, reduction)
 
 
 def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:

@@ -133,6 +133,7 @@ class RunPlan:
             without an error.
         results: takes logs and outputs, which are nobody's to delete then; None for the run's own folder.
         terms: what the run may cost: it is ended when its nodes have cost so much.
+        dependencies: tasks of its job may wait for others of them.
     """
 
     name: str = "run"
@@ -156,6 +157,7 @@ class RunPlan:
     keep: timedelta = timedelta()
     results: Place | None = None
     terms: Terms = Terms()  # noqa: RUF009 - frozen
+    dependencies: bool = False
 
     @property
     def description(self) -> PoolDescription:
@@ -206,6 +208,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         teardown=plan.teardown,
         teardown_limit=plan.teardown_limit,
         secrets=plan.secrets,
+        dependencies=plan.dependencies,
     )
     return RunRecord(job, None if description.existing else pool, now)
 

@@ -9,6 +9,7 @@ Stages, in the order a run goes through them:
     lease           pool and job end by themselves unless the run that lives puts it off
     meter           what a run's pools have had of nodes, against its budget
     submit          add tasks in bulk
+    reduce          add one more task, which takes what the others have left
     multi_instance  add one task that runs on several nodes at once
     wait            one poller per job
     subtasks        wait for a multi-instance task with its subtasks; fetch their files from the nodes

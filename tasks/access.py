@@ -21,7 +21,7 @@ from prefect_azure_batch.tasks.records import StoredInput
 SLACK = timedelta(hours=1)
 """How long links outlive the work they serve: for last uploads, collecting, and clocks that differ."""
 
-_READ, _WRITE = "r", "cw"
+_READ, _WRITE, _LIST = "r", "cw", "rl"
 # Of a run itself: it lists and reads outputs, writes inputs and ledgers, leases and deletes its record.
 _OF_A_RUN = {"r": "read", "c": "create", "w": "write", "d": "delete", "l": "list"}
 
@@ -101,6 +101,21 @@ class StorageAccess:
         if item.url:
             return models.ResourceFile(http_url=item.url, file_path=item.place or item.name)
         return self.resource_file(item.container, item.blob, item.place or item.name)
+
+    def folder(self, container: str, prefix: str, name: str) -> models.ResourceFile:
+        """All blobs of a container whose names begin so, for nodes to list and read: with that name before their own.
+
+        Raises:
+            CredentialError: the credential cannot sign such a link.
+            AzureError: Storage refused to give a user delegation key.
+        """
+        if self.identity:
+            url, identity = self.storage.plain_url(container), _reference(self.identity)
+        else:
+            url, identity = self.storage.sign_container(container, _LIST, self.until), None
+        return models.ResourceFile(
+            storage_container_url=url, blob_prefix=prefix, file_path=name, identity_reference=identity
+        )
 
     def output_container(self, container: str) -> OutputContainer:
         """A container, for nodes to write to: by a link they can neither read nor list nor delete there.

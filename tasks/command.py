@@ -27,6 +27,9 @@ GROUP_VARIABLES = {"inputs": "BATCH_MAP_INPUTS[@]", "index": INDEX_VARIABLE}
 
 _APP = "app"
 _NO_PROGRAM = "The command uses {app}, but no program was given: name one with --app."
+REDUCE_VARIABLES = {"inputs": GROUP_VARIABLES["inputs"]}
+"""The same for what takes the results of all."""
+
 _ARRAY = "[@]"
 # In the order of bytes, whatever the node's language; the shell's own options are for what follows.
 _LIST_INPUTS = f"""
@@ -76,11 +79,12 @@ class Template:
         """Whether it is a single command with its arguments and redirections, such as can follow a launcher."""
         return _SEPARATOR.search(self.bare.strip()) is None
 
-    def script(self, app_variable: str | None) -> str:
+    def script(self, app_variable: str | None, lists: str | None = None) -> str:
         """The shell script to run on the node.
 
         Args:
             app_variable: variable that holds the program's directory; None if there is no program.
+            lists: what fills the array of ``{inputs}``, if it is not what the folder of inputs holds.
 
         Raises:
             BadInput: ``{app}`` is used and there is no program.
@@ -91,7 +95,7 @@ class Template:
         script = "".join(
             text if quotes is None else _reference(variables[text], quotes) for text, quotes in self.pieces
         )
-        return _LIST_INPUTS + script if self._lists_inputs else script
+        return (_LIST_INPUTS if lists is None else lists) + script if self._lists_inputs else script
 
     @property
     def _lists_inputs(self) -> bool:

@@ -66,15 +66,31 @@ def find_earlier(
     container = account.storage.work_container
     records = list_runs(account.storage, container, work)
     # After the records: a run writes its ledger before its record goes.
-    successes = read_successes(account.storage, container, work)
-    manifest.mark_done(done for done in successes if done.exit_code in {0, *succeed_on})
-    _forget_lost(account.storage, manifest)
+    find_done(account, work, manifest, succeed_on)
     found = []
     for number, record in enumerate(records):
         with translated(f"look at the tasks of job {record.job.job_id!r}"):
             tasks = _tasks(account.get_client(), record) if manifest.count(OURS) else ()
             found.append(FoundRun(record, number, manifest.mark_found(number, tasks)))
     return tuple(found)
+
+
+def find_done(account: AzureBatchAccount, work: str, manifest: Manifest, succeed_on: Collection[int] = ()) -> None:
+    """Notes in a manifest which of its tasks have succeeded, as the ledgers of the work say.
+
+    Args:
+        account: the Batch account and its storage.
+        work: the work's id.
+        manifest: the tasks to look for.
+        succeed_on: exit codes that count as success, besides 0.
+
+    Raises:
+        BadInput: a ledger has a format that this version does not know.
+        ServiceFailure: Storage refused or failed a request.
+    """
+    successes = read_successes(account.storage, account.storage.work_container, work)
+    manifest.mark_done(done for done in successes if done.exit_code in {0, *succeed_on})
+    _forget_lost(account.storage, manifest)
 
 
 def _forget_lost(storage: AzureStorageCredentials, manifest: Manifest) -> None:

@@ -81,6 +81,7 @@ def job_options(account: AzureBatchAccount, plan: JobPlan) -> models.BatchJobCre
         task_failure_mode=models.BatchTaskFailureMode.PERFORM_EXIT_OPTIONS_JOB_ACTION if plan.stop_on else None,
         job_preparation_task=_preparation(account, plan),
         job_release_task=_release(plan),
+        uses_task_dependencies=plan.dependencies or None,
         metadata=[models.BatchMetadataItem(name=RUN_METADATA, value=plan.run_id)],
     )
 

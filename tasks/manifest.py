@@ -22,7 +22,7 @@ from prefect_azure_batch.tasks.identity import with_version
 from prefect_azure_batch.tasks.inputs import FoundInput, complaint_about_twins
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Run, TaskEnd, Values
+from prefect_azure_batch.tasks.records import AddedTask, EndedTask, InputItem, Place, Run, TaskEnd, Values
 
 AT_ONCE = 200
 """So many inputs at most are in memory at a time for each batch that is worked on."""
@@ -131,16 +131,17 @@ class Manifest:
                 raise BadInput(complaint_about_twins(*twins))
 
     @classmethod
-    def of_tasks(cls, tasks: Iterable[tuple[str, str]]) -> "Manifest":
+    def of_tasks(cls, tasks: Iterable[tuple[str, str]], first: int = 0) -> "Manifest":
         """The manifest of tasks that are known by their ids, whatever their inputs.
 
         Args:
             tasks: ids, and what a person calls them.
+            first: number of the first.
         """
         self = cls()
         with self._changing() as cursor:
             cursor.executemany("INSERT INTO inputs (task_id, label, number) VALUES (?, ?, ?)",
-                                ((*task, number) for number, task in enumerate(tasks)))  # fmt: skip
+                                ((*task, number) for number, task in enumerate(tasks, start=first)))  # fmt: skip
         self._index()
         return self
 
@@ -226,6 +227,15 @@ class Manifest:
         where = "1" if source is None else f"source = {source}"
         with self._lock:
             return int(self._rows.execute(f"SELECT count(*) FROM inputs WHERE {where}").fetchone()[0])
+
+    def places(self, runs: Mapping[int, Run]) -> Iterator[list[tuple[Place, str]]]:
+        """Where what the tasks keep lies or will lie, and the ids of those that are ours; some at a time.
+
+        Args:
+            runs: who does what is not done, by their numbers. It has no result yet.
+        """
+        for rows in self._read("source, coalesce(place, number), label, task_id, outcome", "1"):
+            yield [(_place(runs, *row[1:]), row[4] if row[1] == OURS else "") for row in rows]
 
     def label_of_name(self, names: Iterable[str]) -> str | None:
         """What a person calls the first input that has one of these file names; None if none has."""
@@ -414,6 +424,12 @@ def _item(
     values = tuple((name, value) for name, value in json.loads(parameters)) if parameters else ()
     place = Path(path) if path else None
     return InputItem(number, label, name, place, container, blob, etag, version, stamp, twin, values, url)
+
+
+def _place(runs: Mapping[int, Run], source: int, number: int, label: str, task_id: str, outcome: str | None) -> Place:
+    if source == DONE:
+        return _OUTCOMES.validate_json(outcome or "").place
+    return Place(runs[source].outputs.container, added_task(runs[source], number, label, task_id).folder)
 
 
 def _parameters(found: FoundInput) -> tuple[str, int, str]:

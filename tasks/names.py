@@ -95,6 +95,16 @@ def multi_instance_id(work: str, *parts: str) -> str:
     return _named("mpi", work, *parts)
 
 
+def reduce_id(work: str, *parts: str) -> str:
+    """Id of the task that takes what others have left: ``reduce-<12 hexadecimal digits>``.
+
+    Args:
+        work: what it does.
+        parts: what names what it takes.
+    """
+    return _named("reduce", work, *parts)
+
+
 def _named(name: str, *parts: str) -> str:
     ending = digest(*parts)[:_DIGEST_LENGTH]
     return f"{slug(name, ID_LENGTH - _DIGEST_LENGTH - 1) or 'task'}-{ending}"

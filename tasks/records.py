@@ -253,6 +253,7 @@ class JobPlan:
             call the program's directory ``{app}``. None for no teardown.
         teardown_limit: longest life of that on one node.
         secrets: what its tasks have in variables, and the run in blobs while it lasts.
+        dependencies: its tasks may wait for others of them.
     """
 
     job_id: str
@@ -274,6 +275,7 @@ class JobPlan:
     teardown: str | None = None
     teardown_limit: timedelta = DEFAULT_TEARDOWN_LIMIT
     secrets: tuple[SecretSource, ...] = ()
+    dependencies: bool = False
 
 
 @dataclass(frozen=True)

@@ -68,19 +68,32 @@ def _added(run: Run, inputs: Sequence[StoredInput], plan: TaskPlan) -> list[Adde
 
 
 def task_options(
-    account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput], plan: TaskPlan
+    account: AzureBatchAccount,
+    run: Run,
+    inputs: Sequence[StoredInput],
+    plan: TaskPlan,
+    added: Sequence[AddedTask] | None = None,
+    script: str | None = None,
 ) -> list[models.BatchTaskCreateOptions]:
     """What the requests that add these tasks hold, one after the other.
+
+    Args:
+        account: the Batch account and its storage.
+        run: the run.
+        inputs: what the tasks run on.
+        plan: what they have in common.
+        added: what they will be, if that is not what their inputs make them.
+        script: what they run, if that is not the plan's command alone.
 
     Raises:
         BadInput: the command cannot be read.
         CredentialError: no link can be made for the nodes.
     """
-    command_line = shell_command(_attempts(run.script(_template(plan)), plan))
+    command_line = shell_command(_attempts(script or run.script(_template(plan)), plan))
     access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
     common = (*_files(access, plan.common), *secret_files(access, run.run_id, plan.secrets))
     shared = _Shared(command_line, plan, access.output_container(run.outputs.container), common)
-    pairs = zip(inputs, _added(run, inputs, plan), strict=True)
+    pairs = zip(inputs, added or _added(run, inputs, plan), strict=True)
     return [_task_options(access, item, task, shared) for item, task in pairs]
 
 
