@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
@@ -54,7 +55,10 @@ def test_links_are_fetched_by_the_nodes_and_known_again(
     web.etags["/data/b?sp=r&sig=anews3cret"] = '"2"'
     again = run(inputs=signed_anew, **asked)
     assert (again.counts.skipped, again.counts.succeeded) == (1, 1)
-    shown = caplog.text + "".join(result.json_lines()) + "".join(again.text())
+    with get_client(sync_client=True) as client:
+        known = "".join(flow_run.model_dump_json() for flow_run in client.read_flow_runs())
+    assert f"{web.url}/data/b" in known
+    shown = known + caplog.text + "".join(result.json_lines()) + "".join(again.text())
     shown += "".join(path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert "s3cret" not in shown
 

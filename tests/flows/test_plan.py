@@ -147,6 +147,23 @@ def test_what_is_done_and_what_is_sent_already_are_counted(
     account.storage.get_client().delete_container("planned-works")
 
 
+def test_a_reduce_is_the_last_task_of_a_plan_and_is_not_there_when_it_is_done(
+    account_name: str | None, two_files: Path, tmp_path: Path
+) -> None:
+    asked = {"inputs": [str(two_files)], "command": f"cat {{input}} # {tmp_path}", "reduce": "cat {inputs}"}
+
+    def added() -> list[dict[str, Any]]:
+        calls = planned(account_name, **asked).calls
+        return [call.body or {} for call in calls if call.path.endswith("/addtaskcollection")]
+
+    first, last = added()
+    assert violations(last, "BatchTaskGroup", strict=False) == []
+    assert len(last["value"][0]["dependsOn"]["taskIds"]) == 2
+    assert first["value"][0]["id"] in last["value"][0]["dependsOn"]["taskIds"]
+    map_flow(MapParameters.model_validate({"account": account_name, "results": str(tmp_path / "out"), **asked}))
+    assert added() == []
+
+
 def test_a_plan_that_cannot_be_says_why(account_name: str | None, two_files: Path) -> None:
     asked: dict[str, Any] = {"inputs": [str(two_files)], "command": "wc {input}"}
     with pytest.raises(PlanRefused, match="the Batch account does not offer") as refused:
