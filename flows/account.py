@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import ValidationError
+
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure, LocalAzureError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
@@ -52,7 +54,15 @@ def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
                 f"The local Azure that runs has {azure.mpi} on its nodes: start it by `python -m localbatch --mpi "
                 f"{mpi}`, or ask for --mpi {azure.mpi}."
             )
-        yield local_account(azure)
+        yield _account_of(azure)
+
+
+def _account_of(azure: LocalAzure) -> AzureBatchAccount:
+    try:
+        return local_account(azure)
+    except ValidationError as error:
+        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise BadInput(f"The file that {CONNECTION_VARIABLE} names is none of localbatch: {what}") from None
 
 
 def _local_azure(mpi: Mpi | None) -> LocalAzure:

@@ -186,6 +186,8 @@ class MapParameters(RunParameters):
         if bool(sources) != bool(self.command):
             missing = "command" if sources else "inputs"
             raise ValueError(f"--{(sources or ['inputs'])[0]} and --command go together: --{missing} is missing")
+        if self.sweep_zip and len(self.sweep) < 2:
+            raise ValueError("--sweep-zip: it puts several --sweep together: give two or more")
         if self.table and len(sources) > 1:
             raise ValueError("--table: it says what the tasks are for: leave --inputs and --sweep out")
         if self.command:

@@ -20,9 +20,10 @@ from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch
+from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.preflight import look_ahead
-from prefect_azure_batch.tasks.reduce import REDUCE_LABEL, reduce_options, reduce_task_id
+from prefect_azure_batch.tasks.preflight import NOTHING_TO_DO, look_ahead
+from prefect_azure_batch.tasks.reduce import reduce_options, reduce_task_id
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.submit import task_options
 from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
@@ -44,7 +45,12 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     run_id = new_run_id("map")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
-    seen = look_ahead(account, record, None, containers=asked.pool_description.container is not None, terms=asked.terms)
+    containers = asked.pool_description.container is not None
+    seen = NOTHING_TO_DO
+    if work.ours:
+        seen = look_ahead(
+            account, record, containers=containers, required_slots=asked.required_slots, terms=asked.terms
+        )
     uploads = _uploads(account, work) if ours else Uploads()
     calls: list[PlannedCall] = []
     if work.ours and seen.is_possible:

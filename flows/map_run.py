@@ -46,7 +46,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
         noting_leftovers(left),
-        taken_up(account, work.earlier, meter) as others,
+        taken_up(account, work.earlier, meter, patient=work.reduces) as others,
         ResultIndex(results if isinstance(results, Path) else None, work.size, begun) as index,
         ExitStack() as kept,
     ):

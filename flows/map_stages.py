@@ -41,9 +41,10 @@ from prefect_azure_batch.tasks.errors import BatchFlowError, StepFailed
 from prefect_azure_batch.tasks.job import close_job_task
 from prefect_azure_batch.tasks.ledger import Ledgers, Outcome
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch, Manifest
+from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.poller import Ends
 from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, Place, Run, TaskEnd, TaskPlan
-from prefect_azure_batch.tasks.reduce import REDUCE_LABEL, add_reduce, add_reduce_task
+from prefect_azure_batch.tasks.reduce import add_reduce, add_reduce_task
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller
 
 MOST_BATCHES = 50
@@ -256,6 +257,8 @@ class MapStages:
             outcomes = []
             for number, task, files in some:
                 result = task_result(task, files, self.plan.outputs, run.run_id)
+                if result.exit_code in self.plan.stop_on:
+                    result = result.model_copy(update={"error": f"{result.error}; it has ended the run: --stop-on"})
                 self.index.write(number, result)
                 outcomes.append(task_outcome(task, files, result, run.outputs.container))
             self._record(run, outcomes)

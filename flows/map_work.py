@@ -59,7 +59,12 @@ class MapWork:
     @property
     def ours(self) -> int:
         """How many tasks there are for this run to do."""
-        return self.manifest.count(OURS) + (self.reduction is not None and not self.reduction.is_done)
+        return self.manifest.count(OURS) + self.reduces
+
+    @property
+    def reduces(self) -> bool:
+        """Whether there is a reduce, and nobody has done it."""
+        return self.reduction is not None and not self.reduction.is_done
 
     def run_plan(self, pool: PoolDescription | str, results: Place | None) -> RunPlan:
         """The run that does what nobody has done.
@@ -113,7 +118,13 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     description = asked.pool_description
     if description.existing:
         has_container, identity = description.container is not None, description.node_identity
-        check_pool_task(account, description.existing, containers=has_container, identity=identity)
+        check_pool_task(
+            account,
+            description.existing,
+            containers=has_container,
+            identity=identity,
+            required_slots=asked.required_slots,
+        )
     path = asked.app or (example("map") / "app" if asked.is_example else None)
     program = find_program(account, path)
     tasks = _task_plan(asked, common)
@@ -168,7 +179,10 @@ def _common_files(account: AzureBatchAccount, asked: MapParameters, manifest: Ma
     """
     if not asked.common:
         return []
-    items = identify(find_inputs(asked.common, blob_lister(account.storage)))
+    try:
+        items = identify(find_inputs(asked.common, blob_lister(account.storage)))
+    except BadInput as error:
+        raise BadInput(f"--common: {error}") from None
     check_common_names(item.name for item in items)
     if asked.grouping and INPUT_FOLDER in (item.name for item in items):
         raise BadInput(f"--common: a common file has the name {INPUT_FOLDER!r}, as the folder of a task's inputs has.")

@@ -20,7 +20,7 @@ from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS
 from prefect_azure_batch.tasks.multi_instance import multi_instance_options
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.preflight import look_ahead
+from prefect_azure_batch.tasks.preflight import NOTHING_TO_DO, look_ahead
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
 
@@ -43,7 +43,11 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
     run_id = new_run_id("mpi")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
-    seen = look_ahead(account, record, asked.task_instances, containers=False, terms=asked.terms)
+    seen = (
+        look_ahead(account, record, asked.task_instances, containers=False, terms=asked.terms)
+        if ours
+        else NOTHING_TO_DO
+    )
     uploads = count_program(account, work.path) + count_uploads(account.storage, work.common) if ours else Uploads()
     calls: list[PlannedCall] = []
     if ours and seen.is_possible:

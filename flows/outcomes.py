@@ -8,7 +8,7 @@ from typing import Any
 from prefect_azure_batch.flows.results import SubtaskResult, TaskResult
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.logs import tail, with_stderr
-from prefect_azure_batch.tasks.names import LOG_FOLDER
+from prefect_azure_batch.tasks.names import LOG_FOLDER, REDUCE_LABEL
 from prefect_azure_batch.tasks.output_files import is_output, subtask_folder
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, EndedTask, Place, Subtask
@@ -128,8 +128,9 @@ def _missing(task: EndedTask, collected: Collected, patterns: Sequence[str], of_
     left = [text for text, pattern in parsed if not pattern.is_optional and not any(map(pattern.matches, names))]
     if left:
         shown = ", ".join(map(repr, left))
+        option = "--reduce-outputs" if task.label == REDUCE_LABEL else "--outputs"
         return (
-            f"it ended well, but left no file that matches {shown} of --outputs (one that may be missing: '?{left[0]}')"
+            f"it ended well, but left no file that matches {shown} of {option} (one that may be missing: '?{left[0]}')"
         )
     return None
 

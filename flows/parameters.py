@@ -38,6 +38,8 @@ _POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "sl
 # On nodes that stay: their disks must not fill up with what a killed run has left.
 _RETENTION = timedelta(days=1)
 
+_OF_THE_SHELL = {"PATH", "HOME", "SHELL", "IFS", "PWD", "BASH_ENV", "ENV", "TMPDIR", "PYTHONPATH", "PYTHONHOME"}
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 
 
@@ -407,6 +409,9 @@ class RunParameters(BaseModel):
         if wrong := next((word for word in env if not _VARIABLE.fullmatch(word)), None):
             name = wrong.partition("=")[0]  # what follows may be a secret
             raise ValueError(f"{name!r} is no variable: write NAME=VALUE, the name of letters, digits and '_'")
+        names = [word.partition("=")[0] for word in env]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"{twice!r} is given twice: leave one out")
         return dict(word.split("=", 1) for word in env)
 
     @field_validator("env")
@@ -418,9 +423,17 @@ class RunParameters(BaseModel):
     @classmethod
     def _secrets_can_be(cls, secret: dict[str, str]) -> dict[str, str]:
         for name, text in check_variables(secret).items():
+            if name in _OF_THE_SHELL or name.startswith("LD_"):
+                raise ValueError(f"{name!r} is a variable that shells and programs start by: take another name")
             with complaining():
                 parse_source(name, text)
         return secret
+
+    @model_validator(mode="after")
+    def _teardown_has_a_command(self) -> Self:
+        if self.teardown is None and "teardown_minutes" in self.model_fields_set:
+            raise ValueError("--teardown-minutes: it is for --teardown, which is missing")
+        return self
 
     @model_validator(mode="after")
     def _variables_come_from_one_place(self) -> Self:

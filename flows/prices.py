@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from prefect_azure_batch.flows.streams import open_standard_streams
+from prefect_azure_batch.flows.streams import open_standard_streams, write_lines
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 from prefect_azure_batch.tasks.price_list import PRICE_LIST, fetch_prices, write_table
 from prefect_azure_batch.tasks.prices import PRICES_VARIABLE, Prices, known_prices, read_prices, user_table
@@ -54,11 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_standard_streams()
     try:
         asked = _parser().parse_args(arguments)
+        if not asked.refresh and (asked.output or asked.address != PRICE_LIST):
+            raise BadInput("--output and --from are for --refresh, which is missing.")
         known = known_prices()
         regions = [region.lower() for region in asked.regions or known.regions]
         lines = _refresh(regions, asked.output, asked.address) if asked.refresh else _shown(known, regions)
-        for line in lines:
-            print(line)
+        write_lines(lines)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{_program()}: interrupted; no table was written.\n")
+        return 130
     except BatchFlowError as error:
         sys.stderr.write(f"{_program()}: {error}\n")
         return 2 if isinstance(error, BadInput) else 1
@@ -68,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(prices: Prices, regions: Sequence[str]) -> Iterator[str]:
     for region in regions:
         there = [price for price in prices if price.region == region]
+        if not there:
+            raise BadInput(f"--regions: the table has no {region!r}: --refresh fetches it.")
         spot = sum(price.spot is not None for price in there)
         days = sorted({price.priced_on.isoformat() for price in there})
         when = f", of {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""

@@ -10,8 +10,9 @@ from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.tasks.earlier import FoundRun, find_done
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Manifest
+from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.records import AddedTask, Program, Run, TaskPlan
-from prefect_azure_batch.tasks.reduce import MOST_MAPS, REDUCE_LABEL, Maps, reduce_task_id
+from prefect_azure_batch.tasks.reduce import MOST_MAPS, Maps, reduce_task_id
 from prefect_azure_batch.tasks.submit import work_of
 
 

@@ -12,6 +12,7 @@ from prefect_azure_batch.blocks.hiding import without_hidden
 from prefect_azure_batch.flows.plan import Plan
 from prefect_azure_batch.tasks.cost import Bill
 from prefect_azure_batch.tasks.errors import BatchFlowError
+from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.records import BLOB_SCHEME
 
 State = Literal["succeeded", "failed", "skipped"]
@@ -108,21 +109,28 @@ class RunResult(BaseModel):
             yield from self.plan.text()
             return
         for task in self.tasks[:_SHOWN_OUTPUTS]:
-            yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {task.input}", f"Node: {task.node_id or '-'}")
-            if task.stdout and task.stdout.startswith(BLOB_SCHEME):
-                yield f"Standard output: {task.stdout}"
-            elif task.stdout:
-                yield "Standard output:"
-                with open(task.stdout, encoding="utf-8", errors="replace") as file:
-                    yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
-            if task.error:
-                yield f"Failed: {_printable(task.error)}"
-        if len(self.tasks) > _SHOWN_OUTPUTS:
-            yield f"\n... and {len(self.tasks) - _SHOWN_OUTPUTS} more tasks"
+            yield from self._shown(task)
+        rest = len(self.tasks) - _SHOWN_OUTPUTS
+        if rest > 0:
+            yield f"\n... and {rest} more tasks"
+            if self.tasks[-1].input == REDUCE_LABEL:
+                yield from self._shown(self.tasks[-1])
         yield from self._details()
         yield f"\nResults: {self.results}"
         yield from self.cost.lines()
         yield f"{self.counts}"
+
+    def _shown(self, task: TaskResult) -> Iterator[str]:
+        yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {_printable(task.input)}")
+        yield f"Node: {task.node_id or '-'}"
+        if task.stdout and task.stdout.startswith(BLOB_SCHEME):
+            yield f"Standard output: {task.stdout}"
+        elif task.stdout:
+            yield "Standard output:"
+            with open(task.stdout, encoding="utf-8", errors="replace") as file:
+                yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
+        if task.error:
+            yield f"Failed: {_printable(task.error)}"
 
     def _details(self) -> Iterator[str]:
         return iter(())
@@ -230,7 +238,7 @@ def failure_message(result: RunResult) -> str:
     number = result.counts.failed
     failed = islice((task for task in result.tasks if task.state == "failed"), _SHOWN_FAILURES)
     lines = [f"{number} of {len(result.tasks)} tasks of run {result.run_id!r} failed:"]
-    lines += [f"  {task.input}: {_printable(task.error or '')}" for task in failed]
+    lines += [f"  {_printable(task.input)}: {_printable(task.error or '')}" for task in failed]
     if number > _SHOWN_FAILURES:
         lines.append(f"  and {number - _SHOWN_FAILURES} more")
     if result.cost.over_budget:

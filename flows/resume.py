@@ -38,13 +38,16 @@ class TakenUp:
 
 
 @contextmanager
-def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...], meter: Meter) -> Iterator[list[TakenUp]]:
+def taken_up(
+    account: AzureBatchAccount, others: tuple[FoundRun, ...], meter: Meter, *, patient: bool = False
+) -> Iterator[list[TakenUp]]:
     """Takes over the runs that have died, and deletes at the end what they have made; the others are left alone.
 
     Args:
         account: the Batch account and its storage.
         others: runs of the same work that have not ended.
         meter: takes what the nodes of those that have died cost from now on.
+        patient: those that have none of the inputs may have more to do, as a reduce, and are waited for to die, too.
 
     Yields:
         All that are waited for, or have a pool to go on with.
@@ -53,7 +56,7 @@ def taken_up(account: AzureBatchAccount, others: tuple[FoundRun, ...], meter: Me
         taken = []
         for found in others:
             # One that has nothing of what is wanted is worth no waiting for a sign of its death.
-            hold = take_over(account.storage, found.record, HOLD_SECONDS + 2 if found.tasks else 0)
+            hold = take_over(account.storage, found.record, HOLD_SECONDS + 2 if found.tasks or patient else 0)
             if hold is not None:
                 kept.enter_context(keep_run(account, found.record, hold, meter, keeps_files=True, at_once=True))
             if hold is not None or found.tasks:
@@ -66,10 +69,10 @@ def _tell(taken: TakenUp) -> None:
     state = "has died: it is taken up" if taken.is_ours else "goes on: it is waited for"
     job, begun = taken.found.record.job, taken.found.record.begun
     _logger.warning(
-        "Run %s of the same work %s, with %d of the inputs; its job and its links last until %s UTC.",
+        "Run %s of the same work %s, with %s; its job and its links last until %s UTC.",
         taken.run.run_id,
         state,
-        taken.found.tasks,
+        f"{taken.found.tasks} of the inputs" if taken.found.tasks else "its pool and job",
         f"{begun + job.time_limit:%Y-%m-%d %H:%M}",
     )
 

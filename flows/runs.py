@@ -241,7 +241,13 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
         check_program(Path(str(program)))
     record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
     if existing:
-        check_pool_task(account, existing, plan.instances, identity=plan.description.node_identity)
+        check_pool_task(
+            account,
+            existing,
+            plan.instances,
+            identity=plan.description.node_identity,
+            required_slots=plan.required_slots,
+        )
     meter = meter or make_meter(account, plan.terms)
     # What was taken over has been paid for so far; from now on the meter counts it.
     terms = Terms() if existing and meter.watches(existing) else plan.terms

@@ -23,6 +23,7 @@ _NO_OUTPUTS = re.compile(
     rf"|{TASK_FOLDER}/(?:{LOG_FOLDER}/[^/]+|{FAILED_FOLDER}/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
 )
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILDCARD = re.compile(r"[*?]")
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
@@ -95,6 +96,10 @@ def search_inputs(patterns: Sequence[str], list_blobs: BlobLister) -> Iterator[F
 def _find(pattern: str, list_blobs: BlobLister) -> Iterator[InputItem]:
     if is_link(pattern):
         return iter([linked_input(pattern)])
+    if _SCHEME.match(pattern) and not pattern.startswith(BLOB_SCHEME):
+        raise BadInput(
+            f"{pattern!r} is neither az://container/prefix nor a link: links begin with https:// or http://."
+        )
     return _find_blobs(pattern, list_blobs) if pattern.startswith(BLOB_SCHEME) else _find_files(pattern)
 
 

@@ -213,6 +213,7 @@ def check_pool(
     *,
     containers: bool = False,
     identity: str | None = None,
+    required_slots: int = 1,
 ) -> str:
     """Makes sure that an existing pool can take a job.
 
@@ -222,6 +223,7 @@ def check_pool(
         instances: nodes that the job's multi-instance task needs; None for a job of tasks of one node each.
         containers: its tasks run in containers.
         identity: resource id of the identity by which its nodes are to reach storage; None for links.
+        required_slots: of each task.
 
     Raises:
         BadInput: there is no such pool, it is being deleted, or it has another shape than the job needs.
@@ -248,6 +250,11 @@ def check_pool(
         raise BadInput(
             f"storage_identity: the nodes of pool {pool_id!r} have no identity {identity!r}; they have: "
             f"{', '.join(known) or 'none'}."
+        )
+    if (slots := pool.task_slots_per_node or 1) < required_slots:
+        raise BadInput(
+            f"--required-slots: a task needs {required_slots} slots, and a node of pool {pool_id!r} has {slots}: ask "
+            "for fewer, or name another pool."
         )
     if complaint := _complaint_of_map(pool) if instances is None else _complaint_of_instances(pool, instances):
         raise BadInput(f"The pool {pool_id!r} cannot be used: {complaint}")

@@ -17,6 +17,7 @@ from prefect_azure_batch.tasks.prices import Prices, known_prices
 from prefect_azure_batch.tasks.quotas import look_at_quotas
 from prefect_azure_batch.tasks.records import JobPlan, PoolPlan
 from prefect_azure_batch.tasks.run_record import RunRecord
+from prefect_azure_batch.tasks.vm_sizes import SLOTS_OF_CORE, cores_of
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,16 @@ class Seen:
         return all(finding.state != REFUSED for finding in self.findings)
 
 
+NOTHING_TO_DO = Seen((Finding("pool", FINE, "none is needed, for nothing is left to do"),))
+
+
 def look_ahead(
     account: AzureBatchAccount,
     record: RunRecord,
     instances: int | None = None,
     *,
     containers: bool = False,
+    required_slots: int = 1,
     terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> Seen:
     """Looks at all that a run needs of its account.
@@ -51,6 +56,7 @@ def look_ahead(
         record: what the run would make.
         instances: nodes that a multi-instance task takes at once; None for tasks of one node each.
         containers: tasks run in containers.
+        required_slots: of each task, on a pool that is there.
         terms: what it may cost, and where.
 
     Raises:
@@ -60,7 +66,7 @@ def look_ahead(
     job = record.job
     storage = look_at_access(StorageAccess.lasting(account.storage, job.identity, job.time_limit))
     if record.pool is None:
-        findings = _existing(account, job, instances, containers=containers)
+        findings = _existing(account, job, instances, containers=containers, required_slots=required_slots)
         cost = estimate(PoolDescription(existing=job.pool_id), None, 0, Prices())
         return Seen(
             (*findings, storage, *look_at_quotas(account, None, ""), look_at_cost(cost, terms.budget)), cost=cost
@@ -88,17 +94,22 @@ def _check_packages(account: AzureBatchAccount, pool: PoolPlan) -> None:
 
 
 def _existing(
-    account: AzureBatchAccount, job: JobPlan, instances: int | None, *, containers: bool
+    account: AzureBatchAccount, job: JobPlan, instances: int | None, *, containers: bool, required_slots: int
 ) -> tuple[Finding, ...]:
     try:
-        check_pool(account, job.pool_id, instances, containers=containers, identity=job.identity)
+        check_pool(
+            account, job.pool_id, instances, containers=containers, identity=job.identity, required_slots=required_slots
+        )
     except BadInput as error:
         return (Finding("pool", REFUSED, str(error)),)
     return (Finding("pool", FINE, f"{job.pool_id} is there and can take the job"),)
 
 
 def _shape(pool: PoolPlan, vm_size: str) -> Finding:
-    asked = pool.description
+    asked, cores = pool.description, cores_of(vm_size)
+    if cores is not None and asked.slots > SLOTS_OF_CORE * cores:
+        text = f"slots: a node of {vm_size} has {cores} cores, and takes {SLOTS_OF_CORE * cores} slots at most"
+        return Finding("pool", REFUSED, f"{text}, not {asked.slots}: ask for fewer, or for a larger vm_size.")
     kinds = ((asked.dedicated_nodes, "dedicated"), (asked.spot_nodes, "spot"))
     nodes = " and ".join(f"{number} {kind}" for number, kind in kinds if number)
     most = "at most " if asked.autoscale else ""

@@ -3,6 +3,7 @@
 Source: "Azure Retail Prices overview", Microsoft Learn: the request, paging by ``NextPageLink``, and the items.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ from prefect_azure_batch.tasks.prices import COLUMNS, CURRENCY, Price, Prices
 PRICE_LIST = "https://prices.azure.com/api/retail/prices"
 _API_VERSION = "2023-01-01-preview"
 _PATIENCE = 60.0
+
+_logger = logging.getLogger(__name__)
 _TIMEOUT = 60.0
 _PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 _PASSING |= {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT}
@@ -110,7 +113,11 @@ def _items(client: httpx.Client, address: str, region: str) -> Iterator[_Item]:
     }
     link: str | None = str(httpx.URL(address, params=query))
     host = urlsplit(address).netloc
+    seen = set[str]()
     while link:
+        if link in seen:
+            raise ServiceFailure(f"The price list at {host} leads in a circle.")
+        seen.add(link)
         if urlsplit(link).netloc != host:
             raise ServiceFailure(f"The price list at {host} goes on at {urlsplit(link).netloc}, which is not asked.")
         page = _page(client, link)
@@ -120,7 +127,7 @@ def _items(client: httpx.Client, address: str, region: str) -> Iterator[_Item]:
 
 def _page(client: httpx.Client, link: str) -> _Page:
     """A page; it is asked for again for a while where that can help."""
-    host, problem = urlsplit(link).netloc, ""
+    host, problem, told = urlsplit(link).netloc, "", False
     for _ in growing_pauses(_PATIENCE):
         try:
             answer = client.get(link)
@@ -133,6 +140,9 @@ def _page(client: httpx.Client, link: str) -> _Page:
         problem = f"{answer.status_code} {answer.reason_phrase}"
         if answer.status_code not in _PASSING:
             break
+        if not told:
+            told = True
+            _logger.warning("The price list at %s answers %s: it is tried again for %.0f s.", host, problem, _PATIENCE)
     raise ServiceFailure(f"The price list at {host} answered {problem}.")
 
 

@@ -81,7 +81,8 @@ def look_at_quotas(account: AzureBatchAccount, pool: PoolPlan | None, vm_size: s
             raise CredentialError("the account block has no resource_group.")
         client = account.get_management_client()
     except CredentialError as error:
-        yield Finding(_NAME, UNKNOWN, f"not known, for {error}")
+        also = f", nor whether the region has the size {vm_size}" if pool else ""
+        yield Finding(_NAME, UNKNOWN, f"not known{also}, for {error}")
         return
     with translated("look at the quotas of the Batch account"):
         has = read_account(client, account.get_client(), account.resource_group, account.account_name)

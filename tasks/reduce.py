@@ -17,15 +17,13 @@ from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.adding import add_all
 from prefect_azure_batch.tasks.command import INPUT_FOLDER, REDUCE_VARIABLES, parse_template
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.names import FILE_FOLDER, LOG_FOLDER, digest, reduce_id
+from prefect_azure_batch.tasks.names import FILE_FOLDER, LOG_FOLDER, REDUCE_LABEL, digest, reduce_id
 from prefect_azure_batch.tasks.output_files import added_task, covering_prefixes
 from prefect_azure_batch.tasks.records import AddedTask, Place, Program, Run, StoredInput, TaskPlan
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.submit import task_options, work_of
 from prefect_azure_batch.tasks.task_directory import STDOUT
 
-REDUCE_LABEL = "reduce"
-"""What its result is called."""
 MOST_MAPS = 100_000
 """Tasks whose outputs one task can take."""
 
@@ -36,7 +34,8 @@ _MOST_PREFIXES = 100
 _AT_ONCE = 1000
 _LIST_NAME = "reduce.list"
 _MAPS = ".maps"
-# Links, for folders of storage have long names; hidden, so that no pattern of the command meets what they lead to.
+# Hard links, for folders of storage have long names, and programs that walk through folders pass links by. Hidden, so
+# that no pattern of the command meets the same files twice.
 _LIST_MAPS = """
 BATCH_MAP_INPUTS=()
 _list_inputs() {
@@ -54,12 +53,12 @@ unset -f _list_inputs
 """.lstrip()
 _TAKE_FILES = """
 if [ -d "{maps}/$folder/{files}" ]; then
-ln -s "../{maps}/$folder/{files}" "{inputs}/$task"
+cp -al "{maps}/$folder/{files}" "{inputs}/$task"
 for name in "{inputs}/$task"/**; do if [ -f "$name" ]; then BATCH_MAP_INPUTS+=("$name"); fi; done
 fi
 """.strip()
 _TAKE_STDOUT = """
-ln -s "../{maps}/$folder/{logs}/{stdout}" "{inputs}/$task.txt"
+ln "{maps}/$folder/{logs}/{stdout}" "{inputs}/$task.txt"
 BATCH_MAP_INPUTS+=("{inputs}/$task.txt")
 """.strip()
 

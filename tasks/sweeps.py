@@ -21,6 +21,7 @@ INPUT_COLUMN = "input"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?")
+_LIKE_RANGE = re.compile(r"[-+.\deE]*\d\.\.[-+.\deE]*\d")
 _MOST_OF_RANGE = 10_000_000
 
 
@@ -42,6 +43,10 @@ def parse_sweep(text: str) -> tuple[str, Iterable[str]]:
     check_parameter_name(name)
     if found := _RANGE.fullmatch(values):
         return name, _Range(*found.groups())
+    if _LIKE_RANGE.fullmatch(values):
+        raise BadInput(
+            f"The sweep {text!r} is no range: write its numbers as in 0.001..0.01..0.001, without exponents."
+        )
     listed = values.split(",")
     if "" in listed:
         raise BadInput(f"The sweep {text!r} has an empty value.")
@@ -143,7 +148,11 @@ def read_table(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _csv_rows(lines: Iterable[str], path: Path) -> Iterator[dict[str, str]]:
-    for number, row in enumerate(csv.DictReader(lines, strict=True), start=1):
+    reader = csv.DictReader(lines, strict=True)
+    names = list(reader.fieldnames or [])
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadInput(f"The table {str(path)!r} has two columns {twice!r}: give one another name.")
+    for number, row in enumerate(reader, start=1):
         if None in row or None in row.values():
             raise BadInput(f"Row {number} of {str(path)!r} has more or fewer cells than there are names of columns.")
         yield dict(row)
@@ -182,7 +191,10 @@ def tabulate(path: Path, list_blobs: BlobLister) -> Iterator[FoundInput]:
         if INPUT_COLUMN not in row:
             yield _without_file(values, turn)
             continue
-        found = list(itertools.islice(search_inputs([row[INPUT_COLUMN]], list_blobs), 2))
+        try:
+            found = list(itertools.islice(search_inputs([row[INPUT_COLUMN]], list_blobs), 2))
+        except BadInput as error:
+            raise BadInput(f"Row {turn + 1} of {str(path)!r}: {error}") from None
         if len(found) > 1:
             raise BadInput(f"Row {turn + 1} of {str(path)!r}: {row[INPUT_COLUMN]!r} is more than one file.")
         yield _with_values(replace(found[0], pattern=turn), values, turn)

@@ -4,6 +4,7 @@ Source: "Sizes for virtual machines in Azure", Microsoft Learn. The table holds 
 those with GPUs; any other size can be named.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,13 @@ class VmSize:
         )
 
 
+SLOTS_OF_CORE = 4
+"""Task slots that a node can have for each of its cores. Source: "Run tasks concurrently", Microsoft Learn."""
+
+# Of D and E before version 3 the numbers are others; a second number, behind a hyphen, is that of cores switched on.
+_TELLS_CORES = re.compile(r"standard_(?:[de][a-z]?|f|hb|hc|nc|nd|nv)(\d+)[a-z]*(?:_[a-z0-9]+)?_v[3-9]")
+
+
 def _sizes() -> Iterator[VmSize]:
     for cpus in (2, 4, 8, 16, 32, 48, 64, 96):
         yield VmSize(f"standard_d{cpus}s_v5", cpus, 4 * cpus)
@@ -50,6 +58,12 @@ def _sizes() -> Iterator[VmSize]:
 
 SIZES = tuple(sorted(_sizes(), key=lambda size: (size.gpus, size.cpus, size.memory, size.local_disk)))
 """From the smallest to the largest, those without GPUs first."""
+
+
+def cores_of(vm_size: str) -> int | None:
+    """Cores of a VM size of a family whose names tell them; None for others."""
+    found = _TELLS_CORES.fullmatch(vm_size.lower())
+    return int(found[1]) if found else None
 
 
 def choose_size(needs: Needs, supported: Collection[str] | None) -> VmSize:

@@ -1,6 +1,7 @@
 """Map, then reduce, in one job."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,8 +44,29 @@ def run(account_name: str | None, inputs: Path, tmp_path: Path) -> Run:
     return run
 
 
+def begun_elsewhere(arguments: list[str], directory: Path) -> "subprocess.Popen[bytes]":
+    """A run of the flow in a process of its own."""
+    options = [*arguments, "--slots", "2", "--results", str(directory / "other")]
+    command = [sys.executable, "-m", "flows.map_flow", *options]
+    return subprocess.Popen(command, env=os.environ | {CONNECTION_VARIABLE: os.environ[CONNECTION_VARIABLE]})
+
+
 def text(path: str | None) -> str:
     return Path(path or "").read_text()
+
+
+def test_what_a_reduce_takes_are_files_for_programs_that_walk_through_folders(run: Run) -> None:
+    result = run(command="cp {input} kept", outputs=["kept"], reduce="find inputs -type f | wc -l; find inputs -type l")
+    assert text(result.tasks[-1].stdout) == "4\n"
+    result = run(command="cat {input} #2", reduce="find inputs -type f | wc -l; find inputs -type l", resume=False)
+    assert text(result.tasks[-1].stdout) == "4\n"
+
+
+def test_the_reduce_is_shown_whatever_the_number_of_tasks_before_it(run: Run, inputs: Path) -> None:
+    for number in range(4, 22):
+        (inputs / f"n{number}").write_text(f"{inputs} {number}")
+    shown = "\n".join(run(command="true", reduce="echo all of it").text())
+    assert re.search(r"\.\.\. and 3 more tasks\n\nTask: reduce-.*\nInput: reduce\nNode: .*\n.*\nall of it\n", shown)
 
 
 def test_outputs_of_all_tasks_are_the_inputs_of_the_reduce_in_their_order(run: Run, account: AzureBatchAccount) -> None:
@@ -151,10 +173,8 @@ def test_what_a_dead_run_has_begun_is_waited_for_and_reduced(
     if account_name:
         pytest.skip("the tests of a real account do not write into files of this machine")
     command = f"touch {tmp_path}/began; while test ! -e {tmp_path}/go; do sleep 0.1; done; cat {{input}}"
-    arguments = ["--inputs", str(inputs), "--command", command, "--reduce", "cat {inputs} | wc -l", "--slots", "2"]
-    other = subprocess.Popen(
-        [sys.executable, "-m", "flows.map_flow", *arguments, "--results", f"{tmp_path}/other"],
-        env=os.environ | {CONNECTION_VARIABLE: os.environ[CONNECTION_VARIABLE]},
+    other = begun_elsewhere(
+        ["--inputs", str(inputs), "--command", command, "--reduce", "cat {inputs} | wc -l"], tmp_path
     )
     wait_until((tmp_path / "began").exists, 120)
     other.kill()
@@ -166,6 +186,20 @@ def test_what_a_dead_run_has_begun_is_waited_for_and_reduced(
     assert len(result.result().tasks) == 5
     again = run(command=command, reduce="cat {inputs} | wc -l")
     assert [task.state for task in again.tasks] == ["skipped"] * 5
+
+
+def test_what_a_run_leaves_that_died_in_its_reduce_is_deleted_by_the_next_one(
+    run: Run, inputs: Path, tmp_path: Path, account: AzureBatchAccount, prefect_server: str
+) -> None:
+    command = f"cat {{input}} # {tmp_path}"
+    reduce = f"touch {tmp_path}/began; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; cat {{inputs}} | wc -l"
+    other = begun_elsewhere(["--inputs", str(inputs), "--command", command, "--reduce", reduce], tmp_path)
+    wait_until((tmp_path / "began").exists, 120)
+    other.kill()
+    other.wait()
+    (tmp_path / "go").touch()
+    assert text(run(command=command, reduce=reduce).tasks[-1].stdout) == "4\n"
+    assert left_behind(account) == []
 
 
 @pytest.mark.parametrize(

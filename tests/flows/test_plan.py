@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.blocks.system import Secret
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_work import find_work
@@ -20,7 +21,11 @@ from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlanRefused
 from prefect_azure_batch.flows.pool_file import read_pool_file
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.runs import find_program, open_run
+from prefect_azure_batch.tasks.cleanup import delete_created
+from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.manifest import OURS
+from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created, PoolPlan
 from prefect_azure_batch.tasks.submit import add_tasks
 from prefect_azure_batch.tasks.upload import stored_input
 from tests.conformity.schema import violations
@@ -143,7 +148,10 @@ def test_what_is_done_and_what_is_sent_already_are_counted(
     plan = planned(account_name, **asked)
     assert (plan.inputs.done, plan.inputs.ours, plan.uploads.there, plan.uploads.files) == (2, 1, 0, 1)
     (two_files / "c.txt").unlink()
-    assert planned(account_name, **asked).calls == []
+    left = planned(account_name, **asked)
+    assert (left.calls, [finding.text for finding in left.findings if finding.what == "pool"]) == (
+        [], ["none is needed, for nothing is left to do"]
+    )  # fmt: skip
     account.storage.get_client().delete_container("planned-works")
 
 
@@ -171,6 +179,25 @@ def test_a_plan_that_cannot_be_says_why(account_name: str | None, two_files: Pat
     assert "\n" not in str(refused.value)
     assert [finding.what for finding in refused.value.plan.refusals] == ["pool"]
     assert refused.value.plan.calls == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"slots": 9}, "has 2 cores, and takes 8 slots at most, not 9"),
+        ({"required_slots": 2, "pool": "planned-one"}, "--required-slots"),
+    ],
+)
+def test_what_a_node_cannot_do_is_refused(
+    account: AzureBatchAccount, account_name: str | None, two_files: Path, asked: dict[str, Any], complaint: str
+) -> None:
+    if name := asked.get("pool"):
+        create_pool(account, PoolPlan(name, PoolDescription(nodes=1), run_id=name))
+    try:
+        with pytest.raises(BadInput, match=complaint):
+            planned(account_name, inputs=[str(two_files)], command="wc {input}", **asked)
+    finally:
+        delete_created(account, Created(pool_id=asked.get("pool")))
 
 
 def test_a_package_that_is_not_there_is_refused_before_anything_is_made(

@@ -89,6 +89,23 @@ def test_what_was_given_in_place_of_a_secrets_name_is_not_shown(given: str) -> N
     assert "hunter2" not in str(invalid.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--env", "A=1", "A=2"], "'A' is given twice"),
+        (["--secret", "A=prefect:a", "A=prefect:b"], "'A' is given twice"),
+        (["--secret", "PATH=prefect:a"], "'PATH' is a variable that shells"),
+        (["--teardown-minutes", "3"], "--teardown-minutes: it is for --teardown"),
+        (["--sweep", "x=1,2", "--sweep-zip"], "--sweep-zip: it puts several"),
+        (["--inputs", "ftp://host/x"], "is neither az://container/prefix nor a link"),
+    ],
+)
+def test_options_that_mean_nothing_or_two_things_are_refused(words: list[str], complaint: str) -> None:
+    inputs = [] if {"--inputs", "--sweep"} & set(words) else ["--inputs", "x"]
+    with pytest.raises(BadInput, match=complaint):
+        check_locally(parse_arguments(MAP, [*inputs, "--command", "true", *words]).run)  # type: ignore[arg-type]
+
+
 def test_a_variable_has_one_source() -> None:
     with pytest.raises(ValueError, match="--secret: 'TOKEN' stands in --env, too"):
         MapParameters(inputs=["x"], command="true", env={"TOKEN": "a"}, secret={"TOKEN": "prefect:b"})

@@ -196,6 +196,19 @@ def test_a_region_that_is_none_is_refused(price_list: PriceList, capsys: pytest.
     assert "the price list has no VM in 'west-europe'" in capsys.readouterr().err
 
 
+def test_a_list_that_leads_in_a_circle_is_left(price_list: PriceList, capsys: pytest.CaptureFixture[str]) -> None:
+    link = f"{price_list.address}/again"
+    page = json.dumps({"Items": [], "NextPageLink": link}).encode()
+    price_list.first = [(200, page)] * 3
+    assert refresh(price_list, "westeurope") == 1
+    assert "leads in a circle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--output", "x.csv"], ["--regions", "nowhere"]])
+def test_what_showing_the_table_cannot_do_is_refused(arguments: list[str]) -> None:
+    assert main(arguments) == 2
+
+
 def test_the_table_that_is_read_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--regions", "westeurope"]) == 0
     assert capsys.readouterr().out.startswith("westeurope: ")

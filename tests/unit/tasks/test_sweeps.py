@@ -45,6 +45,7 @@ def test_a_sweep_is_a_range_or_a_list(text: str, values: list[str]) -> None:
         ("seed=1,2,1", "has the value '1' twice"),
         ("seed=5..1", "has no values: the step leads away"),
         ("seed=1..5..0", "has no values"),
+        ("rate=1e-3..1e-2", "is no range: write its numbers as in"),
         ("seed=1..99999999", "10000000 is the most"),
     ],
 )
@@ -98,6 +99,7 @@ def test_a_table_is_csv_or_json_lines(tmp_path: Path, name: str, text: str) -> N
         ("t.csv", "a,b\n1,2,3\n", "Row 1 of .* has more or fewer cells"),
         ("t.csv", "a b\n1\n", "'a b' is no name for a placeholder"),
         ("t.csv", "index\n1\n", "'index' is a placeholder already"),
+        ("t.csv", "a,a\n1,2\n", "has two columns 'a'"),
         ("t.jsonl", "{\n", "Line 1 of .* is no JSON"),
         ("t.jsonl", "[1]\n", "Line 1 of .* is no object"),
         ("t.jsonl", '{"a": [1]}\n', "Line 1 of .* is no object"),

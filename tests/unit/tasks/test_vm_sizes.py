@@ -4,7 +4,7 @@ import pytest
 
 from prefect_azure_batch.blocks.pool_parts import Needs
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.vm_sizes import SIZES, choose_size
+from prefect_azure_batch.tasks.vm_sizes import SIZES, choose_size, cores_of
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,19 @@ def test_what_no_size_has_is_told() -> None:
 
 def test_no_size_stands_there_twice() -> None:
     assert len({size.name for size in SIZES}) == len(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("name", "cores"),
+    [
+        ("standard_d2s_v3", 2),
+        ("Standard_E64ds_v5", 64),
+        ("standard_hb120rs_v3", 120),
+        ("standard_nc24ads_a100_v4", 24),
+        ("standard_ds3_v2", None),
+        ("standard_e4-2s_v5", None),
+        ("standard_nosuch_v9", None),
+    ],
+)
+def test_the_names_of_some_sizes_tell_their_cores(name: str, cores: int | None) -> None:
+    assert cores_of(name) == cores
