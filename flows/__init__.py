@@ -9,6 +9,7 @@ mpi_flow        one MPI program over several nodes at once
 mpi_work        what an MPI run is to do
 mpi_plan        the plan of an MPI run
 mpi_run         the stages of an MPI run, in order
+explain_flow    says why a job does not go on, and why tasks failed
 upkeep_flow     finds what runs have left
 check_flow      says what works of an account
 trial           one task that truly runs on it
@@ -25,6 +26,7 @@ arguments       the command line of a flow, made from its parameters
 parameters      what every run can be asked for: the form in the Prefect UI
 map_parameters  what a map run can be asked for
 mpi_parameters  what an MPI run can be asked for
+explain_parameters  what an explanation can be asked for
 upkeep_parameters  what upkeep can be asked for
 check_parameters   what a check can be asked for
 check_result    what a check gives back: JSON and text

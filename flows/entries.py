@@ -10,6 +10,10 @@ from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.preflight import check_connection, check_locally, check_mpi_locally, check_upkeep
+from prefect_azure_batch.flows.explain_parameters import ExplainParameters
+from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally, check_running
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 
 
@@ -42,11 +46,17 @@ MPI = Entry(
     MpiParameters,
     check_mpi_locally,
 )
+EXPLAIN = Entry(
+    "explain_flow",
+    "Says why a job on Azure Batch does not go on, and why tasks of it failed. Changes nothing.",
+    ExplainParameters,
+    check_running,
+)
 UPKEEP = Entry(
     "upkeep_flow",
     "Finds what runs on Azure Batch have made and not deleted: pools, jobs, stored work.",
     UpkeepParameters,
-    check_upkeep,
+    check_running,
 )
 CHECK = Entry(
     "check_flow",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.flows.check_parameters import CheckParameters
+from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
@@ -91,8 +92,8 @@ def check_mpi_locally(run: MpiParameters) -> None:
         raise BadInput("The local Azure has no InfiniBand: leave --fabric out, or name an account with --account.")
 
 
-def check_upkeep(run: UpkeepParameters) -> None:
-    """Refuses upkeep where there is nothing that could have been left.
+def check_running(run: UpkeepParameters | ExplainParameters) -> None:
+    """Refuses to look for what was made before where there can be nothing.
 
     Raises:
         BadInput: neither an account is named nor a local Azure.

@@ -23,6 +23,7 @@ Stages, in the order a run goes through them:
     others          what another run has done so far
     batches         the stages for batches of inputs of a manifest
     ledger          how the tasks of a work have ended, in storage
+    explain         why a job does not go on, and why tasks of it failed
     upkeep          find what runs have left, and delete what is over
 
 Checks of an account, one after the other:
@@ -75,6 +76,7 @@ What they share, none of which imports Prefect:
     scaling         what a pool that follows its load has decided on
     intervals       growing pauses between looks
     conditions      why tasks wait: a table
+    failures        why tasks fail: a table
     diagnosis       why tasks do not start
     node_files      files on nodes
     logs            the last lines of logs

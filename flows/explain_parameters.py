@@ -1,0 +1,19 @@
+"""What an explanation can be asked for."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ExplainParameters(BaseModel):
+    """Says why a job does not go on, and why tasks of it failed."""
+
+    model_config = ConfigDict(title="Explain", extra="forbid")
+
+    job: str = Field(
+        default="", title="Job", description="Id of the job, whoever has made it. Not given: those that are not over."
+    )
+    account: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Account",
+        description="Name of an Azure Batch account block. Not given: the local Azure that runs.",
+    )
