@@ -28,6 +28,8 @@ def run_prices() -> int:
     from prefect_azure_batch.flows.prices import main
 
     return main()
+
+
 def run_explain_flow() -> int:
     """Runs the explain flow as the command line asks for, and returns the exit status."""
     return _run("EXPLAIN")

@@ -7,13 +7,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from prefect_azure_batch.flows.check_parameters import CheckParameters
-from prefect_azure_batch.flows.map_parameters import MapParameters
-from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.preflight import check_connection, check_locally, check_mpi_locally, check_upkeep
 from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.preflight import check_locally, check_mpi_locally, check_running
+from prefect_azure_batch.flows.preflight import (
+    check_connection,
+    check_locally,
+    check_mpi_locally,
+    check_running,
+)
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 
 

@@ -8,6 +8,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.map_work import find_work
+from prefect_azure_batch.flows.report import keep_report
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
@@ -60,7 +61,7 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         if place:
             store_index_task(account.storage, index, place)
     where = run or (others[0].run if others else None)
-    return MapResult(
+    result = MapResult(
         run_id=run_id,
         job_id=where.job_id if where else None,
         pool_id=where.pool_id if where else None,
@@ -70,3 +71,5 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         leftovers=left,
         cost=meter.bill(index.task_seconds, asked.required_slots),
     )
+    keep_report(account.storage, result, f"Map of {work.manifest.count():,} inputs", place or results)
+    return result

@@ -1,9 +1,12 @@
 """The map flow, run in this process against a local Azure and a Prefect server."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from azure.batch import models
@@ -48,6 +51,14 @@ def test_the_bundled_example_runs_on_two_nodes(account: AzureBatchAccount, run: 
     assert "The third reading" in texts(result)[2]
     assert len({task.node_id for task in result.tasks}) == 2
     assert left_behind(account) == []
+
+
+def test_a_run_has_a_report_whose_links_lead_to_its_files(run: Run, two_files: Path, tmp_path: Path) -> None:
+    run(inputs=[str(two_files)], command="cp {input} 'a copy.txt'", outputs=["*copy.txt"])
+    text = (tmp_path / "out" / "report.html").read_text()
+    links = [unquote(unescape(link)) for link in re.findall('href="([^"]+)"', text)]
+    assert len(links) == 12
+    assert [link for link in links if not (tmp_path / "out" / link).is_file()] == []
 
 
 def test_hostile_names_work_everywhere_and_inject_nothing(run: Run, tmp_path: Path) -> None:

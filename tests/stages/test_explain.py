@@ -18,7 +18,6 @@ from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.tasks.command import shell_command
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.explain import Explanation, explain_job
-from prefect_azure_batch.tasks.links import read_link, write_link
 from tests.support.processes import wait_until
 
 SECONDS = 60
@@ -155,13 +154,13 @@ def test_files_that_cannot_be_had_or_kept(scenery: Scenery) -> None:
     storage, container = scenery.account.storage, scenery.name
     service = storage.get_client().create_container(container)
     service.upload_blob("there.txt", b"x")
-    hour = timedelta(hours=1)
+    later = datetime.now(UTC) + timedelta(hours=1)
     over = datetime.now(UTC) + timedelta(seconds=1)
     expired = storage.sign_blob(container, "there.txt", permission="r", expiry=over)
     wait_until(lambda: datetime.now(UTC) > over, 5)
-    gone = read_link(storage, container, "gone.txt", hour)
-    only_reads = storage.sign_container(container, permission="r", expiry=datetime.now(UTC) + hour)
-    no_container = write_link(storage, f"{container[:50]}-none", hour)
+    gone = storage.sign_blob(container, "gone.txt", permission="r", expiry=later)
+    only_reads = storage.sign_container(container, permission="r", expiry=later)
+    no_container = storage.sign_container(f"{container[:50]}-none", permission="cw", expiry=later)
     scenery.pool(task_slots_per_node=4)
     scenery.job()
     scenery.task(name="refused", resource_files=[models.ResourceFile(http_url=expired, file_path="f")])
