@@ -22,6 +22,7 @@ commands        what `python -m flows.<name>` and the console scripts run
 main            command line in, report and exit status out
 streams         standard output and error as a shell may leave them
 entries         the flows that the command line knows
+option_groups   the groups of options in --help
 arguments       the command line of a flow, made from its parameters
 parameters      what every run can be asked for: the form in the Prefect UI
 map_parameters  what a map run can be asked for

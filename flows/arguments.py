@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
 
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.flows.entries import Entry
+from prefect_azure_batch.flows.option_groups import GROUPS
 from prefect_azure_batch.flows.pool_file import read_pool_file
 from prefect_azure_batch.tasks.errors import BadInput
 
@@ -34,6 +36,10 @@ _METAVARS = {
     "sweep": "NAME=VALUES",
     "table": "FILE",
 }
+
+
+# So many options need no titles between them.
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,30 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(entry: Entry) -> argparse.ArgumentParser:
-    parser = _Parser(prog=_program(entry), description=entry.description)
-    for name, field in entry.parameters.model_fields.items():
-        help_text = (field.description or "").replace("%", "%%")
-        parser.add_argument(_option(name), dest=name, help=help_text, **_reading(name, field))
+    program = _program(entry)
+    parser = _Parser(
+        prog=program,
+        usage="%(prog)s [options]",
+        description=entry.description,
+        epilog="\n".join(("examples:", *(f"  {program} {example}".rstrip() for example in entry.examples))),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fields, groups = entry.parameters.model_fields, {title: set(names) for title, names in GROUPS.items()}
+    for title, names in GROUPS.items():
+        group = parser.add_argument_group(title) if fields.keys() & groups[title] and len(fields) > _FEW else parser
+        for name in names:
+            if name in fields:
+                _add(group, name, fields[name])
+    for name in (name for name in fields if name not in set().union(*groups.values())):
+        _add(parser, name, fields[name])
     parser.add_argument("--json", action="store_true", help="Print the result as one JSON document on standard output.")
+    parser.add_argument("--version", action="version", version=version("prefect-azure-batch"))
     return parser
+
+
+def _add(group: argparse._ActionsContainer, name: str, field: FieldInfo) -> None:
+    help_text = (field.description or "").replace("%", "%%")
+    group.add_argument(_option(name), dest=name, help=help_text, **_reading(name, field))
 
 
 def _program(entry: Entry) -> str:

@@ -28,12 +28,14 @@ class Entry:
         description: what ``--help`` says.
         parameters: what it can be asked for.
         check: refuses what can be seen to be wrong before Prefect is imported.
+        examples: arguments that ``--help`` shows.
     """
 
     name: str
     description: str
     parameters: type[BaseModel]
     check: Callable[[Any], None]
+    examples: tuple[str, ...] = ()
 
 
 MAP = Entry(
@@ -41,12 +43,19 @@ MAP = Entry(
     "Runs one program over many inputs on Azure Batch or a local Azure. Default: the bundled example.",
     MapParameters,
     check_locally,
+    (
+        "",
+        "--inputs data --command 'wc -c < {input}'",
+        "--inputs 'data/*.csv' --app ./solver --command '{app}/solver {input}' --outputs '*.dat' --nodes 4 --slots 2",
+        "--sweep 'seed=1..100' --app ./model --command '{app}/simulate {seed}' --plan",
+    ),
 )
 MPI = Entry(
     "mpi_flow",
     "Runs one MPI program over several nodes of Azure Batch or a local Azure. Default: the bundled example.",
     MpiParameters,
     check_mpi_locally,
+    ("", "--app ./solver --command '{app}/solver --steps 100' --inputs mesh.txt --nodes 4 --outputs '*.dat'"),
 )
 EXPLAIN = Entry(
     "explain_flow",

@@ -106,13 +106,29 @@ def test_bad_input_gives_status_2_and_one_line(flow: str, arguments: tuple[str, 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_help_shows_every_option_once_and_what_can_be_typed() -> None:
+    done = run_flow("map_flow", "--help")
+    options = re.findall(r"^  (--[a-z-]+)", done.stdout, re.MULTILINE)
+    assert done.returncode == 0
+    assert {"--inputs", "--reduce", "--budget", "--plan", "--json"} <= set(options)
+    assert len(options) == len(set(options))
+    assert "python -m flows.map_flow --inputs data --command 'wc -c < {input}'" in done.stdout
+
+
+def test_all_flows_are_listed_and_tell_their_version() -> None:
+    listed = subprocess.run([sys.executable, "-m", "flows"], capture_output=True, text=True, timeout=60, check=True)
+    names = re.findall(r"python -m flows\.(\w+)", listed.stdout)
+    assert {"map_flow", "mpi_flow", "upkeep_flow", "check_flow", "explain_flow", "prices"} == set(names)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run_flow("map_flow", "--version").stdout)
+
+
 def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> None:
     done = run_flow("map_flow", "--results", str(tmp_path), PREFECT_HOME=str(tmp_path / "prefect"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Input: ") == done.stdout.count("Node: ") == done.stdout.count("Host IP: ") == 4
     assert "The first reading" in done.stdout
     assert "4 succeeded, 0 failed" in done.stdout
-    assert recorded_task_runs(tmp_path / "prefect") == {"COMPLETED": 4 * 4 + 6}
+    assert recorded_task_runs(tmp_path / "prefect") == {"COMPLETED": 4 * 4 + 7}
 
 
 def recorded_task_runs(home: Path) -> dict[str, int]:

@@ -13,6 +13,8 @@ from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.arguments import parse_arguments
 from prefect_azure_batch.flows.entries import MAP
 from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.option_groups import GROUPS
 from prefect_azure_batch.flows.pools import warn_of_size
 from prefect_azure_batch.flows.preflight import check_locally
 from prefect_azure_batch.tasks.errors import BadInput
@@ -160,3 +162,9 @@ def test_very_many_nodes_on_one_machine_are_told(
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == (
         [f"The pool asks for {max(asked.values())} nodes"] if told else []
     )
+
+
+def test_every_parameter_of_a_run_has_one_group_in_the_help() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert len(grouped) == len(set(grouped))
+    assert {*MapParameters.model_fields, *MpiParameters.model_fields} == set(grouped)
