@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from prefect_azure_batch.blocks.pool_description import MOST_SLOTS, PoolDescription
-from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
+from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining, name_of_run
 from prefect_azure_batch.tasks.command import REDUCE_VARIABLES, Template, parse_template
 from prefect_azure_batch.tasks.groups import Grouping
 from prefect_azure_batch.tasks.patterns import parse_pattern
@@ -262,6 +262,11 @@ class MapParameters(RunParameters):
                 f"--required-slots: a task needs {self.required_slots} slots, and a node has {description.slots}: give "
                 "as many --slots"
             )
+
+    @property
+    def run_name(self) -> str:
+        """What the flow run is called in Prefect."""
+        return name_of_run("plan of map" if self.plan else "map", self.command)
 
     @property
     def is_example(self) -> bool:

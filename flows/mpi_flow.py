@@ -28,7 +28,7 @@ from prefect_azure_batch.flows.telling import keep_result, telling_prefect
 
 @flow(
     name="azure-batch-mpi",
-    flow_run_name="mpi",
+    flow_run_name="{run.run_name}",
     persist_result=False,
     on_crashed=[clean_up_after],
     on_cancellation=[clean_up_after, say_cancelled],

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
-from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining
+from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining, name_of_run
 from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi
 
@@ -114,6 +114,11 @@ class MpiParameters(RunParameters):
                 "line with --application-command"
             )
         return self
+
+    @property
+    def run_name(self) -> str:
+        """What the flow run is called in Prefect."""
+        return name_of_run("plan of MPI" if self.plan else "MPI", self.command or self.application_command)
 
     @property
     def is_example(self) -> bool:

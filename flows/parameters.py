@@ -39,6 +39,7 @@ _POOL_OPTIONS = {"existing": "pool", "nodes": "nodes", "spot_nodes": "spot", "sl
 _RETENTION = timedelta(days=1)
 
 _OF_THE_SHELL = {"PATH", "HOME", "SHELL", "IFS", "PWD", "BASH_ENV", "ENV", "TMPDIR", "PYTHONPATH", "PYTHONHOME"}
+_LONGEST_NAME = 60
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 
@@ -65,6 +66,12 @@ def _shown(name: str) -> str:
 # Prefect stores what a flow is called with, and a link may be signed by its query.
 InputName = Annotated[str, PlainSerializer(_shown, when_used="json")]
 """What a user calls an input: written as JSON, a link has no query."""
+
+
+def name_of_run(kind: str, command: str) -> str:
+    """A short name of a run for what it does."""
+    words = " ".join(command.split()) or "example"
+    return f"{kind}: {words[:_LONGEST_NAME]}{'...' if len(words) > _LONGEST_NAME else ''}"
 
 
 class RunParameters(BaseModel):

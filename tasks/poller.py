@@ -104,6 +104,7 @@ class JobPoller:
         self._ends = self._known if ends is None else ends
         self._number, self._listed = 0, 0
         self._counts = Counts()
+        self._waits_for = ""
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
@@ -127,6 +128,11 @@ class JobPoller:
     def stopped(self) -> bool:
         """Whether it has failed or was closed: it learns nothing new."""
         return self._error is not None
+
+    @property
+    def waits_for(self) -> str:
+        """What tasks wait for while none runs, as last seen: the nodes of the pool; empty if nobody has looked."""
+        return self._waits_for
 
     @property
     def counts(self) -> Counts:
@@ -198,6 +204,8 @@ class JobPoller:
         if counts != self._counts:
             self._interval, self._last_change = FIRST_INTERVAL, self._clock()
         self._counts = counts
+        if counts.running:
+            self._waits_for = ""
         if counts.completed > self._number:
             self._read_ends()
         if self._clock() - self._last_check > self._check_interval:
@@ -211,6 +219,7 @@ class JobPoller:
                 self._watch.look(None)
             else:
                 scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
+                self._waits_for = scene.nodes_in_words
                 self._tell(self._watch.look(scene))
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:

@@ -164,6 +164,18 @@ def test_very_many_nodes_on_one_machine_are_told(
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({}, "map: example"),
+        ({"inputs": ["a"], "command": "wc  -c <\n{input}", "plan": True}, "plan of map: wc -c < {input}"),
+        ({"inputs": ["a"], "command": "x" * 100}, f"map: {'x' * 60}..."),
+    ],
+)
+def test_a_flow_run_is_called_by_what_it_does(asked: dict[str, object], name: str) -> None:
+    assert MapParameters.model_validate(asked).run_name == name
+
+
 def test_every_parameter_of_a_run_has_one_group_in_the_help() -> None:
     grouped = [name for names in GROUPS.values() for name in names]
     assert len(grouped) == len(set(grouped))
