@@ -138,7 +138,9 @@ def test_an_editable_install_copies_nothing(tmp_path: Path) -> None:
 def test_the_deployed_flows_are_run_by_a_worker_and_finish(server: Prefect, tmp_path: Path) -> None:
     server.run("deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
     listed = json.loads(server.run("deployment", "inspect", "azure-batch-map/nightly-map", "--output", "json"))
-    assert [schedule["schedule"]["cron"] for schedule in listed["schedules"]] == ["15 2 * * *"]
+    (schedule,) = listed["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("15 2 * * *", False)
+    server.run("deployment", "schedule", "resume", "azure-batch-map/nightly-map", schedule["id"])
     scheduled = ("flow-run", "ls", "--flow-name", "azure-batch-map", "--state-type", "SCHEDULED", "--output", "json")
     wait_until(lambda: len(json.loads(server.run(*scheduled))) > 1, 60)
     with server.worker("azure-batch"):
