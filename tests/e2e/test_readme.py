@@ -33,8 +33,8 @@ def test_every_example_is_python(code: str) -> None:
 def options(entry: Entry, capsys: pytest.CaptureFixture[str]) -> set[str]:
     with pytest.raises(SystemExit):
         parse_arguments(entry, ["--help"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  -")]
-    return {option for line in lines for option in re.findall(r"--[a-z-]+", line)} - {"--help", "--version"}
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  --")]
+    return {option for line in lines for option in re.findall(r"--[a-z-]+", line)} - {"--version"}
 
 
 def test_every_option_of_the_tables_exists_and_none_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
