@@ -18,8 +18,8 @@ from prefect.runtime import flow_run as current
 from prefect.states import Cancelled
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.beside import beside
 from prefect_azure_batch.tasks.errors import BatchFlowError
-from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.job import cancel_job
 
 _INTERVAL = 5.0
@@ -36,14 +36,14 @@ def ended_when_cancelled(account: AzureBatchAccount, job_id: str) -> Iterator[No
         account: the Batch account.
         job_id: the job, which need not be there yet.
     """
-    run_id, left = current.id, threading.Event()
+    run_id = current.id
     if run_id is None:
         yield
         return
     # Made here, for Prefect's settings and what it imports for them belong to this thread.
     prefect = get_client(sync_client=True)
 
-    def watch() -> None:
+    def watch(left: threading.Event) -> None:
         with prefect:
             while not left.wait(_INTERVAL):
                 if not _is_cancelled(prefect, UUID(run_id)) or left.is_set():
@@ -56,13 +56,8 @@ def ended_when_cancelled(account: AzureBatchAccount, job_id: str) -> Iterator[No
                 except BatchFlowError as error:
                     _logger.warning("%s It is tried again.", error)
 
-    thread = threading.Thread(target=watch, name=f"cancelling-{job_id}", daemon=True)
-    thread.start()
-    try:
+    with beside(watch, f"cancelling-{job_id}"):
         yield
-    finally:
-        left.set()
-        thread.join(FAREWELL)
 
 
 def say_cancelled(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:

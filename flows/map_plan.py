@@ -22,7 +22,7 @@ from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch
 from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.preflight import NOTHING_TO_DO, look_ahead
+from prefect_azure_batch.tasks.preflight import look_ahead, look_at_rest
 from prefect_azure_batch.tasks.reduce import reduce_options, reduce_task_id
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.submit import task_options
@@ -46,7 +46,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
     containers = asked.pool_description.container is not None
-    seen = NOTHING_TO_DO
+    seen = look_at_rest(account, record)
     if work.ours:
         seen = look_ahead(
             account, record, containers=containers, required_slots=asked.required_slots, terms=asked.terms

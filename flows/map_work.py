@@ -1,7 +1,7 @@
 """What a map run is to do: its inputs, their tasks, and what others have done of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
 from prefect_azure_batch.flows.reduction import Reduction
-from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan
+from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan, plan_of
 from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.command import INPUT_FOLDER
 from prefect_azure_batch.tasks.common_files import check_common_names
@@ -73,28 +73,13 @@ class MapWork:
             pool: that it runs on: one to be made, or the id of one that is there.
             results: where its logs and outputs go in storage; None for its own folder.
         """
-        asked = self.asked
-        return RunPlan(
-            "map",
-            program=self.program,
-            pool=pool,
+        asked, work = self.asked, work_of(self.program, self.tasks)
+        return replace(
+            plan_of(asked, "map", self.program, work, pool, results),
             tasks=self.ours,
             required_slots=asked.required_slots,
-            setup=asked.setup,
-            setup_limit=asked.task_limit,
-            teardown=asked.teardown,
-            teardown_limit=asked.teardown_limit,
-            secrets=asked.secrets,
-            elevated=asked.elevated,
-            priority=asked.priority,
             retries=0 if asked.retry_on else asked.retries,
             stop_on=tuple(asked.stop_on),
-            time_limit=asked.time_limit,
-            lease=asked.lease,
-            work=work_of(self.program, self.tasks),
-            keep=asked.keep_time,
-            results=results,
-            terms=asked.terms,
             dependencies=self.reduction is not None,
         )
 

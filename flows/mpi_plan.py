@@ -20,7 +20,7 @@ from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS
 from prefect_azure_batch.tasks.multi_instance import multi_instance_options
 from prefect_azure_batch.tasks.output_files import added_task
-from prefect_azure_batch.tasks.preflight import NOTHING_TO_DO, look_ahead
+from prefect_azure_batch.tasks.preflight import look_ahead, look_at_rest
 from prefect_azure_batch.tasks.run_record import RunRecord
 from prefect_azure_batch.tasks.upload import Uploads, count_uploads, stored_input
 
@@ -46,7 +46,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
     seen = (
         look_ahead(account, record, asked.task_instances, containers=False, terms=asked.terms)
         if ours
-        else NOTHING_TO_DO
+        else look_at_rest(account, record)
     )
     uploads = count_program(account, work.path) + count_uploads(account.storage, work.common) if ours else Uploads()
     calls: list[PlannedCall] = []

@@ -1,14 +1,14 @@
 """What an MPI run is to do: its program and files, and what others have done of it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
-from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results
+from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, plan_of
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.identity import identify
@@ -54,28 +54,9 @@ class MpiWork:
             pool: that it runs on: one to be made, or the id of one that is there.
             results: where its logs and outputs go in storage; None for its own folder.
         """
-        asked = self.asked
-        return RunPlan(
-            "mpi",
-            program=self.program,
-            pool=pool,
-            tasks=1,
-            instances=asked.task_instances,
-            setup=asked.setup,
-            elevated=asked.elevated,
-            priority=asked.priority,
-            setup_limit=asked.task_limit,
-            teardown=asked.teardown,
-            teardown_limit=asked.teardown_limit,
-            secrets=asked.secrets,
-            retries=asked.retries,
-            time_limit=asked.time_limit,
-            lease=asked.lease,
-            work=multi_instance_work(self.program, self.task, asked.setup),
-            keep=asked.keep_time,
-            results=results,
-            terms=asked.terms,
-        )
+        asked, work = self.asked, multi_instance_work(self.program, self.task, self.asked.setup)
+        plan = plan_of(asked, "mpi", self.program, work, pool, results)
+        return replace(plan, tasks=1, instances=asked.task_instances)
 
 
 def find_work(account: AzureBatchAccount, asked: MpiParameters, find_program: ProgramFinder) -> MpiWork:

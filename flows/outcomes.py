@@ -15,7 +15,6 @@ from prefect_azure_batch.tasks.records import Collected, CollectedSubtask, Ended
 from prefect_azure_batch.tasks.task_directory import STDERR, STDOUT
 
 _SIGNAL_BASE = 128
-_NODE_BEGIN, _NODE_END = 14, 2
 
 
 def task_result(
@@ -183,17 +182,12 @@ def _subtask_error(subtask: Subtask, collected: CollectedSubtask) -> str | None:
 def _failure(task: EndedTask, collected: Collected) -> str:
     end = task.end
     what = "no exit code" if end.exit_code is None else f"exit code {end.exit_code}{_signal(end.exit_code)}"
-    where = f" on node {_short(end.node_id)}" if end.node_id else ""
     # That the exit code is one of a failure needs no words of the service.
     why = "" if end.failure.startswith("FailureExitCode:") else f": {end.failure}"
     stderr = collected.stderr_end or tail(collected.stderr)
-    return f"{what}{where}{why}" + (f"; stderr ends: {stderr}" if stderr else "")
-
-
-def _short(node_id: str) -> str:
-    """A node's id as a person can tell it from others: those of Azure have 64 digits in their middle."""
-    begin, end = node_id[:_NODE_BEGIN], node_id[-_NODE_END:]
-    return f"{begin}...{end}" if len(node_id) > _NODE_BEGIN + _NODE_END + 3 else node_id
+    # Last, for it has 70 characters, and what matters would stand behind it.
+    where = f" (node {end.node_id})" if end.node_id else ""
+    return f"{what}{why}" + (f"; stderr ends: {stderr}" if stderr else "") + where
 
 
 def _signal(exit_code: int) -> str:

@@ -1,6 +1,5 @@
 """What is shown while a run waits: a bar on a terminal, a line a minute in a log, and an artifact in the Prefect UI."""
 
-import contextvars
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from prefect_azure_batch.flows.report_pictures import clock
 from prefect_azure_batch.flows.telling import telling_prefect
+from prefect_azure_batch.tasks.beside import beside
 from prefect_azure_batch.tasks.poller import JobPoller
 from prefect_azure_batch.tasks.records import Counts
 
@@ -94,7 +94,7 @@ def show_progress(poller: JobPoller, total: int) -> Iterator[None]:
         poller: knows the counts.
         total: tasks of the run.
     """
-    console, done = Console(stderr=True), threading.Event()
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with bars:
@@ -103,17 +103,9 @@ def show_progress(poller: JobPoller, total: int) -> Iterator[None]:
         def show(text: str, completed: int) -> None:
             bars.update(bar, completed=completed, description=text)
 
-        follow = _Follower(poller, total, show, logs=not console.is_terminal).follow
-        # An artifact belongs to the flow run of the context in which it is made.
-        thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(follow, done), name="progress", daemon=True
-        )
-        thread.start()
-        try:
+        follower = _Follower(poller, total, show, logs=not console.is_terminal)
+        with beside(follower.follow, "progress"):
             yield
-        finally:
-            done.set()
-            thread.join()
 
 
 class _Follower:

@@ -15,10 +15,9 @@ from prefect_azure_batch.flows.run_times import RunTimes, times_of
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BatchFlowError, translated
 from prefect_azure_batch.tasks.failures import OTHER, Failure, cause_of
+from prefect_azure_batch.tasks.names import REPORT_NAME
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, Place
 from prefect_azure_batch.tasks.stage import stage
-
-REPORT_NAME = "report.html"
 
 _logger = logging.getLogger(__name__)
 

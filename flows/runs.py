@@ -15,6 +15,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import ended_when_cancelled
 from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
+from prefect_azure_batch.flows.parameters import RunParameters
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.access import StorageAccess, require_access
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
@@ -163,6 +164,45 @@ class RunPlan:
     def description(self) -> PoolDescription:
         """What the pool shall be, or which."""
         return PoolDescription(existing=self.pool) if isinstance(self.pool, str) else self.pool
+
+
+def plan_of(
+    asked: RunParameters,
+    name: str,
+    program: Program | None,
+    work: str,
+    pool: PoolDescription | str,
+    results: Place | None,
+) -> RunPlan:
+    """The run that is asked for, but for what only one kind of run has.
+
+    Args:
+        asked: what was asked for.
+        name: of the run.
+        program: what its commands mean by ``{app}``.
+        work: id of what is done to each input.
+        pool: that it runs on: one to be made, or the id of one that is there.
+        results: where its logs and outputs go in storage; None for its own folder.
+    """
+    return RunPlan(
+        name,
+        program=program,
+        pool=pool,
+        setup=asked.setup,
+        setup_limit=asked.task_limit,
+        teardown=asked.teardown,
+        teardown_limit=asked.teardown_limit,
+        secrets=asked.secrets,
+        elevated=asked.elevated,
+        priority=asked.priority,
+        retries=asked.retries,
+        time_limit=asked.time_limit,
+        lease=asked.lease,
+        work=work,
+        keep=asked.keep_time,
+        results=results,
+        terms=asked.terms,
+    )
 
 
 def record_of(plan: RunPlan, run_id: str, container: str, program: Program | None, now: datetime) -> RunRecord:

@@ -74,6 +74,7 @@ What they share, none of which imports Prefect:
     adding          adding tasks in bulk, each answer looked at
     poller          the one poller of a job
     scaling         what a pool that follows its load has decided on
+    beside          work on a thread of its own, for as long as a context lasts
     intervals       growing pauses between looks
     conditions      why tasks wait: a table
     failures        why tasks fail: a table

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.names import FAILED_FOLDER, INDEX_NAME, LOG_FOLDER, RUN_ID, TASK_FOLDER
+from prefect_azure_batch.tasks.names import FAILED_FOLDER, INDEX_NAME, LOG_FOLDER, REPORT_NAME, RUN_ID, TASK_FOLDER
 from prefect_azure_batch.tasks.patterns import Pattern
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
 from prefect_azure_batch.tasks.web_links import is_link, linked_input, place_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What runs put beside the outputs in results that stay in storage.
 _NO_OUTPUTS = re.compile(
-    rf"(?:^|/)(?:{RUN_ID}/{re.escape(INDEX_NAME)}"
+    rf"(?:^|/)(?:{RUN_ID}/(?:{re.escape(INDEX_NAME)}|{re.escape(REPORT_NAME)})"
     rf"|{TASK_FOLDER}/(?:{LOG_FOLDER}/[^/]+|{FAILED_FOLDER}/.+|subtask-\d+/(?:stdout|stderr)\.txt))$"
 )
 

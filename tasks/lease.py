@@ -17,9 +17,9 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.beside import beside
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
 from prefect_azure_batch.tasks.formulas import job_limit, pool_formula
-from prefect_azure_batch.tasks.intervals import FAREWELL
 from prefect_azure_batch.tasks.run_record import HOLD_SECONDS, Hold, RunRecord
 
 RENEWALS = 3
@@ -132,18 +132,13 @@ def leased(
         hold: the record in storage; None for none.
         at_once: renew all at the beginning, as for a run that nobody has kept for a while.
     """
-    lease, ended = Lease(account.get_client(), record, hold), threading.Event()
+    lease = Lease(account.get_client(), record, hold)
     if at_once:
         lease.hurry()
 
-    def keep() -> None:
-        while not ended.wait(lease.pause()):
+    def keep(left: threading.Event) -> None:
+        while not left.wait(lease.pause()):
             lease.renew()
 
-    thread = threading.Thread(target=keep, name=f"lease-{record.job.job_id}", daemon=True)
-    thread.start()
-    try:
+    with beside(keep, f"lease-{record.job.job_id}"):
         yield
-    finally:
-        ended.set()
-        thread.join(FAREWELL)

@@ -15,9 +15,10 @@ from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.tasks.beside import beside
 from prefect_azure_batch.tasks.cost import Bill, NodeHours, PoolUse, Terms, bill, in_dollars
 from prefect_azure_batch.tasks.errors import BatchFlowError, BudgetSpent, translated
-from prefect_azure_batch.tasks.intervals import FAREWELL, GROWTH, LONGEST_INTERVAL
+from prefect_azure_batch.tasks.intervals import GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import OVER_BUDGET, cancel_job
 from prefect_azure_batch.tasks.prices import Prices, known_prices
 from prefect_azure_batch.tasks.run_record import RunRecord
@@ -178,19 +179,16 @@ def metered(account: AzureBatchAccount, record: RunRecord, meter: Meter, *, is_n
     """
     if record.pool:
         meter.begin(record.pool.pool_id, is_new=is_new)
-    keeper, left = _Keeper(account, record, meter), threading.Event()
+    keeper = _Keeper(account, record, meter)
 
-    def keep() -> None:
+    def keep(left: threading.Event) -> None:
         while not left.wait(keeper.pause()):
             keeper.look()
 
-    thread = threading.Thread(target=keep, name=f"meter-{record.job.job_id}", daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(keep, f"meter-{record.job.job_id}"):
+            yield
     finally:
-        left.set()
-        thread.join(FAREWELL)
         keeper.look_once_more()
 
 

@@ -26,6 +26,8 @@ WORK_ID = rf"[0-9a-f]{{{_WORK_LENGTH}}}"
 RUN_ID = rf"(?:map|mpi)-{UUID}"
 """Expression for a run's id."""
 
+REPORT_NAME = "report.html"
+"""Beside the index of a run's results: the run as one page."""
 REDUCE_LABEL = "reduce"
 """What the result of a map's reduce is called."""
 LOG_FOLDER, FILE_FOLDER, SHARED_FOLDER, FAILED_FOLDER = "logs", "files", "shared", "failed"

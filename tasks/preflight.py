@@ -37,7 +37,21 @@ class Seen:
         return all(finding.state != REFUSED for finding in self.findings)
 
 
-NOTHING_TO_DO = Seen((Finding("pool", FINE, "none is needed, for nothing is left to do"),))
+def look_at_rest(account: AzureBatchAccount, record: RunRecord) -> Seen:
+    """Looks at what is needed where nothing is left to do: results are restored from storage.
+
+    Args:
+        account: the Batch account.
+        record: what the run would make if there were something to do.
+
+    Raises:
+        ServiceFailure: Storage refused or failed a request.
+    """
+    return Seen((Finding("pool", FINE, "none is needed, for nothing is left to do"), _storage(account, record.job)))
+
+
+def _storage(account: AzureBatchAccount, job: JobPlan) -> Finding:
+    return look_at_access(StorageAccess.lasting(account.storage, job.identity, job.time_limit))
 
 
 def look_ahead(
@@ -63,8 +77,7 @@ def look_ahead(
         BadInput: the table of prices cannot be read.
         ServiceFailure: Azure refused or failed a request.
     """
-    job = record.job
-    storage = look_at_access(StorageAccess.lasting(account.storage, job.identity, job.time_limit))
+    job, storage = record.job, _storage(account, record.job)
     if record.pool is None:
         findings = _existing(account, job, instances, containers=containers, required_slots=required_slots)
         cost = estimate(PoolDescription(existing=job.pool_id), None, 0, Prices())

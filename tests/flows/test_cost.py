@@ -151,7 +151,12 @@ def test_on_a_pool_that_is_there_only_what_tasks_took_is_told(account: AzureBatc
 
 
 def test_a_plan_tells_what_a_run_can_cost(account_name: str | None, two_files: Path) -> None:
-    asked = {"account": account_name, "inputs": [str(two_files)], "command": "cat {input}", "plan": True}
+    asked = {
+        "account": account_name,
+        "inputs": [str(two_files)],
+        "command": f"cat {{input}} # {two_files}",
+        "plan": True,
+    }
     plan = map_flow(MapParameters.model_validate({**asked, "region": "here", "hours": 2, "budget": 5000})).plan
     assert plan is not None
     assert plan.cost is not None

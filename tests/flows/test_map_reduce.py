@@ -12,7 +12,6 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
-from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
@@ -44,11 +43,11 @@ def run(account_name: str | None, inputs: Path, tmp_path: Path) -> Run:
     return run
 
 
-def begun_elsewhere(arguments: list[str], directory: Path) -> "subprocess.Popen[bytes]":
+def begun_elsewhere(arguments: list[str], directory: Path, prefect_server: str) -> "subprocess.Popen[bytes]":
     """A run of the flow in a process of its own."""
     options = [*arguments, "--slots", "2", "--results", str(directory / "other")]
     command = [sys.executable, "-m", "flows.map_flow", *options]
-    return subprocess.Popen(command, env=os.environ | {CONNECTION_VARIABLE: os.environ[CONNECTION_VARIABLE]})
+    return subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": prefect_server})
 
 
 def text(path: str | None) -> str:
@@ -168,14 +167,13 @@ def test_the_service_itself_starts_the_reduce(run: Run, account: AzureBatchAccou
 
 
 def test_what_a_dead_run_has_begun_is_waited_for_and_reduced(
-    run: Run, account_name: str | None, inputs: Path, tmp_path: Path
+    run: Run, account_name: str | None, inputs: Path, tmp_path: Path, prefect_server: str
 ) -> None:
     if account_name:
         pytest.skip("the tests of a real account do not write into files of this machine")
     command = f"touch {tmp_path}/began; while test ! -e {tmp_path}/go; do sleep 0.1; done; cat {{input}}"
-    other = begun_elsewhere(
-        ["--inputs", str(inputs), "--command", command, "--reduce", "cat {inputs} | wc -l"], tmp_path
-    )
+    asked = ["--inputs", str(inputs), "--command", command, "--reduce", "cat {inputs} | wc -l"]
+    other = begun_elsewhere(asked, tmp_path, prefect_server)
     wait_until((tmp_path / "began").exists, 120)
     other.kill()
     other.wait()
@@ -193,7 +191,9 @@ def test_what_a_run_leaves_that_died_in_its_reduce_is_deleted_by_the_next_one(
 ) -> None:
     command = f"cat {{input}} # {tmp_path}"
     reduce = f"touch {tmp_path}/began; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; cat {{inputs}} | wc -l"
-    other = begun_elsewhere(["--inputs", str(inputs), "--command", command, "--reduce", reduce], tmp_path)
+    other = begun_elsewhere(
+        ["--inputs", str(inputs), "--command", command, "--reduce", reduce], tmp_path, prefect_server
+    )
     wait_until((tmp_path / "began").exists, 120)
     other.kill()
     other.wait()

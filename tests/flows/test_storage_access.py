@@ -181,7 +181,9 @@ def test_a_run_longer_than_any_user_delegation_is_refused_before_anything_is_mad
 
 @pytest.fixture(scope="module")
 def identity_pool(local_azure: LocalAzure, account: AzureBatchAccount) -> Iterator[str]:
-    plan = PoolPlan(f"pool-{uuid.uuid4()}", PoolDescription(nodes=1, identities=(OTHER, IDENTITY)), run_id="this run")
+    plan = PoolPlan(
+        f"pool-{uuid.uuid4()}", PoolDescription(nodes=1, identities=(OTHER, IDENTITY)), run_id=f"run-{uuid.uuid4()}"
+    )
     yield make_identity_pool(local_azure, account, plan)
     delete_created(account, Created(pool_id=plan.pool_id))
 
