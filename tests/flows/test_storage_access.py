@@ -44,7 +44,8 @@ class Asked:
     directory: Path
 
     def __call__(self, **parameters: Any) -> MapResult:
-        self.account.save("accessing", overwrite=True)
+        # A copy of a block that was saved under another name would be saved there again.
+        AzureBatchAccount(**dict(self.account)).save("accessing", overwrite=True)
         (self.directory / "app").mkdir(exist_ok=True)
         (self.directory / "app" / "count").write_text('wc -c < "$1"')
         given = {
