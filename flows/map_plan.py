@@ -6,16 +6,8 @@ from datetime import UTC, datetime
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_work import MapWork, find_work
-from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs, PlannedUploads
-from prefect_azure_batch.flows.planning import (
-    body_of,
-    closing_calls,
-    count_program,
-    identify_program,
-    look_at_program,
-    opening_calls,
-    upload_calls,
-)
+from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs
+from prefect_azure_batch.flows.planning import body_of, count_program, identify_program, put_together
 from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
 from prefect_azure_batch.tasks.job import run_of
@@ -45,26 +37,22 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     run_id = new_run_id("map")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
-    containers = asked.pool_description.container is not None
-    seen = look_at_rest(account, record)
     if work.ours:
-        seen = look_ahead(
-            account, record, containers=containers, required_slots=asked.required_slots, terms=asked.terms
-        )
+        containers, slots = asked.pool_description.container is not None, asked.required_slots
+        seen = look_ahead(account, record, containers=containers, required_slots=slots, terms=asked.terms)
+    else:
+        seen = look_at_rest(account, record)
     uploads = _uploads(account, work) if ours else Uploads()
-    calls: list[PlannedCall] = []
-    if work.ours and seen.is_possible:
-        added = [*(_addition(account, work, record) if ours else ()), *_reduce(account, work, record)]
-        calls = [*upload_calls(uploads), *opening_calls(account, record, seen), *added, *closing_calls(record)]
-    return Plan(
-        kind="map",
-        account=account.endpoint,
-        inputs=PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours),
-        uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
-        findings=[*seen.findings, *look_at_program(work.path)],
-        cost=seen.cost.document() if seen.cost else None,
-        calls=calls,
-    )
+    inputs = PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours)
+    added = _added(account, work, record) if work.ours else None
+    return put_together("map", account, record, work.path, inputs, uploads, seen, added)
+
+
+def _added(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:
+    """The requests that add tasks."""
+    if work.manifest.count(OURS):
+        yield from _addition(account, work, record)
+    yield from _reduce(account, work, record)
 
 
 def _reduce(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:

@@ -1,20 +1,13 @@
 """The plan of an MPI run."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_work import MpiWork, find_work
-from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs, PlannedUploads
-from prefect_azure_batch.flows.planning import (
-    body_of,
-    closing_calls,
-    count_program,
-    identify_program,
-    look_at_program,
-    opening_calls,
-    upload_calls,
-)
+from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs
+from prefect_azure_batch.flows.planning import body_of, count_program, identify_program, put_together
 from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.manifest import DONE, OURS
@@ -44,29 +37,17 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
     seen = (
-        look_ahead(account, record, asked.task_instances, containers=False, terms=asked.terms)
-        if ours
-        else look_at_rest(account, record)
+        look_ahead(account, record, asked.task_instances, terms=asked.terms) if ours else look_at_rest(account, record)
     )
     uploads = count_program(account, work.path) + count_uploads(account.storage, work.common) if ours else Uploads()
-    calls: list[PlannedCall] = []
-    if ours and seen.is_possible:
-        added = _addition(account, work, record)
-        calls = [*upload_calls(uploads), *opening_calls(account, record, seen), added, *closing_calls(record)]
-    return Plan(
-        kind="MPI",
-        account=account.endpoint,
-        inputs=PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=ours),
-        uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
-        findings=[*seen.findings, *look_at_program(work.path)],
-        cost=seen.cost.document() if seen.cost else None,
-        calls=calls,
-    )
+    inputs = PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=ours)
+    added = _addition(account, work, record) if ours else None
+    return put_together("MPI", account, record, work.path, inputs, uploads, seen, added)
 
 
-def _addition(account: AzureBatchAccount, work: MpiWork, record: RunRecord) -> PlannedCall:
+def _addition(account: AzureBatchAccount, work: MpiWork, record: RunRecord) -> Iterator[PlannedCall]:
     run = run_of(record.job)
     task = added_task(run, 0, work.task.command, work.task_id)
     options = multi_instance_options(account, run, task, [stored_input(item) for item in work.common], work.task)
     path = f"/jobs/{record.job.job_id}/addtaskcollection"
-    return PlannedCall(service="Batch", method="POST", path=path, body={"value": [body_of(options)]})
+    yield PlannedCall(service="Batch", method="POST", path=path, body={"value": [body_of(options)]})

@@ -7,7 +7,7 @@ from typing import Any
 from azure.batch.models import BatchPoolCreateOptions
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.flows.plan import PlannedCall
+from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs, PlannedUploads
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.flows.runs import find_program
 from prefect_azure_batch.tasks.application import shipped_program
@@ -126,3 +126,39 @@ def count_program(account: AzureBatchAccount, program: str | Path | None) -> Upl
     blob = account.storage.get_client().get_blob_client(found.container or "", found.blob or "")
     with translated("look for the program in storage"):
         return Uploads(there=1) if blob.exists() else Uploads(1, size)
+
+
+def put_together(
+    kind: str,
+    account: AzureBatchAccount,
+    record: RunRecord,
+    program: str | Path | None,
+    inputs: PlannedInputs,
+    uploads: Uploads,
+    seen: Seen,
+    added: Iterator[PlannedCall] | None,
+) -> Plan:
+    """The plan of a run, from what was found.
+
+    Args:
+        kind: ``map`` or ``MPI``.
+        account: the Batch account.
+        record: what the run would make.
+        program: path of its program, or name of a package; None for no program.
+        inputs: what it would find of its inputs.
+        uploads: what it would send.
+        seen: what speaks for it and what against.
+        added: the requests that add its tasks, made as they are asked for; None if nothing is left to do.
+    """
+    calls: list[PlannedCall] = []
+    if added is not None and seen.is_possible:
+        calls = [*upload_calls(uploads), *opening_calls(account, record, seen), *added, *closing_calls(record)]
+    return Plan(
+        kind=kind,
+        account=account.endpoint,
+        inputs=inputs,
+        uploads=PlannedUploads(files=uploads.files, bytes=uploads.size, there=uploads.there),
+        findings=[*seen.findings, *look_at_program(program)],
+        cost=seen.cost.document() if seen.cost else None,
+        calls=calls,
+    )
