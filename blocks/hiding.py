@@ -1,7 +1,5 @@
 """Values of secrets that this process has read, taken out of what it shows."""
 
-from collections.abc import Iterator
-
 _SHORTEST = 4
 """Of a value, or of a piece of one, that is hidden: shorter ones stand in many words."""
 _SHORTEST_LINE = 8
@@ -21,13 +19,12 @@ def without_hidden(text: str) -> str:
     """The text without these values as they are, also those that are cut off at its beginning or end."""
     for value in sorted(_known, key=len, reverse=True):
         text = text.replace(value, _IN_PLACE)
-    for value in _known:
-        head = next((piece for piece in _pieces(value) if text.startswith(value[-piece:])), 0)
-        text = _IN_PLACE + text[head:] if head else text
-        tail = next((piece for piece in _pieces(value) if text.endswith(value[:piece])), 0)
-        text = text[:-tail] + _IN_PLACE if tail else text
-    return text
+    head = max((piece for value in _known for piece in _pieces(value) if text.startswith(value[-piece:])), default=0)
+    text = _IN_PLACE + text[head:] if head else text
+    tail = max((piece for value in _known for piece in _pieces(value) if text.endswith(value[:piece])), default=0)
+    return text[:-tail] + _IN_PLACE if tail else text
 
 
-def _pieces(value: str) -> Iterator[int]:
-    return iter(range(len(value) - 1, _SHORTEST - 1, -1))
+def _pieces(value: str) -> range:
+    """Lengths of what may be left of a value that is cut off."""
+    return range(_SHORTEST, len(value))

@@ -10,6 +10,7 @@ from prefect_azure_batch.tasks.logs import last_lines
 def value() -> str:
     hide("correct-horse battery\nstaple of hay\nx\n")
     hide("abc")
+    hide("my horse")
     return "staple of hay"
 
 
