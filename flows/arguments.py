@@ -56,7 +56,7 @@ def parse_arguments(entry: Entry, arguments: Sequence[str] | None = None) -> Arg
     Raises:
         BadInput: the options cannot be read, or make no run.
     """
-    options = vars(_parser(entry).parse_args(arguments))
+    options = vars(make_parser(entry).parse_args(arguments))
     as_json = bool(options.pop("json"))
     for name in _COMMANDS & options.keys():
         if options[name] == "":
@@ -75,7 +75,8 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} (--help lists the options)")
 
 
-def _parser(entry: Entry) -> argparse.ArgumentParser:
+def make_parser(entry: Entry) -> argparse.ArgumentParser:
+    """The parser of a flow's command line, with its options in groups."""
     program = _program(entry)
     parser = _Parser(
         prog=program,

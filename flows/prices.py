@@ -30,7 +30,8 @@ def _program() -> str:
     return "python -m flows.prices" if script.endswith(".py") else script
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = _Parser(prog=_program(), description="Shows or refreshes the prices that runs are told in.")
     parser.add_argument("--refresh", action="store_true", help="Read prices from Azure's public price list.")
     parser.add_argument(
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     open_standard_streams()
     try:
-        asked = _parser().parse_args(arguments)
+        asked = make_parser().parse_args(arguments)
         if not asked.refresh and (asked.output or asked.address != PRICE_LIST):
             raise BadInput("--output and --from are for --refresh, which is missing.")
         known = known_prices()

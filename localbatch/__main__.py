@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 stopped by a signal, 1 failed, 2 bad options.
     """
-    parser = _make_parser()
+    parser = make_parser()
     given = parser.parse_args(arguments)
     if (given.certfile is None) != (given.keyfile is None):
         parser.error("--certfile and --keyfile go together")
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(Options(**vars(given)))
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = _Parser(
         prog="python -m localbatch",
         description="A local Azure Batch service, with Azurite as its Blob service. When it is ready it prints one "
