@@ -1,7 +1,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test ci build bench clients serve
+.PHONY: help check test ci build docs bench clients serve
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ ci: ## what must pass before a change lands, in a fresh environment
 
 build: ## sdist and wheel, in dist/
 	$(PYTHON) -m build
+
+docs: ## the options in docs/options.md made anew, and the site in build/site
+	$(PYTHON) docs/site/options.py
+	$(PYTHON) docs/site/build.py build/site
 
 bench: ## run every program in benchmarks/
 	@set -e; for program in benchmarks/*.py; do \

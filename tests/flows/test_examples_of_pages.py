@@ -53,3 +53,8 @@ def test_the_map_flow_is_called_from_python(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_formula_is_evaluated() -> None:
     assert run("docs/autoscale.md", "evaluate(")["outcome"].dedicated == 3
+
+
+def test_an_account_is_read_from_the_management_plane(account: AzureBatchAccount) -> None:
+    names = run("docs/management.md", "BatchManagementClient(")
+    assert names["azure"].endpoints.batch_account == account.account_name
