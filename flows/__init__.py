@@ -9,7 +9,7 @@ mpi_flow        one MPI program over several nodes at once
 mpi_work        what an MPI run is to do
 mpi_plan        the plan of an MPI run
 mpi_run         the stages of an MPI run, in order
-explain_flow    says why a job does not go on, and why tasks failed
+explain         says why a job does not go on, and why tasks failed
 upkeep_flow     finds what runs have left
 check_flow      says what works of an account
 trial           one task that truly runs on it

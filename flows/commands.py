@@ -30,7 +30,7 @@ def run_prices() -> int:
     return main()
 
 
-def run_explain_flow() -> int:
+def run_explain() -> int:
     """Runs the explain flow as the command line asks for, and returns the exit status."""
     return _run("EXPLAIN")
 

@@ -58,7 +58,7 @@ MPI = Entry(
     ("", "--app ./solver --command '{app}/solver --steps 100' --inputs mesh.txt --nodes 4 --outputs '*.dat'"),
 )
 EXPLAIN = Entry(
-    "explain_flow",
+    "explain",
     "Says why a job on Azure Batch does not go on, and why tasks of it failed. Changes nothing.",
     ExplainParameters,
     check_running,

@@ -118,7 +118,7 @@ def test_help_shows_every_option_once_and_what_can_be_typed() -> None:
 def test_all_flows_are_listed_and_tell_their_version() -> None:
     listed = subprocess.run([sys.executable, "-m", "flows"], capture_output=True, text=True, timeout=60, check=True)
     names = re.findall(r"python -m flows\.(\w+)", listed.stdout)
-    assert {"map_flow", "mpi_flow", "upkeep_flow", "check_flow", "explain_flow", "prices"} == set(names)
+    assert {"map_flow", "mpi_flow", "upkeep_flow", "check_flow", "explain", "prices"} == set(names)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", run_flow("map_flow", "--version").stdout)
 
 

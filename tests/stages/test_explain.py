@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
-from prefect_azure_batch.flows.explain_flow import explain_flow
+from prefect_azure_batch.flows.explain import explain
 from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.tasks.command import shell_command
 from prefect_azure_batch.tasks.errors import BadInput
@@ -338,9 +338,9 @@ def test_the_flow_tells_of_one_job_or_of_all_that_go_on(scenery: Scenery, accoun
     scenery.pool(target_dedicated_nodes=0)
     scenery.job()
     scenery.task()
-    one = explain_flow(ExplainParameters(account=account_name, job=scenery.name))
+    one = explain(ExplainParameters(account=account_name, job=scenery.name))
     lines = list(one.text())
     assert lines[:2] == [f"Job {scenery.name}:", f"  pool not ready: pool {scenery.name}"]
     assert "has no node" in lines[2]
     assert json.loads("".join(one.json_lines()))["jobs"][0]["reasons"][0]["what"] == "pool not ready"
-    assert scenery.name in [job.job for job in explain_flow(ExplainParameters(account=account_name)).jobs]
+    assert scenery.name in [job.job for job in explain(ExplainParameters(account=account_name)).jobs]

@@ -1,15 +1,15 @@
 """The explain flow: says why a job does not go on, and why tasks of it failed; it changes nothing.
 
-python -m flows.explain_flow --account lab --job JOB     one job, whoever has made it
-python -m flows.explain_flow --account lab               all jobs that are not over
+python -m flows.explain --account lab --job JOB     one job, whoever has made it
+python -m flows.explain --account lab               all jobs that are not over
 """
 
 import sys
 
 if __name__ == "__main__":  # first of all, so that bad arguments are told before the seconds Prefect takes to import
-    from prefect_azure_batch.flows.commands import run_explain_flow
+    from prefect_azure_batch.flows.commands import run_explain
 
-    sys.exit(run_explain_flow())
+    sys.exit(run_explain())
 
 from collections.abc import Iterator
 
@@ -58,7 +58,7 @@ class ExplainResult(BaseModel):
 
 
 @flow(name="azure-batch-explain", flow_run_name="explain", persist_result=False)
-def explain_flow(run: ExplainParameters = ExplainParameters()) -> ExplainResult:  # noqa: B008 - shown in Prefect's form
+def explain(run: ExplainParameters = ExplainParameters()) -> ExplainResult:  # noqa: B008 - shown in Prefect's form
     """Says why a job does not go on, and why tasks of it failed.
 
     Args:
