@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from prefect_azure_batch.flows.preflight import check_directory
 
@@ -32,7 +33,11 @@ _SETTINGS = {
 }
 _OWN_LOGGERS = ("prefect_azure_batch",)
 # What a person wants to know though nothing is wrong.
-_TOLD_LOGGERS = ("prefect_azure_batch.tasks.scaling", "prefect_azure_batch.tasks.pool")
+_TOLD_LOGGERS = (
+    "prefect_azure_batch.tasks.scaling",
+    "prefect_azure_batch.tasks.pool",
+    "prefect_azure_batch.flows.progress",
+)
 
 # Of mallopt. Source: <malloc.h> of the GNU C library.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
@@ -49,13 +54,25 @@ def prepare() -> None:
     check_directory(home, "Prefect's home directory", "set PREFECT_HOME to another.")
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    handler = logging.StreamHandler()
+    handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     for name in _OWN_LOGGERS:
         logging.getLogger(name).addHandler(handler)
     for name in _TOLD_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     _bound_heaps()
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at the moment: also to what shows a picture there, and lines above it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error."""
+        return sys.stderr
 
 
 def _bound_heaps() -> None:

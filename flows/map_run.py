@@ -8,9 +8,11 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.map_work import find_work
+from prefect_azure_batch.flows.progress import RunProgress, show_progress
+from prefect_azure_batch.flows.progress_state import AWAITING, CLEANING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.report import keep_report
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
-from prefect_azure_batch.flows.results import MapResult
+from prefect_azure_batch.flows.results import MapResult, ResultCounts
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.runs import (
     check_access_of,
@@ -20,7 +22,8 @@ from prefect_azure_batch.flows.runs import (
     open_run,
 )
 from prefect_azure_batch.tasks.ledger import Ledgers
-from prefect_azure_batch.tasks.meter import make_meter
+from prefect_azure_batch.tasks.manifest import DONE
+from prefect_azure_batch.tasks.meter import Meter, make_meter
 from prefect_azure_batch.tasks.upload import upload_inputs_task
 
 
@@ -41,8 +44,18 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         ServiceFailure: Azure refused or failed a request that the whole run needs.
     """
     meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
+    with show_progress(meter) as progress:
+        return _run(account, asked, meter, begun, progress)
+
+
+def _run(
+    account: AzureBatchAccount, asked: MapParameters, meter: Meter, begun: datetime, progress: RunProgress
+) -> MapResult:
+    progress.begin(FINDING)
     check_access_of(account, asked.pool_description, asked.time_limit)
     work = find_work(account, asked, find_program)
+    progress.advance(FINDING, work.manifest.count())
+    progress.end(FINDING, _done_before(work.manifest.count(DONE)))
     run_id, run, left = new_run_id("map"), None, list[str]()
     results, place = asked.results_of(run_id), asked.place_of(run_id)
     with (
@@ -51,15 +64,23 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
         ResultIndex(results if isinstance(results, Path) else None, work.size, begun) as index,
         ExitStack() as kept,
     ):
+        progress.collects(lambda: _number(index.counts), work.size)
+        if others_work := sum(other.found.tasks for other in others):
+            progress.begin(COLLECTING, note=f"other runs do {others_work:,} of them")
         if work.ours:
+            progress.begin(SENDING, work.ours)
             pool = pool_to_go_on_with(account, others, asked.pool_description, asked.time_limit)
             run = kept.enter_context(open_run(account, work.run_plan(pool, place), meter))
+            progress.begin(AWAITING)
         if run and work.common:
             upload_inputs_task(account.storage, work.common)
         ledgers = Ledgers(account.storage, asked.keep_time)
-        MapStages(account, asked, work.tasks, work.manifest, index, results, ledgers, work.reduction).run(run, others)
+        MapStages(account, asked, work.tasks, work.manifest, index, results, ledgers, progress, work.reduction).run(
+            run, others
+        )
         if place:
             store_index_task(account.storage, index, place)
+        progress.begin(CLEANING)
     where = run or (others[0].run if others else None)
     result = MapResult(
         run_id=run_id,
@@ -73,3 +94,11 @@ def run_map(account: AzureBatchAccount, asked: MapParameters) -> MapResult:
     )
     keep_report(account.storage, result, f"Map of {work.manifest.count():,} inputs", place or results)
     return result
+
+
+def _done_before(number: int) -> str:
+    return f"{number:,} done before" if number else ""
+
+
+def _number(counts: ResultCounts) -> int:
+    return counts.succeeded + counts.failed + counts.skipped

@@ -17,7 +17,7 @@ from prefect.utilities.annotations import quote
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
-from prefect_azure_batch.flows.progress import show_progress
+from prefect_azure_batch.flows.progress import RunProgress
 from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.resume import TakenUp
@@ -100,6 +100,7 @@ class MapStages:
     index: ResultIndex
     results: Path | Place
     ledgers: Ledgers
+    progress: RunProgress
     reduction: Reduction | None = None
 
     def run(self, run: Run | None, others: Sequence[TakenUp]) -> None:
@@ -122,7 +123,7 @@ class MapStages:
                 kept.callback(abandon_job, self.account, watched)
                 poller = kept.enter_context(job_poller(self.account, watched, ends=self._ends_of(source)))
                 if watched is runs[0][1]:
-                    kept.enter_context(show_progress(poller, self.manifest.count(source)))
+                    self.progress.watch(poller, self.manifest.count(source) + self._reduces(source))
             under_way = [*self._restored(), *(one for other in waited for one in self._waited(other))]
             further: list[PrefectFuture[Any]] = []
             if run is not None:
@@ -138,6 +139,10 @@ class MapStages:
             for future in further:
                 with suppress(httpx.HTTPError):  # Prefect is away
                     future.wait()
+
+    def _reduces(self, source: int) -> bool:
+        """Whether the reduce is a task of a job, besides those of the inputs."""
+        return source == OURS and self.reduction is not None and not self.reduction.is_done
 
     def _batches(self, source: int) -> list[Batch]:
         return self.manifest.batches(
@@ -188,6 +193,8 @@ class MapStages:
         fixed = (unmapped(self.account), unmapped(run), manifest)
         further.append(keep_manifest_task.submit(self.account.storage, run, self.manifest, return_state=False))
         stored = upload_batch_task.map(storage, manifest, batches, label=labels)
+        for batch, future in zip(batches, stored, strict=True):
+            future.add_done_callback(partial(self._note_uploaded, batch))
         added = list(add_batch_task.map(*fixed, stored, unmapped(self.plan), label=labels))
         ended = wait_for_batch_task.map(*fixed, added, label=labels)
         collected = [self._collect(run, future, label) for future, label in zip(ended, labels, strict=True)]
@@ -197,6 +204,9 @@ class MapStages:
             for batch, futures in zip(batches, stages, strict=True)
         ]
         return added
+
+    def _note_uploaded(self, batch: Batch, future: PrefectFuture[Any]) -> None:
+        self.progress.upload(batch.size)
 
     def _close(self, run: Run, added: Sequence[PrefectFuture[Any]], further: list[PrefectFuture[Any]]) -> None:
         """Has the job end when its tasks have; the reduce, if there is one, is the last of them."""

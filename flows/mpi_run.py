@@ -18,7 +18,8 @@ from prefect_azure_batch.flows.outcomes import (
     task_outcome,
     task_result,
 )
-from prefect_azure_batch.flows.progress import show_progress, show_status
+from prefect_azure_batch.flows.progress import RunProgress, show_progress
+from prefect_azure_batch.flows.progress_state import AWAITING, CLEANING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
@@ -33,6 +34,7 @@ from prefect_azure_batch.tasks.meter import Meter, make_meter
 from prefect_azure_batch.tasks.multi_instance import (
     submit_multi_instance_task,
 )
+from prefect_azure_batch.tasks.node_states import NodeStates
 from prefect_azure_batch.tasks.nodes import wait_for_nodes_task
 from prefect_azure_batch.tasks.output_files import subtask_folder
 from prefect_azure_batch.tasks.records import (
@@ -69,11 +71,21 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         ServiceFailure: Azure refused or failed a request that the run needs.
     """
     meter, begun = make_meter(account, asked.terms), datetime.now(UTC)
+    with show_progress(meter) as progress:
+        return _run(account, asked, meter, begun, progress)
+
+
+def _run(
+    account: AzureBatchAccount, asked: MpiParameters, meter: Meter, begun: datetime, progress: RunProgress
+) -> MpiResult:
+    progress.begin(FINDING)
     check_access_of(account, asked.pool_description, asked.time_limit)
     work = find_work(account, asked, find_program)
+    progress.advance(FINDING, len(work.common))
+    progress.end(FINDING)
     manifest, left = work.manifest, list[str]()
     run_id = new_run_id("mpi")
-    stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter)
+    stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter, progress)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
         return stages.restore(_outcome(manifest, done[0]))
@@ -82,8 +94,10 @@ def run_mpi(account: AzureBatchAccount, asked: MpiParameters) -> MpiResult:
         if other is None:
             wanted, limit = asked.pool_description, asked.time_limit
             pool = pool_to_go_on_with(account, others, wanted, limit, asked.task_instances)
+            progress.begin(SENDING)
             with open_run(account, work.run_plan(pool, asked.place_of(run_id)), meter) as run:
                 result = stages.start(run, work.common)
+                progress.begin(CLEANING)
         elif other.is_ours:
             (batch,) = manifest.batches(other.found.number, 1)
             ((task,),) = manifest.tasks(batch, other.run)
@@ -104,10 +118,12 @@ class _Stages:
     results: Path | Place
     run_id: str
     meter: Meter
+    progress: RunProgress
 
     def start(self, run: Run, common_files: list[InputItem]) -> MpiResult:
         """Has the program run, once there are nodes for it."""
         stored = upload_inputs_task(self.account.storage, common_files)
+        self.progress.end(SENDING)
         self._await_nodes(run, self._nodes_to_await())
         with self._watched(run):
             added = submit_multi_instance_task(self.account, run, stored, self.plan)
@@ -115,14 +131,12 @@ class _Stages:
             return self._end(run, added)
 
     def _await_nodes(self, run: Run, wanted: int) -> None:
-        text = f"Waiting for {wanted} nodes"
-        with show_status(text) as say:
+        def tell(nodes: NodeStates) -> None:
+            self.progress.see_nodes(nodes)
+            self.meter.require_left()
 
-            def tell(idle: int) -> None:
-                say(f"{text}: {idle} idle")
-                self.meter.require_left()
-
-            wait_for_nodes_task(self.account, run.pool_id, wanted, run.time_limit, tell)
+        self.progress.begin(AWAITING, wanted)
+        wait_for_nodes_task(self.account, run.pool_id, wanted, run.time_limit, tell)
 
     def _nodes_to_await(self) -> int:
         """All nodes of a pool of ours, unless it decides itself how many it has."""
@@ -136,12 +150,14 @@ class _Stages:
 
     @contextmanager
     def _watched(self, run: Run) -> Iterator[None]:
-        with job_poller(self.account, run, instances=self.asked.task_instances) as poller, show_progress(poller, 1):
+        with job_poller(self.account, run, instances=self.asked.task_instances) as poller:
+            self.progress.watch(poller, 1)
             yield
 
     def _end(self, run: Run, added: AddedTask) -> MpiResult:
         storage = self.account.storage
         ended = wait_for_multi_instance_task(self.account, run, added, self.asked.task_instances)
+        self.progress.begin(COLLECTING)
         (collected,) = collect_outputs_task(storage, run, [ended], self.results)
         with self._directory() as directory:
             further = collect_subtasks_task(self.account, run, ended, self.asked.outputs, directory)
@@ -156,6 +172,7 @@ class _Stages:
                 subtasks = [_moved(subtask, base, collected.place) for subtask in subtasks]
             else:
                 self._record(run, outcome, lambda: store_files_task(storage, files, base, outcome.place))
+        self.progress.end(COLLECTING)
         return self._result(run, task, subtasks)
 
     def _record(self, run: Run, outcome: Outcome, store: Callable[[], list[KeptFile]]) -> None:

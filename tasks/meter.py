@@ -105,8 +105,22 @@ class Meter:
 
     def seconds_left(self) -> float | None:
         """How long all that is there now may go on within the budget; None for ever, or if nobody knows the price."""
-        if self._budget is None:
+        now = None if self._budget is None else self._spent_and_rate()
+        if self._budget is None or now is None:
             return None
+        spent, rate = now
+        if spent >= self._budget:
+            return 0.0
+        return (self._budget - spent) / rate * _HOUR if rate else None
+
+    @property
+    def spent(self) -> float | None:
+        """USD that the run's own pools have cost so far; None if it has none, or nobody knows the price."""
+        now = self._spent_and_rate()
+        return now[0] if now and any(pool.vm_size for pool in self._pools.copy().values()) else None
+
+    def _spent_and_rate(self) -> tuple[float, float] | None:
+        """USD so far, and by the hour from now on; None if nobody knows a price."""
         spent = rate = 0.0
         with self._lock:
             for pool in self._pools.values():
@@ -117,9 +131,7 @@ class Meter:
                     return None
                 spent += so_far + an_hour * (self._clock() - pool.moment) / _HOUR
                 rate += an_hour
-        if spent >= self._budget:
-            return 0.0
-        return (self._budget - spent) / rate * _HOUR if rate else None
+        return spent, rate
 
     @property
     def is_spent(self) -> bool:

@@ -19,6 +19,7 @@ from prefect_azure_batch.tasks.diagnosis import (
 )
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, PoolUnusable, translated
 from prefect_azure_batch.tasks.intervals import growing_pauses
+from prefect_azure_batch.tasks.node_states import NodeStates, states_of
 from prefect_azure_batch.tasks.stage import stage
 
 _DEADLINE = timedelta(hours=1)
@@ -31,7 +32,7 @@ def wait_for_nodes(
     pool_id: str,
     wanted: int,
     deadline: timedelta = _DEADLINE,
-    tell: Callable[[int], None] | None = None,
+    tell: Callable[[NodeStates], None] | None = None,
 ) -> list[str]:
     """Waits until a pool has got its nodes and enough of them are idle.
 
@@ -43,7 +44,7 @@ def wait_for_nodes(
         pool_id: the pool.
         wanted: how many nodes must be idle at a time.
         deadline: how long to wait.
-        tell: is told the number of idle nodes at each look.
+        tell: is told the nodes by state at each look.
 
     Returns:
         Ids of the idle nodes, at least as many as wanted but of a pool that scales itself.
@@ -59,7 +60,7 @@ def wait_for_nodes(
             pool, nodes = read_pool(client, pool_id), read_nodes(client, pool_id)
             idle = [node.id or "" for node in nodes if _is_idle(node)]
             if tell:
-                tell(len(idle))
+                tell(states_of(nodes, target_nodes(pool)))
             if follows_load(pool) or (is_steady(pool) and len(idle) >= wanted):
                 return idle
             if not awaits_formula(pool) and attainable(pool, nodes) < wanted:

@@ -33,6 +33,7 @@ from prefect_azure_batch.tasks.errors import (
 )
 from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import diagnose_preparation
+from prefect_azure_batch.tasks.node_states import NodesSeen, NodeStates
 from prefect_azure_batch.tasks.records import Counts, TaskEnd
 from prefect_azure_batch.tasks.scaling import ScalingLog
 
@@ -108,6 +109,7 @@ class JobPoller:
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
+        self._nodes = NodesSeen(client, pool_id, clock)
         self._scaling = ScalingLog()
         self._is_scaled: bool | None = None  # nobody has looked yet
         self._last_check, self._check_interval = clock(), _FIRST_CHECK
@@ -133,6 +135,11 @@ class JobPoller:
     def waits_for(self) -> str:
         """What tasks wait for while none runs, as last seen: the nodes of the pool; empty if nobody has looked."""
         return self._waits_for
+
+    @property
+    def nodes(self) -> NodeStates | None:
+        """The nodes of the pool by state, as last seen; None if nobody has looked."""
+        return self._nodes.last
 
     @property
     def counts(self) -> Counts:
@@ -206,6 +213,7 @@ class JobPoller:
         self._counts = counts
         if counts.running:
             self._waits_for = ""
+            self._nodes.count()
         if counts.completed > self._number:
             self._read_ends()
         if self._clock() - self._last_check > self._check_interval:
@@ -220,6 +228,7 @@ class JobPoller:
             else:
                 scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
                 self._waits_for = scene.nodes_in_words
+                self._nodes.take(scene.pool, scene.nodes)
                 self._tell(self._watch.look(scene))
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:
@@ -241,6 +250,7 @@ class JobPoller:
         elif self._clock() - self._last_look > _LONG_SILENCE:
             self._last_look = self._clock()
             pool, nodes = read_pool(self._client, self._pool_id), read_nodes(self._client, self._pool_id)
+            self._nodes.take(pool, nodes)
             self._tell(self._watch.look(Scene(job, pool, nodes), running=True))
 
     def _tell(self, found: tuple[Condition, str] | None) -> None:
