@@ -12,6 +12,7 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
 from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.flows.saved_blocks import load_block
+from prefect_azure_batch.flows.status_page import tell_status_page
 from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
@@ -19,7 +20,11 @@ from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
 
 @contextmanager
 def open_account(
-    name: str | None = None, mpi: Mpi | None = None, work_container: str | None = None
+    name: str | None = None,
+    mpi: Mpi | None = None,
+    work_container: str | None = None,
+    *,
+    tells_page: bool = False,
 ) -> Iterator[AzureBatchAccount]:
     """The Batch account of a flow run, for all its stages.
 
@@ -28,12 +33,13 @@ def open_account(
             one that the environment names.
         mpi: the MPI that the nodes of a local Azure must have; None if it does not matter.
         work_container: takes what runs leave; None for the one that the block names.
+        tells_page: of a local Azure, tell in a flow run where its status page is.
 
     Raises:
         BadInput: there is no such block, or the local Azure that runs already has another MPI or cannot be reached.
         LocalAzureError: the local Azure could not start.
     """
-    with _opened(name, mpi) as account:
+    with _opened(name, mpi, tells_page=tells_page) as account:
         yield account if work_container is None else _with_container(account, work_container)
     with telling_prefect("of all task runs"):
         wait_until_recorded()
@@ -44,7 +50,7 @@ def _with_container(account: AzureBatchAccount, name: str) -> AzureBatchAccount:
 
 
 @contextmanager
-def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
+def _opened(name: str | None, mpi: Mpi | None, *, tells_page: bool) -> Iterator[AzureBatchAccount]:
     if name is not None:
         yield load_block(AzureBatchAccount, name, "--account", "Azure Batch account")
         return
@@ -54,7 +60,10 @@ def _opened(name: str | None, mpi: Mpi | None) -> Iterator[AzureBatchAccount]:
                 f"The local Azure that runs has {azure.mpi} on its nodes: start it by `python -m localbatch --mpi "
                 f"{mpi}`, or ask for --mpi {azure.mpi}."
             )
-        yield _account_of(azure)
+        account = _account_of(azure)
+        if tells_page:
+            tell_status_page(azure)
+        yield account
 
 
 def _account_of(azure: LocalAzure) -> AzureBatchAccount:

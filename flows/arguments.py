@@ -38,6 +38,8 @@ _METAVARS = {
 }
 
 
+# How a description says itself what holds if an option is not given.
+_SAYS_DEFAULT = ("Default:", "Not given:", "Empty:", "(the default")
 # So many options need no titles between them.
 _FEW = 8
 
@@ -78,11 +80,12 @@ class _Parser(argparse.ArgumentParser):
 def make_parser(entry: Entry) -> argparse.ArgumentParser:
     """The parser of a flow's command line, with its options in groups."""
     program = _program(entry)
+    examples = [f"  {program} {example}".rstrip() for example in entry.examples]
     parser = _Parser(
         prog=program,
         usage="%(prog)s [options]",
         description=entry.description,
-        epilog="\n".join(("examples:", *(f"  {program} {example}".rstrip() for example in entry.examples))),
+        epilog="\n".join(("examples:", *examples)) if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fields, groups = entry.parameters.model_fields, {title: set(names) for title, names in GROUPS.items()}
@@ -99,8 +102,16 @@ def make_parser(entry: Entry) -> argparse.ArgumentParser:
 
 
 def _add(group: argparse._ActionsContainer, name: str, field: FieldInfo) -> None:
-    help_text = (field.description or "").replace("%", "%%")
+    help_text = f"{field.description or ''}{_default(field)}".replace("%", "%%")
     group.add_argument(_option(name), dest=name, help=help_text, **_reading(name, field))
+
+
+def _default(field: FieldInfo) -> str:
+    """What holds if an option is not given, where its description leaves that open; an option to say yes means no."""
+    value, text = field.get_default(call_default_factory=True, validated_data={}), field.description or ""
+    if value is None or value is False or value in ("", [], {}) or any(word in text for word in _SAYS_DEFAULT):
+        return ""
+    return f" Default: {value}."
 
 
 def _program(entry: Entry) -> str:

@@ -16,7 +16,7 @@ from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
 from prefect_azure_batch.flows.plan import PlanRefused
 from prefect_azure_batch.flows.results import RunFailed
-from prefect_azure_batch.flows.streams import open_standard_streams, write_lines
+from prefect_azure_batch.flows.streams import open_standard_streams, streams_are_one, write_lines
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 
 
@@ -49,9 +49,9 @@ def main(entry: Entry, arguments: Sequence[str] | None = None) -> int:
         with ended_by_signals():
             return _run(entry, asked)
     except BadInput as error:
-        return _complain(entry, error, BAD_INPUT)
+        return _complain(entry, _with_notes(error), BAD_INPUT)
     except (BatchFlowError, LocalAzureError) as error:
-        return _complain(entry, error, FAILED)
+        return _complain(entry, _with_notes(error), FAILED)
     except BaseException as error:
         number = first_signal(error)
         if number is None or isinstance(error, Exception):
@@ -74,8 +74,11 @@ def _run(entry: Entry, asked: Arguments) -> int:
         _report(result, asked.as_json)
     except PlanRefused as error:
         _report(error.plan, asked.as_json)
-        return _complain(entry, error, BAD_INPUT)
-    except (RunFailed, ChecksFailed) as error:
+        return _complain(entry, _rest_of(error, asked), BAD_INPUT)
+    except RunFailed as error:
+        _report(error.result, asked.as_json)
+        return _complain(entry, _rest_of(error, asked), FAILED)
+    except ChecksFailed as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
     except httpx.HTTPError as error:
@@ -95,9 +98,9 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
             require_well(result)
             status = SUCCEEDED
         except RunFailed as failure:
-            _complain(entry, failure, FAILED)
+            _complain(entry, _rest_of(failure, asked), FAILED)
     told = "was not told the end" if result is not None else "the run has no result: run again"
-    _complain(entry, f"Prefect's server cannot be reached, and {told}: {error}", status)
+    _complain(entry, f"Prefect's server cannot be reached, and {told}: {_with_notes(error)}", status)
     sys.stderr.flush()
     # Prefect would go on for minutes, trying to send what it knows of each task run.
     os._exit(status)
@@ -105,6 +108,16 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
 
 def _report(result: Report, as_json: bool) -> None:
     write_lines(result.json_lines() if as_json else result.text())
+
+
+def _with_notes(error: Exception) -> str:
+    """An error, and what could not be deleted when it ended the run."""
+    return " ".join([str(error), *notes_of(error)])
+
+
+def _rest_of(error: RunFailed | PlanRefused, asked: Arguments) -> str:
+    """What is left to say of an error when its result has been printed, for a person who sees both."""
+    return str(error) if asked.as_json or not streams_are_one() else error.beside_result
 
 
 def _complain(entry: Entry, error: Exception | str, status: int) -> int:

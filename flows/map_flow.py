@@ -49,7 +49,7 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
     run = with_pool_block(run)
     check_locally(run)
     warn_of_size(run)
-    with open_account(run.account, work_container=run.work_container) as account:
+    with open_account(run.account, work_container=run.work_container, tells_page=not run.plan) as account:
         if run.plan:
             return MapResult.planned(show_plan(plan_map(account, run)))
         result = run_map(account, run)

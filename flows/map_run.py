@@ -8,12 +8,13 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.map_work import find_work
-from prefect_azure_batch.flows.progress import RunProgress, show_progress
-from prefect_azure_batch.flows.progress_state import AWAITING, CLEANING, COLLECTING, FINDING, SENDING
+from prefect_azure_batch.flows.progress import show_progress
+from prefect_azure_batch.flows.progress_state import AWAITING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.report import keep_report
 from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
 from prefect_azure_batch.flows.results import MapResult, ResultCounts
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
+from prefect_azure_batch.flows.run_progress import RunProgress
 from prefect_azure_batch.flows.runs import (
     check_access_of,
     find_program,
@@ -80,7 +81,7 @@ def _run(
         )
         if place:
             store_index_task(account.storage, index, place)
-        progress.begin(CLEANING)
+        progress.clean_up()
     where = run or (others[0].run if others else None)
     result = MapResult(
         run_id=run_id,

@@ -17,10 +17,10 @@ from prefect.utilities.annotations import quote
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
-from prefect_azure_batch.flows.progress import RunProgress
 from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.resume import TakenUp
+from prefect_azure_batch.flows.run_progress import RunProgress
 from prefect_azure_batch.flows.telling import note_away
 from prefect_azure_batch.tasks.batches import (
     ReportEnded,

@@ -49,7 +49,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
     run = with_pool_block(run)
     check_mpi_locally(run)
     warn_of_size(run)
-    with open_account(run.account, run.mpi, run.work_container) as account:
+    with open_account(run.account, run.mpi, run.work_container, tells_page=not run.plan) as account:
         if run.plan:
             return MpiResult.planned(show_plan(plan_mpi(account, run)))
         result = run_mpi(account, run)

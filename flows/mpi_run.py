@@ -18,11 +18,12 @@ from prefect_azure_batch.flows.outcomes import (
     task_outcome,
     task_result,
 )
-from prefect_azure_batch.flows.progress import RunProgress, show_progress
-from prefect_azure_batch.flows.progress_state import AWAITING, CLEANING, COLLECTING, FINDING, SENDING
+from prefect_azure_batch.flows.progress import show_progress
+from prefect_azure_batch.flows.progress_state import AWAITING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
+from prefect_azure_batch.flows.run_progress import RunProgress
 from prefect_azure_batch.flows.runs import check_access_of, find_program, new_run_id, noting_leftovers, open_run
 from prefect_azure_batch.tasks.batches import wait_for_other_batch_task
 from prefect_azure_batch.tasks.collect import collect_outputs_task, restore_outputs_task
@@ -97,7 +98,7 @@ def _run(
             progress.begin(SENDING)
             with open_run(account, work.run_plan(pool, asked.place_of(run_id)), meter) as run:
                 result = stages.start(run, work.common)
-                progress.begin(CLEANING)
+                progress.clean_up()
         elif other.is_ours:
             (batch,) = manifest.batches(other.found.number, 1)
             ((task,),) = manifest.tasks(batch, other.run)

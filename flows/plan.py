@@ -128,6 +128,11 @@ class PlanRefused(BadInput):
         super().__init__("; ".join(f"{finding.what}: {finding.text}" for finding in plan.refusals))
         self.plan = plan
 
+    @property
+    def beside_result(self) -> str:
+        """What there is to say of it to somebody who has just read the plan."""
+        return f"the run cannot be as it was asked for ({', '.join(each.what for each in self.plan.refusals)})."
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Elsewhere it is the same."""
         return PlanRefused, (self.plan,)

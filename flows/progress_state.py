@@ -97,18 +97,19 @@ class Snapshot:
 
     @property
     def left(self) -> float | None:
-        """Seconds until all tasks have ended; None if nobody can tell, or they have."""
+        """Seconds until all tasks have ended; None if nobody can tell, or none is waited for."""
         rest = self.total - self.counts.completed
-        return rest / self.rate if self.rate and rest > 0 else None
+        return rest / self.rate if self.rate and rest > 0 and not self.is_cleaning else None
 
     @property
     def active(self) -> list[Phase]:
         """The phases that go on."""
         return [phase for phase in self.phases if phase.is_active]
 
-    def phase(self, name: str) -> Phase:
-        """One of the phases."""
-        return next(phase for phase in self.phases if phase.name == name)
+    @property
+    def is_cleaning(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return any(phase.name == CLEANING and phase.begun is not None for phase in self.phases)
 
 
 def tasks_in_words(seen: Snapshot) -> str:
@@ -160,7 +161,7 @@ def money_in_words(seen: Snapshot) -> str:
 
 def _facts(seen: Snapshot, now: datetime) -> Iterator[str]:
     yield tasks_in_words(seen)
-    if seen.nodes is not None and (seen.counts.running or seen.waiting):
+    if seen.nodes is not None and not seen.is_cleaning:
         yield f"nodes: {seen.nodes}"
     yield pace_in_words(seen, now)
     yield money_in_words(seen)

@@ -120,6 +120,12 @@ class RunResult(BaseModel):
         yield from self.cost.lines()
         yield f"{self.counts}"
 
+    @property
+    def told(self) -> list[TaskResult]:
+        """The tasks that its text tells of: the first ones, and the reduce."""
+        first, last = list(self.tasks[:_SHOWN_OUTPUTS]), list(self.tasks[-1:])
+        return first + (last if len(self.tasks) > _SHOWN_OUTPUTS and last[0].input == REDUCE_LABEL else [])
+
     def _shown(self, task: TaskResult) -> Iterator[str]:
         yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {_printable(task.input)}")
         yield f"Node: {task.node_id or '-'}"
@@ -190,6 +196,11 @@ class RunFailed(BatchFlowError):
     Prefect keeps a copy of the error of each flow run; in that the result has no tasks, which may be very many.
     """
 
+    @property
+    def beside_result(self) -> str:
+        """What there is to say of it to somebody who has just read the text of its result."""
+        return str(self)
+
     def __init__(self, message: str, result: RunResult) -> None:
         super().__init__(message)
         self.result = result
@@ -210,6 +221,11 @@ class TasksFailed(RunFailed):
 
     def __init__(self, result: RunResult) -> None:
         super().__init__(failure_message(result), result)
+
+    @property
+    def beside_result(self) -> str:
+        """The same, but for the reasons that stand in the text of the result."""
+        return failure_message(self.result, self.result.told)
 
 
 class LeftBehind(RunFailed):
@@ -233,17 +249,24 @@ def require_well(result: RunResult) -> None:
         raise LeftBehind(result)
 
 
-def failure_message(result: RunResult) -> str:
-    """Names the failed tasks of a run, the first few with their reasons."""
-    number = result.counts.failed
-    failed = islice((task for task in result.tasks if task.state == "failed"), _SHOWN_FAILURES)
-    lines = [f"{number} of {len(result.tasks)} tasks of run {result.run_id!r} failed:"]
-    lines += [f"  {_printable(task.input)}: {_printable(task.error or '')}" for task in failed]
+def failure_message(result: RunResult, told: Sequence[TaskResult] = ()) -> str:
+    """Names the failed tasks of a run, the first few with their reasons.
+
+    Args:
+        result: of the run.
+        told: the tasks in the text of the result, if that has been read: their reasons, and the bill, stand there.
+    """
+    known = {task.task_id for task in told if task.state == "failed"}
+    number = result.counts.failed - len(known)
+    failed = (task for task in result.tasks if task.state == "failed" and task.task_id not in known)
+    shown = islice(failed, min(number, _SHOWN_FAILURES))
+    lines = [f"  {_printable(task.input)}: {_printable(task.error or '')}" for task in shown]
     if number > _SHOWN_FAILURES:
         lines.append(f"  and {number - _SHOWN_FAILURES} more")
-    if result.cost.over_budget:
+    if result.cost.over_budget and not told:
         lines.append(result.cost.lines()[-1])
-    return "\n".join(lines)
+    text = f"{result.counts.failed} of {len(result.tasks)} tasks of run {result.run_id!r} failed"
+    return "\n".join([f"{text}:" if lines else f"{text}.", *lines])
 
 
 def _printable(text: str) -> str:

@@ -381,8 +381,8 @@ def keep_run(
                 delete_created(account, created)  # not as a task: the flow run may be in no state to start one
                 hold.end()
             except BatchFlowError as failure:
-                error.add_note(str(failure))
-                _logger.error("%s Run `python -m flows.upkeep_flow`, or delete it by hand.", failure)
+                # Whoever shows the error shows its notes: Prefect in its traceback, the command line below it.
+                error.add_note(f"{failure} Run `python -m flows.upkeep_flow`, or delete it by hand.")
                 hold.release()
         raise
     with undisturbed():

@@ -22,6 +22,14 @@ def open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
+def streams_are_one() -> bool:
+    """Whether standard output and error lead to the same place, so that a person reads both there."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # they are no files of the system
+        return False
+
+
 def write_lines(lines: Iterable[str]) -> None:
     """Writes lines to standard output.
 

@@ -21,7 +21,7 @@ from prefect_azure_batch.flows.progress_state import (
 from prefect_azure_batch.flows.report_pictures import clock
 
 _NARROW, _WIDE = 50, 76
-_BAR = 20
+_BAR, _TIME = 20, 5
 _MOST_SIGNS = 60
 _MARGIN = 2
 
@@ -80,14 +80,15 @@ class TerminalView:
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
         table.add_column(no_wrap=True, min_width=len(AWAITING))
-        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, justify="right", min_width=_TIME)
         if bars:
             table.add_column(width=_BAR)
         table.add_column(no_wrap=True, overflow="ellipsis")
         for phase in self._seen.phases:
             if phase.begun is None:
                 continue
-            cells: list[RenderableType] = [self._mark(phase, signs), Text(phase.name), Text(clock(phase.seconds(self._seen.now)), "dim")]
+            time = Text(clock(max(0.0, phase.seconds(self._seen.now))), "dim")
+            cells: list[RenderableType] = [self._mark(phase, signs), Text(phase.name), time]
             if bars:
                 cells.append(_bar(phase))
             table.add_row(*cells, self._counts(phase, width))
@@ -113,7 +114,7 @@ class TerminalView:
 
     def _strip(self, width: int, signs: bool) -> Iterator[Text]:
         nodes = self._seen.nodes
-        if nodes is None or not (nodes.total or nodes.target):
+        if nodes is None or self._seen.is_cleaning or not (nodes.total or nodes.target):
             return
         numbers = {**nodes.numbers}
         if (missing := (nodes.target or 0) - nodes.total) > 0:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from localbatch.fault_client import FaultRequests
-from localbatch.wire.connection import MPI_FILE, TOKEN_KEY_FILE, Endpoints, LocalAzureError
+from localbatch.wire.connection import MPI_FILE, PAGE_FILE, TOKEN_KEY_FILE, Endpoints, LocalAzureError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -97,6 +97,14 @@ class LocalAzure(FaultRequests):
         """The MPI that the nodes have; None if it cannot be known."""
         try:
             return (Path(self.endpoints.root) / MPI_FILE).read_text().strip()
+        except OSError:
+            return None
+
+    @property
+    def status_page(self) -> str | None:
+        """The link of the status page, with the token that lets its owner in; None if it cannot be known."""
+        try:
+            return (Path(self.endpoints.root) / PAGE_FILE).read_text().strip() or None
         except OSError:
             return None
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import IO
 
 from localbatch.store.removal import remove_tree
-from localbatch.wire.connection import TOKEN_KEY_FILE
+from localbatch.wire.connection import PAGE_FILE, TOKEN_KEY_FILE
 
 _logger = logging.getLogger(__name__)
 
 _LOCK = "lock"
 _IDENTITY = "identity.json"
 _CONNECTION = "connection.json"
-_PAGE = "page.url"
 _TEMPORARY_PREFIX = "localbatch-"
 _TOKEN_KEY_BYTES = 32
 _LEFTOVER_SECONDS = 30.0
@@ -78,7 +77,7 @@ class RootDirectory:
     @property
     def page_file(self) -> Path:
         """Holds the link to the status page as long as the service runs, for its owner alone."""
-        return self.path / _PAGE
+        return self.path / PAGE_FILE
 
     def read_identity(self) -> Identity | None:
         """Returns who this service was the last time, None on the first start.

@@ -10,6 +10,9 @@ MPI_FILE = "mpi"
 TOKEN_KEY_FILE = "token.key"
 """File in the root directory that holds the key of bearer tokens, in hexadecimal digits."""
 
+PAGE_FILE = "page.url"
+"""File in the root directory that holds the link of the status page, with its token."""
+
 _STORAGE_FIELDS = ("blob_endpoint", "storage_account", "storage_key", "storage_connection_string")
 
 

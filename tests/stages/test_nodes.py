@@ -12,6 +12,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.command import shell_command
 from prefect_azure_batch.tasks.errors import DeadlineExceeded, PoolUnusable
 from prefect_azure_batch.tasks.images import choose_image
+from prefect_azure_batch.tasks.node_states import NodesSeen, NodeStates
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
 from prefect_azure_batch.tasks.records import Created
 
@@ -48,11 +49,14 @@ def make_pool(account: AzureBatchAccount) -> Iterator[MakePool]:
 
 
 def test_idle_nodes_are_named_when_there_are_enough(account: AzureBatchAccount, make_pool: MakePool) -> None:
-    counts: list[int] = []
-    name = make_pool(3)
-    idle = wait_for_nodes(account, name, 3, SECONDS, counts.append)
-    assert sorted(idle) == sorted(node.id or "" for node in account.get_client().list_nodes(name))
-    assert counts[-1] == 3
+    told: list[NodeStates] = []
+    name, client = make_pool(3), account.get_client()
+    idle = wait_for_nodes(account, name, 3, SECONDS, told.append)
+    assert sorted(idle) == sorted(node.id or "" for node in client.list_nodes(name))
+    assert told[-1] == NodeStates({"idle": 3}, 3)
+    seen = NodesSeen(client, name)
+    seen.count()
+    assert seen.last == NodeStates({"idle": 3})
 
 
 def test_a_start_task_that_fails_is_told_at_once_with_its_exit_code_and_standard_error(

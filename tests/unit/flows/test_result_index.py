@@ -67,6 +67,23 @@ def test_what_prefect_keeps_of_a_failure_has_no_tasks(index: ResultIndex) -> Non
     assert (len(kept.result.tasks), len(error.result.tasks)) == (0, 3)
 
 
+def test_a_failure_beside_the_text_of_its_result_has_the_reasons_that_stand_not_there(tmp_path: Path) -> None:
+    failed = {number: f"exit code {number}" for number in (3, 22, 24)}
+    tasks = [result(number, "failed" if number in failed else "succeeded") for number in range(25)]
+    tasks = [task.model_copy(update={"error": failed.get(number)}) for number, task in enumerate(tasks)]
+    whole = MapResult(
+        run_id="r", job_id=None, pool_id=None, results="", counts=ResultCounts(failed=3, succeeded=22), tasks=tasks
+    )
+    first = "3 of 25 tasks of run 'r' failed:"
+    assert str(TasksFailed(whole)).splitlines() == [
+        first,
+        *(f'  "{number}": {reason}' for number, reason in failed.items()),
+    ]
+    assert TasksFailed(whole).beside_result.splitlines() == [first, '  "22": exit code 22', '  "24": exit code 24']
+    few = whole.model_copy(update={"tasks": tasks[:20], "counts": ResultCounts(failed=1, succeeded=19)})
+    assert TasksFailed(few).beside_result == "1 of 20 tasks of run 'r' failed."
+
+
 def test_a_directory_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsUnwritable, match=r"index\.jsonl"):

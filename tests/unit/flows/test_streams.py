@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,18 @@ def test_a_result_is_written_or_one_line_says_why_not(redirection: str, status: 
     line = f'exec "$0" -c "$1" {redirection}'
     ended = subprocess.run(["/bin/sh", "-c", line, sys.executable, PROGRAM], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout + ended.stderr) == (status, said)
+
+
+@pytest.mark.parametrize(("redirection", "said"), [("2>&1", "True"), ("", "False"), ("2>&1 >&-", "False")])
+def test_whether_both_are_read_at_one_place_is_known(redirection: str, said: str, tmp_path: Path) -> None:
+    program = """
+import sys
+from prefect_azure_batch.flows.streams import open_standard_streams, streams_are_one
+open_standard_streams()
+open(sys.argv[1], "w").write(str(streams_are_one()))
+"""
+    line = f'exec "$0" -c "$1" "$2" {redirection}'
+    subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, program, str(tmp_path / "said")], capture_output=True, check=True
+    )
+    assert (tmp_path / "said").read_text() == said
