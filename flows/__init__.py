@@ -46,7 +46,13 @@ run_times       when and where tasks ran
 artifacts       results in the Prefect UI
 account         the account a run talks to: a block, or a local Azure for the life of the run
 runs            a run in Azure, from its pool to the cleanup that follows whatever happens
-progress        what is shown on a terminal while a run waits
+progress        shows how far a run is: on a terminal, in a log, in the Prefect UI
+progress_state  what is known of a run while it goes, and the same in words
+run_progress    what a run has got to, from its stages, its poller and its meter
+pace            how fast tasks end
+terminal_view   a line for each phase, and a strip of nodes
+progress_artifact  the progress artifact
+status_page     where the status page of a local Azure is
 recording       makes sure that Prefect's ephemeral server has recorded every task run
 prefect_server  a Prefect server for a run from the command line
 environment     Prefect's settings for a run from the command line

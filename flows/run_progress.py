@@ -167,7 +167,7 @@ class RunProgress:
         if not counts.running and not counts.completed:
             self._follow_nodes(nodes)
             return
-        self.end(AWAITING)
+        self._end_awaiting(nodes)
         self.begin(RUNNING, self._total)
         self._set(RUNNING, done=counts.completed)
         if counts.completed >= self._total:
@@ -176,6 +176,13 @@ class RunProgress:
     def _follow_nodes(self, nodes: NodeStates | None) -> None:
         if nodes is not None and self._phases[AWAITING].is_active:
             self._set(AWAITING, done=nodes.ready, total=nodes.target or None)
+
+    def _end_awaiting(self, nodes: NodeStates | None) -> None:
+        """Tasks run: nodes have come, whatever was the case when somebody looked last."""
+        if self._phases[AWAITING].is_active:
+            seen = nodes if nodes and nodes.ready else NodeStates()
+            self._set(AWAITING, done=seen.ready, total=seen.target)
+            self.end(AWAITING)
 
     def _follow_results(self) -> None:
         collecting, done = self._phases[COLLECTING], self._collected()

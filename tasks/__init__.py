@@ -73,6 +73,7 @@ What they share, none of which imports Prefect:
     images          choice of a VM image
     adding          adding tasks in bulk, each answer looked at
     poller          the one poller of a job
+    node_states     how many nodes are in which state
     scaling         what a pool that follows its load has decided on
     beside          work on a thread of its own, for as long as a context lasts
     intervals       growing pauses between looks

@@ -33,13 +33,6 @@ class Scene:
         """States of the nodes, in lower case."""
         return [str.lower(node.state or "") for node in self.nodes]
 
-    @property
-    def nodes_in_words(self) -> str:
-        """How many nodes there are of those that the pool shall have, and in what states."""
-        states = ", ".join(f"{number} {state}" for state, number in sorted(Counter(self.states).items()))
-        text = f"nodes: {current_nodes(self.pool)} of {target_nodes(self.pool)} are there"
-        return f"{text} ({states})" if states else text
-
     def all_in(self, states: set[str]) -> bool:
         """Whether there are nodes, and all are in one of these states."""
         return bool(self.nodes) and all(state in states for state in self.states)

@@ -105,7 +105,6 @@ class JobPoller:
         self._ends = self._known if ends is None else ends
         self._number, self._listed = 0, 0
         self._counts = Counts()
-        self._waits_for = ""
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
@@ -130,11 +129,6 @@ class JobPoller:
     def stopped(self) -> bool:
         """Whether it has failed or was closed: it learns nothing new."""
         return self._error is not None
-
-    @property
-    def waits_for(self) -> str:
-        """What tasks wait for while none runs, as last seen: the nodes of the pool; empty if nobody has looked."""
-        return self._waits_for
 
     @property
     def nodes(self) -> NodeStates | None:
@@ -212,7 +206,6 @@ class JobPoller:
             self._interval, self._last_change = FIRST_INTERVAL, self._clock()
         self._counts = counts
         if counts.running:
-            self._waits_for = ""
             self._nodes.count()
         if counts.completed > self._number:
             self._read_ends()
@@ -227,7 +220,6 @@ class JobPoller:
                 self._watch.look(None)
             else:
                 scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
-                self._waits_for = scene.nodes_in_words
                 self._nodes.take(scene.pool, scene.nodes)
                 self._tell(self._watch.look(scene))
                 diagnose_preparation(self._client, self._job_id)

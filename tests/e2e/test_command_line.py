@@ -18,6 +18,7 @@ from prefect_azure_batch.flows.examples import example
 from tests.e2e.conftest import environment, run_flow
 from tests.support.prefect_server import running_prefect
 from tests.support.processes import descendants, wait_until
+from tests.support.terminal import record
 
 
 def test_json_is_the_last_thing_on_standard_output(two_files: Path, tmp_path: Path, prefect_server: str) -> None:
@@ -62,7 +63,7 @@ def test_a_failed_task_gives_status_1_and_its_exit_code(two_files: Path, tmp_pat
     )  # fmt: skip
     assert done.returncode == 1
     assert [task["exit_code"] for task in json.loads(done.stdout)["tasks"]] == [0, 3]
-    assert "exit code 3" in done.stderr
+    assert done.stderr.count("exit code 3") == 1
 
 
 def test_a_rank_that_fails_gives_status_1_and_its_exit_code(tmp_path: Path, prefect_server: str) -> None:
@@ -112,6 +113,8 @@ def test_help_shows_every_option_once_and_what_can_be_typed() -> None:
     assert done.returncode == 0
     assert {"--inputs", "--reduce", "--budget", "--plan", "--json"} <= set(options)
     assert len(options) == len(set(options))
+    text = " ".join(done.stdout.split())
+    assert all(end in text for end in ("fails. Default: 0.", "not at all. Default: 7.", "in hours. Default: 24."))
     assert "python -m flows.map_flow --inputs data --command 'wc -c < {input}'" in done.stdout
 
 
@@ -122,9 +125,13 @@ def test_all_flows_are_listed_and_tell_their_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", run_flow("map_flow", "--version").stdout)
 
 
-def test_the_default_run_prints_each_input_node_and_output(tmp_path: Path) -> None:
-    done = run_flow("map_flow", "--results", str(tmp_path), PREFECT_HOME=str(tmp_path / "prefect"))
-    assert done.returncode == 0, done.stderr
+def test_the_default_run_prints_each_input_node_and_output_and_its_phases_on_a_terminal(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.map_flow", "--results", str(tmp_path)]
+    done = record(command, environment(PREFECT_HOME=str(tmp_path / "prefect")), 80, pipes_stdout=True)
+    *_, (_, shown) = done.screens()
+    assert done.status == 0, shown
+    assert [line.split()[0] for line in shown if line] == ["Starting", "Status", *"✓✓✓✓✓✓"]
+    assert "\x1b" not in done.stdout
     assert done.stdout.count("Input: ") == done.stdout.count("Node: ") == done.stdout.count("Host IP: ") == 4
     assert "The first reading" in done.stdout
     assert "4 succeeded, 0 failed" in done.stdout
