@@ -39,7 +39,7 @@ def show_progress(meter: Meter) -> Iterator[RunProgress]:
         What the stages tell how far they are.
     """
     progress, console = RunProgress(meter), Console(stderr=True)
-    is_live = console.is_terminal and not _logs_are_shown()
+    is_live = console.is_terminal and not console.is_dumb_terminal and not _logs_are_shown()
     picture = _Picture(progress, "dots" if console.encoding.startswith("utf") else "line")
     live = Live(picture, console=console, refresh_per_second=_PER_SECOND, redirect_stdout=False) if is_live else None
     broken = True

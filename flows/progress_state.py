@@ -92,8 +92,10 @@ class Snapshot:
 
     @property
     def percent(self) -> float:
-        """Tasks that have ended, of all."""
-        return 100.0 * min(self.counts.completed, self.total) / max(self.total, 1)
+        """Tasks that have ended, of all; results that are here, where other runs have done all."""
+        results = next(phase for phase in self.phases if phase.name == COLLECTING)
+        done, total = (self.counts.completed, self.total) if self.total else (results.done, results.total or 1)
+        return 100.0 * min(done, total) / total
 
     @property
     def left(self) -> float | None:
@@ -115,7 +117,7 @@ class Snapshot:
 def tasks_in_words(seen: Snapshot) -> str:
     """How many tasks have ended, run and wait, or what is done as long as there are none."""
     if not seen.total:
-        return "; ".join(_doing(phase) for phase in seen.active) or "Nothing has begun"
+        return "; ".join(map(_doing, seen.active or [phase for phase in seen.phases if phase.done])) or "It begins"
     counts = seen.counts
     failed = f" ({counts.failed:,} failed)" if counts.failed else ""
     ended = f"{counts.completed:,} of {seen.total:,} tasks have ended{failed}"

@@ -121,6 +121,16 @@ def test_pace_and_money_are_known_while_tasks_end(clock: Clock) -> None:
     assert seen.spent == pytest.approx(2.0)  # two nodes of 36 dollars an hour for 100 seconds
 
 
+def test_of_a_run_that_finds_all_done_the_results_count(progress: RunProgress) -> None:
+    progress.begin(FINDING)
+    progress.advance(FINDING, 4)
+    progress.end(FINDING, "4 done before")
+    progress.collects(lambda: 4, 4)
+    progress.finish(broken=False)
+    seen = progress.look()
+    assert (seen.percent, in_a_line(seen, NOON)) == (100.0, "Finding inputs, 4; Collecting, 4 of 4")
+
+
 def test_who_waits_for_nodes_tells_of_them_before_there_is_a_poller(progress: RunProgress) -> None:
     progress.begin(AWAITING, 3)
     progress.see_nodes(NodeStates({"idle": 2, "running start task": 1}, 3))
