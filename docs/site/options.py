@@ -132,7 +132,7 @@ def _shown(default: Any) -> str:
 def _help(action: argparse.Action, default_is_shown: bool) -> str:
     text = (action.help or "") % {"default": action.default, "prog": "command"}
     text = text.replace(str(user_table()), _OWN_TABLE)
-    return re.sub(r" ?\(default: [^)]*\)$| Default: [\d.]+\.$", "", text) if default_is_shown else text
+    return re.sub(r" ?\(default: [^)]*\)$| Default: [\w.]+\.$", "", text) if default_is_shown else text
 
 
 def _block_sections() -> Iterator[str]:
