@@ -180,8 +180,8 @@ class RunProgress:
     def _end_awaiting(self, nodes: NodeStates | None) -> None:
         """Tasks run: nodes have come, whatever was the case when somebody looked last."""
         if self._phases[AWAITING].is_active:
-            seen = nodes if nodes and nodes.ready else NodeStates()
-            self._set(AWAITING, done=seen.ready, total=seen.target)
+            ready = nodes.ready if nodes else 0
+            self._set(AWAITING, done=ready, total=self._phases[AWAITING].total if ready else None)
             self.end(AWAITING)
 
     def _follow_results(self) -> None:

@@ -136,6 +136,8 @@ def test_who_waits_for_nodes_tells_of_them_before_there_is_a_poller(progress: Ru
     progress.see_nodes(NodeStates({"idle": 2, "running start task": 1}, 3))
     assert phase(progress, AWAITING).counts == "2 of 3"
     assert progress.look().nodes == NodeStates({"idle": 2, "running start task": 1}, 3)
+    progress.watch(Job(Counts(running=1), NodeStates({"running": 3})), 1)
+    assert phase(progress, AWAITING).counts == "3 of 3"
 
 
 def run_of(*active: str, **changes: object) -> Snapshot:
