@@ -10,6 +10,7 @@ Stages, in the order a run goes through them:
     meter           what a run's pools have had of nodes, against its budget
     submit          add tasks in bulk
     reduce          add one more task, which takes what the others have left
+    node_lives      what has become of each node of a run's pools
     multi_instance  add one task that runs on several nodes at once
     wait            one poller per job
     subtasks        wait for a multi-instance task with its subtasks; fetch their files from the nodes

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
@@ -20,12 +21,18 @@ from prefect_azure_batch.tasks.cost import Bill, NodeHours, PoolUse, Terms, bill
 from prefect_azure_batch.tasks.errors import BatchFlowError, BudgetSpent, translated
 from prefect_azure_batch.tasks.intervals import GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import OVER_BUDGET, cancel_job
+from prefect_azure_batch.tasks.node_lives import NODE_PROPERTIES, NodeLives
 from prefect_azure_batch.tasks.prices import Prices, known_prices
 from prefect_azure_batch.tasks.run_record import RunRecord
 
 _FIRST_PAUSE = 1.0
 _HOUR = 3600.0
-_PROPERTIES = ["id,vmSize,taskSlotsPerNode,currentDedicatedNodes,currentLowPriorityNodes"]
+_PROPERTIES = [
+    "id,creationTime,vmSize,taskSlotsPerNode,currentDedicatedNodes,currentLowPriorityNodes,allocationState,"
+    "allocationStateTransitionTime"
+]
+# Nodes are listed no sooner again, and not while nothing is to be learned of them.
+_LISTING_PAUSE, _PAUSE_FOR_EACH = 15.0, 0.02
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +55,9 @@ class Meter:
         prices: what nodes cost.
         budget: USD that the run may cost; None for any price.
         clock: seconds on a clock that only goes forward.
+
+    Attributes:
+        lives: what has become of each node.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Meter:
         self._pools: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._slots, self._is_foreign, self._is_spent = 1, False, False
+        self.lives = NodeLives()
 
     @property
     def budget(self) -> float | None:
@@ -71,6 +82,7 @@ class Meter:
         """Watches a pool from now on: one that is about to be made, or one of a run that was taken over."""
         with self._lock:
             self._pools[pool_id] = _Watched(self._clock(), NodeHours() if is_new else None)
+        self.lives.begin(pool_id, datetime.now(UTC), is_new=is_new)
 
     def watches(self, pool_id: str) -> bool:
         """Whether the pool is one of the run's own."""
@@ -93,6 +105,11 @@ class Meter:
     def use_slots(self, slots: int, *, is_foreign: bool) -> None:
         """Takes how many slots the nodes have that tasks run on, and whether these are somebody else's."""
         self._slots, self._is_foreign = slots, is_foreign
+
+    @property
+    def slots(self) -> int:
+        """Slots of the nodes that tasks run on."""
+        return self._slots
 
     def uses(self) -> list[PoolUse]:
         """What each pool has had up to the last look at it."""
@@ -212,6 +229,7 @@ class _Keeper:
         self._job_id, self._pool_id = record.job.job_id, record.job.pool_id
         self._is_own = record.pool is not None
         self._pause, self._is_told, self._is_ended = 0.0, False, False
+        self._listed: tuple[float, NodeHours] | None = None
 
     def pause(self) -> float:
         """Seconds until the next look: soon at first, and when the budget will be spent."""
@@ -237,11 +255,11 @@ class _Keeper:
     def look_once_more(self) -> None:
         """Looks at the pool for the last time, before it is deleted."""
         try:
-            self._measure()
+            self._measure(is_last=True)
         except BatchFlowError as error:
             _logger.warning("%s What the run has cost since the last look is not in its bill.", error)
 
-    def _measure(self) -> None:
+    def _measure(self, *, is_last: bool = False) -> None:
         is_watched = self._meter.watches(self._pool_id)
         if not self._is_own and is_watched:
             return  # it goes on with the pool of a run that was taken over, at which another looks
@@ -255,7 +273,29 @@ class _Keeper:
         self._meter.use_slots(pool.task_slots_per_node or 1, is_foreign=not self._is_own)
         if is_watched:
             spot = (pool.current_low_priority_nodes or 0) - self._preempted(pool)
-            self._meter.note(self._pool_id, NodeHours(pool.current_dedicated_nodes or 0, max(0, spot)), pool.vm_size)
+            nodes = NodeHours(pool.current_dedicated_nodes or 0, max(0, spot))
+            self._meter.note(self._pool_id, nodes, pool.vm_size)
+            if is_last or self._is_worth_listing(nodes):
+                self._list_nodes(pool, nodes)
+
+    def _is_worth_listing(self, nodes: NodeHours) -> bool:
+        """Whether nodes have come or gone since they were listed, or are on their way, and that is a while ago."""
+        if self._listed is None:
+            return nodes.total > 0
+        moment, then = self._listed
+        if time.monotonic() - moment < max(_LISTING_PAUSE, nodes.total * _PAUSE_FOR_EACH):
+            return False
+        return nodes != then or not self._meter.lives.are_settled(self._pool_id)
+
+    def _list_nodes(self, pool: models.BatchPool, nodes: NodeHours) -> None:
+        self._listed = time.monotonic(), nodes
+        try:
+            with translated(f"list the nodes of pool {self._pool_id!r}"):
+                found = list(self._client.list_nodes(self._pool_id, select=NODE_PROPERTIES))
+        except BatchFlowError as error:
+            _logger.warning("%s The report does not show what has become of them.", error)
+            return
+        self._meter.lives.note(pool, found, datetime.now(UTC))
 
     def _preempted(self, pool: models.BatchPool) -> int:
         """Spot nodes that were taken away: the pool still counts them, and nobody pays for them."""

@@ -64,6 +64,11 @@ def test_spot_nodes_that_were_taken_away_are_not_counted(slow_azure: LocalAzure)
     bill = meter.bill(0)
     assert bill.spot_node_hours == bill.node_hours
     assert bill.vm_size == "standard_d2s_v3"
+    lives = {life.node_id: life for life in meter.lives.all()}
+    assert len(lives) == 3
+    assert (lives[spot].state, len(lives[spot].absences), lives[spot].ready) == ("preempted", 1, None)
+    assert [life.is_dedicated for life in lives.values()].count(True) == 1
+    assert all(life.ready for name, life in lives.items() if name != spot)
 
 
 @pytest.mark.slow
