@@ -40,9 +40,11 @@ planning        how a plan is made
 results         what a run gives back: JSON and text
 result_index    the results of a run's tasks, in a file
 outcomes        how ended tasks read in a result
-report          a run as one page of HTML
+report          the report of a run: written, and shown in the Prefect UI
+report_page     a run as one page of HTML
 report_pictures  its pictures
-run_times       when and where tasks ran
+run_summary     a run in some lines of Markdown
+run_times       when and where tasks ran, and what their nodes did besides
 artifacts       results in the Prefect UI
 account         the account a run talks to: a block, or a local Azure for the life of the run
 runs            a run in Azure, from its pool to the cleanup that follows whatever happens

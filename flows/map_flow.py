@@ -55,6 +55,6 @@ def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 -
         result = run_map(account, run)
     keep_result(result)
     with telling_prefect("the results"):
-        publish_results(result, "batch-map-results")
+        publish_results(result, "batch-map-results", account.storage)
     require_well(result)
     return result

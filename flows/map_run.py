@@ -93,8 +93,8 @@ def _run(
         leftovers=left,
         cost=meter.bill(index.task_seconds, asked.required_slots),
     )
-    keep_report(account.storage, result, f"Map of {work.manifest.count():,} inputs", place or results)
-    return result
+    title, places = f"Map of {work.manifest.count():,} inputs", max(1, meter.slots // asked.required_slots)
+    return keep_report(account.storage, result, title, place or results, meter.lives.all(), places)
 
 
 def _done_before(number: int) -> str:

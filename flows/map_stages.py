@@ -19,6 +19,7 @@ from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
 from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.result_index import ResultIndex
+from prefect_azure_batch.flows.results import TaskResult
 from prefect_azure_batch.flows.resume import TakenUp
 from prefect_azure_batch.flows.run_progress import RunProgress
 from prefect_azure_batch.flows.telling import note_away
@@ -266,7 +267,7 @@ class MapStages:
         def report(some: Sequence[tuple[int, EndedTask, Collected]]) -> None:
             outcomes = []
             for number, task, files in some:
-                result = task_result(task, files, self.plan.outputs, run.run_id)
+                result = self._queued(task_result(task, files, self.plan.outputs, run.run_id))
                 if result.exit_code in self.plan.stop_on:
                     result = result.model_copy(update={"error": f"{result.error}; it has ended the run: --stop-on"})
                 self.index.write(number, result)
@@ -274,6 +275,13 @@ class MapStages:
             self._record(run, outcomes)
 
         return report
+
+    def _queued(self, result: TaskResult) -> TaskResult:
+        """The same; a reduce could have started when the last of what it takes had ended, and no sooner."""
+        last_end = self.index.last_end
+        if result.input != REDUCE_LABEL or result.queued is None or last_end is None:
+            return result
+        return result.model_copy(update={"queued": max(result.queued, last_end)})
 
     def _report_restored(self, some: Sequence[tuple[int, str, Outcome, Collected]]) -> None:
         for number, label, outcome, files in some:

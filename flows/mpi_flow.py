@@ -55,7 +55,7 @@ def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 -
         result = run_mpi(account, run)
     keep_result(result)
     with telling_prefect("the results"):
-        publish_results(result, "batch-mpi-results")
-        publish_subtasks(result, "batch-mpi-subtasks")
+        publish_results(result, "batch-mpi-results", account.storage)
+        publish_subtasks(result, "batch-mpi-subtasks", account.storage)
     require_well(result)
     return result

@@ -20,6 +20,7 @@ from prefect_azure_batch.flows.outcomes import (
 )
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.progress_state import AWAITING, COLLECTING, FINDING, SENDING
+from prefect_azure_batch.flows.report import keep_report
 from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
@@ -89,7 +90,7 @@ def _run(
     stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter, progress)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
-        return stages.restore(_outcome(manifest, done[0]))
+        return stages.report(stages.restore(_outcome(manifest, done[0])))
     with noting_leftovers(left), taken_up(account, work.earlier, meter) as others:
         other = next((other for other in others if other.found.tasks), None)
         if other is None:
@@ -106,7 +107,8 @@ def _run(
         else:
             result = stages.wait_for(other, manifest)
     seconds = sum(seconds_of(task, begun) for task in result.tasks)
-    return result.model_copy(update={"leftovers": left, "cost": meter.bill(seconds * asked.task_instances)})
+    cost = meter.bill(seconds * asked.task_instances)
+    return stages.report(result.model_copy(update={"leftovers": left, "cost": cost}))
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,8 @@ class _Stages:
             else:
                 self._record(run, outcome, lambda: store_files_task(storage, files, base, outcome.place))
         self.progress.end(COLLECTING)
-        return self._result(run, task, subtasks)
+        result = self._result(run, task, subtasks)
+        return result.model_copy(update={"application_began": ended.application_began})
 
     def _record(self, run: Run, outcome: Outcome, store: Callable[[], list[KeptFile]]) -> None:
         """Lets later runs know, once the files of subtasks are where those will look for them."""
@@ -209,6 +212,12 @@ class _Stages:
         directory = collected.place or self.results / outcome.task_id
         subtasks = [subtask_of_other(subtask, outcome, directory) for subtask in outcome.subtasks]
         return self._result(run, result_of_other(outcome, collected), subtasks)
+
+    def report(self, result: MpiResult) -> MpiResult:
+        """The same with a page to look at."""
+        nodes, place = self.asked.task_instances, self.asked.place_of(self.run_id) or self.results
+        title = f"MPI on {nodes} nodes: {self.asked.label}"
+        return keep_report(self.account.storage, result, title, place, self.meter.lives.all())
 
     def _result(self, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
         place = self.asked.place_of(self.run_id)

@@ -39,8 +39,11 @@ def task_result(
         state="failed" if error else "succeeded",
         exit_code=_exit_code(task, collected),
         node_id=end.node_id or None,
+        queued=end.created,
         started=end.started,
         ended=end.ended,
+        retries=end.retries,
+        requeues=end.requeues,
         error=error,
         run_id=run_id,
         **_paths(collected),
@@ -58,6 +61,7 @@ def result_of_other(outcome: Outcome, collected: Collected) -> TaskResult:
         node_id=outcome.node_id or None,
         started=outcome.started,
         ended=outcome.ended,
+        retries=outcome.retries,
         run_id=outcome.run_id,
         **_paths(collected),
     )
@@ -155,6 +159,8 @@ def subtask_of_other(subtask: Subtask, outcome: Outcome, directory: Path | Place
         exit_code=subtask.exit_code,
         stdout=str(directory / stdout) if stdout else None,
         outputs=[str(directory / name) for name in names if name not in logs],
+        started=subtask.started,
+        ended=subtask.ended,
         error=subtask.failure or None,
     )
 
@@ -169,6 +175,8 @@ def subtask_result(subtask: Subtask, collected: CollectedSubtask) -> SubtaskResu
         exit_code=subtask.exit_code,
         stdout=str(files.stdout) if files.stdout else None,
         outputs=[str(path) for path in files.outputs],
+        started=subtask.started,
+        ended=subtask.ended,
         error=_subtask_error(subtask, collected),
     )
 

@@ -80,6 +80,7 @@ class ResultIndex:
 
     Attributes:
         tasks: the results of all tasks, in the order of their inputs; also when the file is closed.
+        last_end: when the last of those ended that have run so far; None if none has.
 
     Raises:
         ResultsUnwritable: the file cannot be written.
@@ -90,6 +91,7 @@ class ResultIndex:
         self._name = str(directory / INDEX_NAME) if directory else INDEX_NAME
         self._places, self._sizes, self._states = array("q", [0]) * size, array("I", [0]) * size, bytearray(size)
         self._lock = threading.Lock()
+        self.last_end: datetime | None = None
         with _writing(self._name):
             self._file = _new_file(directory / INDEX_NAME) if directory else tempfile.TemporaryFile()  # noqa: SIM115
             self.tasks = TaskResults(os.dup(self._file.fileno()), self._places, self._sizes)
@@ -111,6 +113,8 @@ class ResultIndex:
             self._places[number], self._sizes[number] = place, len(line)
             self._states[number] = _CODES[result.state]
             self._seconds[number] = seconds_of(result, self._since)
+            if result.ended and (self.last_end is None or result.ended > self.last_end):
+                self.last_end = result.ended
 
     @property
     def counts(self) -> ResultCounts:

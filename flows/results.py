@@ -27,6 +27,10 @@ class TaskResult(BaseModel):
 
     Attributes:
         exit_code: of the task's process; None if none ran to its end.
+        queued: since when it could have started, had a node been free for it.
+        started: for the last time.
+        retries: how often Batch has repeated it, for it had failed.
+        requeues: how often it has lost its node and begun again on another.
         stdout: local path of the collected standard output, or None; where results stay in storage, its place there,
             as ``az://container/blob``.
         stderr: the same of the standard error.
@@ -40,13 +44,28 @@ class TaskResult(BaseModel):
     state: State
     exit_code: int | None = None
     node_id: str | None = None
+    queued: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    retries: int = 0
+    requeues: int = 0
     stdout: str | None = None
     stderr: str | None = None
     outputs: list[str] = []
     error: str | None = None
     run_id: str | None = None
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Seconds from its last start to its end; None if it never ran."""
+        return (self.ended - self.started).total_seconds() if self.ended and self.started else None
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """Seconds that it waited for its last start, with what it ran before; None if it never ran, or not here."""
+        if self.state == "skipped" or self.queued is None or self.started is None:
+            return None
+        return max(0.0, (self.started - self.queued).total_seconds())
 
 
 class ResultCounts(BaseModel):
@@ -67,6 +86,7 @@ class RunResult(BaseModel):
         job_id: the job; None if there was nothing left to do.
         pool_id: the pool that it ran on, likewise.
         results: local directory of the logs and outputs, or their place in storage.
+        report: the run as a page to look at: its path, or its place in storage; None if there is none.
         leftovers: what the run has made and could not delete.
         cost: what its VMs have cost.
         plan: what the run would have done, if only that was asked for.
@@ -79,6 +99,7 @@ class RunResult(BaseModel):
     counts: ResultCounts
     # Of a map they stay in their file, and are no list.
     tasks: Annotated[Sequence[TaskResult], SkipValidation, PlainSerializer(list[TaskResult])]
+    report: str | None = None
     leftovers: list[str] = []
     cost: Bill = Bill()
     plan: Plan | None = Field(default=None, exclude=True)
@@ -117,6 +138,8 @@ class RunResult(BaseModel):
                 yield from self._shown(self.tasks[-1])
         yield from self._details()
         yield f"\nResults: {self.results}"
+        if self.report:
+            yield f"Report: {self.report}"
         yield from self.cost.lines()
         yield f"{self.counts}"
 
@@ -155,6 +178,7 @@ class SubtaskResult(BaseModel):
         exit_code: of the coordination command there; None if it did not come to its end.
         stdout: local path of the subtask's standard output, or None.
         outputs: local paths of the files collected from its node.
+        started, ended: when it ran; it ends with its task.
         error: what went wrong, with the end of its standard error, or why there are no files; None if nothing did.
     """
 
@@ -164,6 +188,8 @@ class SubtaskResult(BaseModel):
     exit_code: int | None
     stdout: str | None = None
     outputs: list[str] = []
+    started: datetime | None = None
+    ended: datetime | None = None
     error: str | None = None
 
 
@@ -172,9 +198,11 @@ class MpiResult(RunResult):
 
     Attributes:
         exit_code: of the application command, which is the MPI program's; None if it did not come to its end.
+        application_began: when all nodes had been prepared for that; None if nobody can tell.
     """
 
     exit_code: int | None = None
+    application_began: datetime | None = None
     subtasks: list[SubtaskResult] = []
 
     made_for: ClassVar[str] = "Command"

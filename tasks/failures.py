@@ -116,7 +116,7 @@ CAUSES = (
     ),
     Cause(
         "library missing",
-        _says(r"error while loading shared libraries|GLIBC_[\d.]+' not found"),
+        _says(r"error while loading shared libraries|cannot open shared object file|GLIBC_[\d.]+' not found"),
         "install it with --setup or the pool's start task, ship it beside the program, or choose another image.",
     ),
     Cause(

@@ -21,6 +21,7 @@ from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.records import AddedTask, InputItem, MultiInstancePlan, Program, Run, StoredInput
 from prefect_azure_batch.tasks.secrets import secret_files, with_secrets
 from prefect_azure_batch.tasks.stage import stage
+from prefect_azure_batch.tasks.task_directory import APPLICATION_BEGAN
 
 
 def submit_multi_instance(
@@ -117,10 +118,11 @@ def multi_instance_options(
     """
     scripts = make_scripts(run.program, plan)
     access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
+    application = f'date +%s.%N > "$AZ_BATCH_TASK_DIR/{APPLICATION_BEGAN}"; {scripts.application}'
     coordination = nodes_from_the_beginning(scripts.coordination, keeps_files=plan.retries > 0)
     return models.BatchTaskCreateOptions(
         id=task.task_id,
-        command_line=shell_command(with_secrets(scripts.application, plan.secrets, keeps_files=plan.retries > 0)),
+        command_line=shell_command(with_secrets(application, plan.secrets, keeps_files=plan.retries > 0)),
         resource_files=secret_files(access, run.run_id, plan.secrets) or None,
         multi_instance_settings=models.MultiInstanceSettings(
             number_of_instances=plan.launch.instances,

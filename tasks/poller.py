@@ -44,7 +44,7 @@ _FAILURES_IN_A_ROW = 6
 _OVERLAP = timedelta(seconds=2)
 # After each task of a list, for the next list has those of the overlap again.
 _REST_FOR_EACH = 0.002
-_SELECT = ["id,state,stateTransitionTime,executionInfo,nodeInfo"]
+_SELECT = ["id,state,stateTransitionTime,creationTime,executionInfo,nodeInfo"]
 _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
     "userterminate": "somebody terminated it",
@@ -322,4 +322,6 @@ def _task_end(batch_task: models.BatchTask) -> TaskEnd:
         started=info.start_time,
         ended=info.end_time,
         retries=info.retry_count or 0,
+        created=batch_task.creation_time,
+        requeues=info.requeue_count or 0,
     )

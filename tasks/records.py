@@ -369,7 +369,10 @@ class TaskEnd:
         exit_code: of its process; None if none ran to its end.
         failure: what the service says of the failure; empty for none.
         node_id: where it ran; empty if it never did.
+        started: for the last time.
         retries: how often Batch has repeated it.
+        created: when it was added to its job.
+        requeues: how often it has lost its node and waited for another.
     """
 
     succeeded: bool
@@ -379,6 +382,8 @@ class TaskEnd:
     started: datetime | None
     ended: datetime | None
     retries: int = 0
+    created: datetime | None = None
+    requeues: int = 0
 
 
 @dataclass(frozen=True)
@@ -398,6 +403,7 @@ class Subtask:
         exit_code: of its coordination command; None if none ran to its end.
         failure: what the service says of the failure; empty for none.
         directory: its own directory, relative to the node's root, with forward slashes; empty if it never had one.
+        started, ended: when it ran; it ends with its task.
     """
 
     id: int
@@ -406,13 +412,19 @@ class Subtask:
     exit_code: int | None
     failure: str = ""
     directory: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
 class EndedMultiInstanceTask(EndedTask):
-    """A multi-instance task that has ended, and its subtasks in the order of their ids."""
+    """A multi-instance task that has ended, and its subtasks in the order of their ids.
+
+    ``application_began`` is when all nodes were prepared for its application command; None if nobody can tell.
+    """
 
     subtasks: tuple[Subtask, ...]
+    application_began: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Stages: wait for a multi-instance task and its subtasks; fetch the subtasks' files while their nodes are there."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from azure.batch import BatchClient, models
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.tasks import node_files, transfer
@@ -23,10 +23,10 @@ from prefect_azure_batch.tasks.records import (
     Subtask,
 )
 from prefect_azure_batch.tasks.stage import stage
-from prefect_azure_batch.tasks.task_directory import BATCH_FILES, STDERR, STDOUT
+from prefect_azure_batch.tasks.task_directory import APPLICATION_BEGAN, BATCH_FILES, STDERR, STDOUT
 from prefect_azure_batch.tasks.wait import wait_for_tasks
 
-_SELECT = ["id,state,exitCode,failureInfo,nodeInfo"]
+_SELECT = ["id,state,exitCode,failureInfo,nodeInfo,startTime,endTime"]
 # The service ends subtasks after their task has ended, not together with it.
 _SETTLING = timedelta(seconds=30)
 
@@ -56,9 +56,20 @@ def wait_for_multi_instance(
         ServiceFailure: Batch refused or failed a request, again and again.
     """
     (ended,) = wait_for_tasks(account, run, [task], deadline, instances)
+    client = account.get_client()
     with translated(f"list the subtasks of task {task.task_id!r}"):
-        subtasks = _settled(account.get_client(), run.job_id, task.task_id, settling)
-    return EndedMultiInstanceTask(**vars(ended), subtasks=subtasks)
+        subtasks = _settled(client, run.job_id, task.task_id, settling)
+    began = _application_began(client, run.job_id, task.task_id)
+    return EndedMultiInstanceTask(**vars(ended), subtasks=subtasks, application_began=began)
+
+
+def _application_began(client: BatchClient, job_id: str, task_id: str) -> datetime | None:
+    """What the primary has noted; nothing if it did not come so far, or its node is gone."""
+    try:
+        text = b"".join(client.download_task_file(job_id, task_id, APPLICATION_BEGAN))
+        return datetime.fromtimestamp(float(text), UTC)
+    except (AzureError, ValueError, OverflowError):
+        return None  # it only divides a bar in two
 
 
 def list_subtasks(client: BatchClient, job_id: str, task_id: str) -> tuple[Subtask, ...]:
@@ -88,6 +99,8 @@ def _subtask(item: models.BatchSubtask) -> Subtask:
         exit_code=item.exit_code,
         failure=describe_failure(item.failure_info) if item.failure_info else "",
         directory=node_files.normal((node.task_root_directory or "") if node else ""),
+        started=item.start_time,
+        ended=item.end_time,
     )
 
 

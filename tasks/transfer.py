@@ -19,6 +19,7 @@ from azure.storage.blob import (
     BlobServiceClient,
     BlobType,
     ContainerClient,
+    ContentSettings,
     StorageStreamDownloader,
 )
 
@@ -88,9 +89,12 @@ def joined(pieces: Iterable[bytes], most: int = _PIECE) -> Iterator[bytes]:
         yield bytes(gathered)
 
 
-def write_blob(service: BlobServiceClient, container: str, name: str, content: Iterable[bytes]) -> None:
+def write_blob(
+    service: BlobServiceClient, container: str, name: str, content: Iterable[bytes], content_type: str | None = None
+) -> None:
     """Writes a blob from pieces of its content, over what it held; its container is made if it is missing."""
-    ensure_container(service, container).upload_blob(name, joined(content), overwrite=True)
+    settings = ContentSettings(content_type=content_type) if content_type else None
+    ensure_container(service, container).upload_blob(name, joined(content), overwrite=True, content_settings=settings)
 
 
 def stream_lines(blob: BlobClient) -> Iterator[bytes]:

@@ -57,6 +57,8 @@ def text(path: str | None) -> str:
 def test_what_a_reduce_takes_are_files_for_programs_that_walk_through_folders(run: Run) -> None:
     result = run(command="cp {input} kept", outputs=["kept"], reduce="find inputs -type f | wc -l; find inputs -type l")
     assert text(result.tasks[-1].stdout) == "4\n"
+    ends = [task.ended for task in result.tasks[:-1] if task.ended]
+    assert (result.tasks[-1].queued or min(ends)) >= max(ends)  # before that it could not have started
     result = run(command="cat {input} #2", reduce="find inputs -type f | wc -l; find inputs -type l", resume=False)
     assert text(result.tasks[-1].stdout) == "4\n"
 

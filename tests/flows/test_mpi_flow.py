@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -100,18 +101,30 @@ def test_the_bundled_example_runs_each_rank_once_and_on_a_node_of_its_own(accoun
 
 
 def test_prefect_shows_a_table_of_the_nodes(run: Run) -> None:
-    result = run(application_command="true", nodes=2)
+    result = run(application_command="true", coordination_command="sleep 1", nodes=2)
     (flow_run_id,) = re.findall(r"mpi-(.*)", result.run_id)
     of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(flow_run_id)]))
     with get_client(sync_client=True) as client:
         tables = {artifact.key: artifact.data for artifact in client.read_artifacts(artifact_filter=of_run)}
-    assert set(tables) == {"batch-mpi-results", "batch-mpi-subtasks"}
+    assert set(tables) >= {"batch-mpi-results", "batch-mpi-subtasks", "batch-report", "batch-timeline"}
     rows = json.loads(str(tables["batch-mpi-subtasks"]))
     assert [(row["subtask"], row["state"], row["exit code"]) for row in rows] == [
         ("primary", "completed", 0),
         (1, "completed", 0),
     ]
     assert {row["node"] for row in rows} == nodes(result)
+    assert all(row["run seconds"] > 1 for row in rows)
+    assert str(tables["batch-timeline"]).startswith("data:image/svg+xml;base64,")
+    assert (result.report or "?") in str(tables["batch-report"])
+    (task,) = result.tasks
+    assert task.queued
+    assert task.started
+    assert task.ended
+    assert result.application_began
+    assert task.queued <= task.started < result.application_began - timedelta(seconds=1) < task.ended
+    page = Path(result.report or "").read_text()
+    for words in ("subtask 1", "coordination command", "How nodes were used", "idle"):
+        assert words in page
 
 
 def test_a_rank_that_fails_ends_the_run_with_its_exit_code(account: AzureBatchAccount, run: Run) -> None:

@@ -4,9 +4,12 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from azure.storage.blob import ContainerClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_flow import map_flow
@@ -60,6 +63,26 @@ def test_nothing_is_downloaded_and_the_result_says_where_it_lies(
     assert set(tmp_path.rglob("*")) == before
     assert "Standard output: az://" in "\n".join(result.text())
     assert left_behind(account) == []
+    check_report(account, container, result)
+
+
+def check_report(account: AzureBatchAccount, container: ContainerClient, result: MapResult) -> None:
+    """The page lies beside the results, and what Prefect shows leads to it and to them, with no signature."""
+    assert result.report == f"{result.results}/report.html"
+    report = container.get_blob_client(result.report.removeprefix(f"az://{container.container_name}/"))
+    assert report.get_blob_properties().content_settings.content_type == "text/html; charset=utf-8"
+    own = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(result.run_id.removeprefix("map-"))]))
+    with get_client(sync_client=True) as client:
+        shown = {artifact.key: str(artifact.data) for artifact in client.read_artifacts(artifact_filter=own)}
+    address = account.storage.plain_url(container.container_name)
+    assert f"[report.html]({address}/" in shown["batch-report"]
+    rows = json.loads(shown["batch-map-results"])
+    assert [row["state"] for row in rows] == ["succeeded"] * 2
+    for row in rows:
+        assert all(url.startswith(f"{address}/lab/one/") and "?" not in url for url in row["outputs"].split())
+        assert row["queue seconds"] >= 0
+        assert row["run seconds"] > 0
+        assert row["node"]
 
 
 def test_what_is_done_is_found_where_it_lies_or_comes_to_where_it_is_wanted(
