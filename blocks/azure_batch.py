@@ -12,6 +12,7 @@ from prefect_azure_batch.blocks.clients import cached, service_options
 from prefect_azure_batch.blocks.credentials import BatchCredential, BatchSharedKey, TokenKind, token_credential
 from prefect_azure_batch.blocks.endpoints import batch_account_in, batch_region_in, check_endpoint, is_encrypted
 from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.forms import show_plainly
 
 if TYPE_CHECKING:
     from azure.mgmt.batch import BatchManagementClient
@@ -41,21 +42,30 @@ class AzureBatchAccount(CredentialsBlock):
     _documentation_url = "https://learn.microsoft.com/azure/batch/"  # type: ignore[assignment]
 
     endpoint: str = Field(
-        description="Address of the Batch account, such as https://mybatch.westeurope.batch.azure.com."
+        title="Account endpoint",
+        description="Address of the Batch account, such as https://mybatch.westeurope.batch.azure.com.",
     )
-    credential: BatchCredential = Field(description="How to sign in to the Batch account.")
-    storage: AzureStorageCredentials = Field(description="The storage account for inputs, programs and outputs.")
+    credential: BatchCredential = Field(
+        json_schema_extra=show_plainly, title="Credential", description="How to sign in to the Batch account."
+    )
+    storage: AzureStorageCredentials = Field(
+        title="Storage", description="The storage account for inputs, programs and outputs: choose a block, or add one."
+    )
     subscription_id: str | None = Field(
         default=None,
+        json_schema_extra=show_plainly,
         title="Subscription ID",
         description="Azure subscription of the Batch account; only publishing application packages needs it.",
     )
     resource_group: str | None = Field(
         default=None,
+        json_schema_extra=show_plainly,
+        title="Resource group",
         description="Resource group of the Batch account; only publishing application packages needs it.",
     )
     management_endpoint: str = Field(
         default=_MANAGEMENT_ENDPOINT,
+        title="Management endpoint",
         description="Address of Azure Resource Manager; national clouds have their own.",
     )
 

@@ -24,4 +24,4 @@ class AzureBatchPool(Block):
     _logo_url = "https://cdn.sanity.io/images/3ugk85nk/production/54e3fa7e00197a4fbd1d82ed62494cb58d08c96a-250x250.png"  # type: ignore[assignment]
     _documentation_url = "https://learn.microsoft.com/azure/batch/nodes-and-pools"  # type: ignore[assignment]
 
-    pool: PoolDescription = Field(description="The pool.")
+    pool: PoolDescription = Field(title="Pool", description="Leave empty what you do not care for.")

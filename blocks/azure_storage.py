@@ -25,6 +25,7 @@ from prefect_azure_batch.blocks.credentials import (
 from prefect_azure_batch.blocks.delegation import DelegationKeys
 from prefect_azure_batch.blocks.endpoints import check_endpoint, is_encrypted, storage_account_in
 from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.forms import show_plainly
 from prefect_azure_batch.blocks.signing import GivenSas, LinkRequest, check_request, plain_url, read_sas, sign
 
 
@@ -63,16 +64,20 @@ class AzureStorageCredentials(CredentialsBlock):
 
     account_url: str | None = Field(
         default=None,
+        json_schema_extra=show_plainly,
         title="Account URL",
         description=(
             "Address of the Blob service, such as https://mystorage.blob.core.windows.net; "
-            "a connection string brings its own."
+            "leave it empty for a connection string, which brings its own."
         ),
     )
-    credential: StorageCredential = Field(description="How to sign in to the storage account.")
+    credential: StorageCredential = Field(
+        json_schema_extra=show_plainly, title="Credential", description="How to sign in to the storage account."
+    )
 
     work_container: str = Field(
         default=WORK_CONTAINER,
+        title="Work container",
         description=(
             "Container for what runs leave: logs, outputs, and the ledgers by which later runs know what is done."
         ),

@@ -1,17 +1,18 @@
 """The kinds of credential, each a model of its own; a block's ``credential`` is one of those its service has.
 
-``kind`` tells them apart, in stored blocks and in the form of the Prefect UI. Values are frozen, so that clients can be
-cached by them.
+``kind`` tells them apart; in what the form of the Prefect UI sends, the keys do. Values are frozen, so that clients can
+be cached by them.
 """
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from prefect_azure_batch.blocks.clients import cached
 from prefect_azure_batch.blocks.connection_string import StorageConnection, parse_connection_string
+from prefect_azure_batch.blocks.forms import kind_of, show_kind, show_member, show_nothing
 from prefect_azure_batch.blocks.signing import read_sas
 
 if TYPE_CHECKING:
@@ -65,25 +66,26 @@ class _Credential(BaseModel):
 
 
 class StorageAccountKey(_Credential):
-    """One of the two keys of a storage account."""
+    """The name of the storage account and one of its two keys. Azure portal: the account, Security, Access keys."""
 
-    model_config = ConfigDict(title="Account key")
+    model_config = ConfigDict(title="Account key", json_schema_extra=show_member)
 
-    kind: Literal["account_key"] = Field(default="account_key", description="Tells this kind of credential.")
-    account_name: Name = Field(description="Name of the storage account.")
-    account_key: Key = Field(description="Key of the storage account, base64.")
+    kind: Literal["account_key"] = "account_key"
+    account_name: Name = Field(title="Account name", description="Name of the storage account, such as mystorage.")
+    account_key: Key = Field(title="Account key", description="Either key, base64, as the portal shows it.")
 
 
 class StorageConnectionString(_Credential):
-    """A connection string with an account key or a shared access signature."""
+    """All in one line, with an account key or a shared access signature; it needs no account URL.
 
-    model_config = ConfigDict(title="Connection string")
+    Azure portal: the storage account, Security, Access keys.
+    """
 
-    kind: Literal["connection_string"] = Field(
-        default="connection_string", description="Tells this kind of credential."
-    )
+    model_config = ConfigDict(title="Connection string", json_schema_extra=show_member)
+
+    kind: Literal["connection_string"] = "connection_string"
     connection_string: Annotated[Secret, AfterValidator(_check_connection_string)] = Field(
-        description="Connection string of the storage account."
+        title="Connection string", description="DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...;..."
     )
 
     def parse(self) -> StorageConnection:
@@ -94,69 +96,102 @@ class StorageConnectionString(_Credential):
 class StorageSas(_Credential):
     """A shared access signature for the account or for one container."""
 
-    model_config = ConfigDict(title="Shared access signature (SAS)")
+    model_config = ConfigDict(title="SAS", json_schema_extra=show_member)
 
-    kind: Literal["sas"] = Field(default="sas", description="Tells this kind of credential.")
+    kind: Literal["sas"] = "sas"
     sas_token: Annotated[Secret, AfterValidator(_check_sas)] = Field(
+        title="SAS token",
         description=(
-            "The signature, with or without the question mark. It is passed on to the nodes as it is, "
+            "The signature, sv=...&sig=..., with or without the question mark. It is passed on to the nodes as it is, "
             "so let it permit no more than the flow needs."
-        )
+        ),
     )
 
 
 class BatchSharedKey(_Credential):
-    """One of the two keys of a Batch account."""
+    """The name of the Batch account and one of its two keys. Azure portal: the account, Settings, Keys."""
 
-    model_config = ConfigDict(title="Shared key")
+    model_config = ConfigDict(title="Account key", json_schema_extra=show_member)
 
-    kind: Literal["shared_key"] = Field(default="shared_key", description="Tells this kind of credential.")
-    account_name: Name = Field(description="Name of the Batch account.")
-    account_key: Key = Field(description="Key of the Batch account, base64.")
+    kind: Literal["shared_key"] = "shared_key"
+    account_name: Name = Field(title="Account name", description="Name of the Batch account, such as mybatch.")
+    account_key: Key = Field(title="Account key", description="Either key, base64, as the portal shows it.")
 
 
 class ServicePrincipal(_Credential):
     """An application registered in Microsoft Entra ID, with a client secret."""
 
-    model_config = ConfigDict(title="Service principal")
+    model_config = ConfigDict(title="Service principal", json_schema_extra=show_member)
 
-    kind: Literal["service_principal"] = Field(
-        default="service_principal", description="Tells this kind of credential."
+    kind: Literal["service_principal"] = "service_principal"
+    tenant_id: Name = Field(title="Tenant ID", description="Directory (tenant) id of the application.")
+    client_id: Name = Field(title="Client ID", description="Application (client) id.")
+    client_secret: Secret = Field(
+        title="Client secret", description="Value of one of the application's secrets, not the secret's id."
     )
-    tenant_id: Name = Field(description="Id of the Entra tenant.")
-    client_id: Name = Field(description="Id of the application.")
-    client_secret: Secret = Field(description="Secret of the application.")
 
 
 class ManagedIdentity(_Credential):
     """The identity of the Azure machine or service that the flow runs on."""
 
-    model_config = ConfigDict(title="Managed identity")
+    model_config = ConfigDict(title="Managed identity", json_schema_extra=show_kind)
 
-    kind: Literal["managed_identity"] = Field(default="managed_identity", description="Tells this kind of credential.")
+    kind: Literal["managed_identity"] = Field(
+        default="managed_identity", title="Kind", description="Says that it is a managed identity: leave it as it is."
+    )
     client_id: OptionalName = Field(
         default=None,
-        description="Client id of a user-assigned identity; without it the system-assigned identity is used.",
+        title="Client ID",
+        description="Of a user-assigned identity. Left empty: the system-assigned identity.",
     )
 
 
 class DefaultCredential(_Credential):
-    """Whatever Azure sign-in is found: environment, workload or managed identity, Azure CLI and others."""
+    """Whatever Azure sign-in is found where the flow runs: environment, workload or managed identity, az login.
 
-    model_config = ConfigDict(title="Default credential")
+    There is nothing to fill in.
+    """
 
-    kind: Literal["default"] = Field(default="default", description="Tells this kind of credential.")
+    model_config = ConfigDict(title="Default", json_schema_extra=show_nothing)
+
+    kind: Literal["default"] = "default"
 
 
 TokenKind = ServicePrincipal | ManagedIdentity | DefaultCredential
 """Kinds that get tokens from Microsoft Entra ID, for any Azure service; tokens are sent over https only."""
 
+_STORAGE: dict[str, type[BaseModel]] = {
+    "account_key": StorageAccountKey,
+    "connection_string": StorageConnectionString,
+    "sas": StorageSas,
+    "service_principal": ServicePrincipal,
+    "managed_identity": ManagedIdentity,
+}
+_BATCH: dict[str, type[BaseModel]] = {
+    "shared_key": BatchSharedKey,
+    "service_principal": ServicePrincipal,
+    "managed_identity": ManagedIdentity,
+}
+
+
+def _storage_kind(data: Any) -> Any:
+    return kind_of(data, _STORAGE)
+
+
+def _batch_kind(data: Any) -> Any:
+    return kind_of(data, _BATCH)
+
+
 StorageCredential = Annotated[
     StorageAccountKey | StorageConnectionString | StorageSas | ServicePrincipal | ManagedIdentity | DefaultCredential,
     Field(discriminator="kind"),
+    BeforeValidator(_storage_kind),
 ]
+"""In the order of the form: a member that is told by its kind must come after those that are told by their keys."""
 BatchCredential = Annotated[
-    BatchSharedKey | ServicePrincipal | ManagedIdentity | DefaultCredential, Field(discriminator="kind")
+    BatchSharedKey | ServicePrincipal | ManagedIdentity | DefaultCredential,
+    Field(discriminator="kind"),
+    BeforeValidator(_batch_kind),
 ]
 
 

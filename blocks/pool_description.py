@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from prefect_azure_batch.blocks.pool_parts import (
     Autoscale,
@@ -42,6 +42,8 @@ _PACKAGE = re.compile(r"[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9._-]{1,64})?")
 class PoolDescription(Part):
     """A pool of VMs: made for a run, or there already."""
 
+    model_config = ConfigDict(title="Pool")
+
     existing: str | None = Field(
         default=None, min_length=1, title="Existing pool", description="Id of a pool to use instead of making one."
     )
@@ -57,20 +59,25 @@ class PoolDescription(Part):
         ge=0,
         le=MOST_NODES,
         title="Spot nodes",
-        description="Spot VMs besides, cheap and taken away at any time; with autoscale, at most.",
+        description="Spot VMs besides, cheap and taken away at any time; with autoscale, at most. Not given: 0.",
     )
     autoscale: Autoscale | None = Field(
         default=None, title="Autoscale", description="How many of the nodes there are when. Not given: always all."
     )
     vm_size: str = Field(
-        default=DEFAULT_VM_SIZE, min_length=1, title="VM size", description="Azure VM size of the nodes."
+        default=DEFAULT_VM_SIZE,
+        min_length=1,
+        title="VM size",
+        description=f"Azure VM size of the nodes. Not given: {DEFAULT_VM_SIZE}.",
     )
     needs: Needs | None = Field(
         default=None,
         title="Needs",
         description="What a node must have, in place of a VM size: the smallest usual size that has it is taken.",
     )
-    slots: int = Field(default=1, ge=1, le=MOST_SLOTS, title="Slots", description="Tasks that one node runs at a time.")
+    slots: int = Field(
+        default=1, ge=1, le=MOST_SLOTS, title="Slots", description="Tasks that one node runs at a time. Not given: 1."
+    )
     image: str | None = Field(
         default=None,
         min_length=1,
@@ -92,7 +99,7 @@ class PoolDescription(Part):
     environment: dict[str, str] = Field(
         default_factory=dict,
         title="Environment",
-        description="Environment variables of the start task and of all tasks. No place for secrets.",
+        description='Environment variables of start task and tasks: {"NAME": "value"}. No place for secrets.',
     )
     packages: tuple[str, ...] = Field(
         default=(),
@@ -113,7 +120,7 @@ class PoolDescription(Part):
     fill: Literal["spread", "pack"] = Field(
         default="spread",
         title="Fill",
-        description="Tasks are spread over all nodes, or fill one node after the other, so that others may go.",
+        description="spread (the default): over all nodes. pack: one node is filled after the other, so others may go.",
     )
     identities: tuple[str, ...] = Field(
         default=(),
@@ -135,10 +142,12 @@ class PoolDescription(Part):
     tags: dict[str, str] = Field(
         default_factory=dict,
         title="Tags",
-        description="Azure tags, as for bills. The pool is made through Azure Resource Manager then.",
+        description='Azure tags, as for bills: {"name": "value"}. Then Azure Resource Manager makes the pool.',
     )
     metadata: dict[str, str] = Field(
-        default_factory=dict, title="Metadata", description="Names and values that the pool shows, as of its owner."
+        default_factory=dict,
+        title="Metadata",
+        description='Names and values that the pool shows, as of its owner, such as {"name": "value"}.',
     )
 
     @property
@@ -271,7 +280,7 @@ def first_complaint(error: ValidationError, named: Callable[[str], str] | None =
 
     Args:
         error: what pydantic says.
-        named: how the outermost key is written, where nothing is said of what lies in it: of an option of a command.
+        named: how the outermost key is written, if that is an option of a command or a field of a form.
     """
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
@@ -280,13 +289,19 @@ def first_complaint(error: ValidationError, named: Callable[[str], str] | None =
         given = repr(first["input"])
         message += f", not {given if len(given) < 60 else given[:60] + '...'}"
     steps = first["loc"]
-    if named is not None:
-        return f"{named(str(steps[0]))}: {message}" if steps else message
+    if named is not None and steps:
+        within = _key(steps[1:]) if any(isinstance(step, str) for step in steps[1:]) else ""
+        return ": ".join((named(str(steps[0])), *([within] if within else []), message))
+    key = _key(steps)
+    return f"{key}: {message}" if key else message
+
+
+def _key(steps: tuple[int | str, ...]) -> str:
+    """A place in a description, as it is written: ``mounts[0].path``."""
     # Of a mount that stands in a list its kind is named, too, which nobody has written there.
     path = [
         step
         for before, step in zip((None, *steps), steps, strict=False)
         if not (isinstance(before, int) and step in _MOUNT_KINDS)
     ]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    return f"{key}: {message}" if key else message
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

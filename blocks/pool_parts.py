@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -19,6 +20,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from prefect_azure_batch.blocks.forms import kind_of, show_member, show_part
 
 _RESOURCE = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+)+", re.IGNORECASE)
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -65,7 +68,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 class Part(BaseModel):
     """Something that a description says, in keys that are known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=show_part)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +80,11 @@ class Part(BaseModel):
                 raise ValueError(f"there is no key {key!r}: {known}")
             if isinstance(data[key], bool) and bool not in _kinds(cls.model_fields[key].annotation):
                 raise ValueError(f"{key}: {str(data[key]).lower()} stands there, which YAML reads from yes and no, too")
-        return data
+        if not isinstance(data, Mapping):
+            return data
+        # Forms send a null for what was left out.
+        optional = {name for name, field in cls.model_fields.items() if field.default is None}
+        return {key: value for key, value in data.items() if value is not None or key not in optional}
 
     @model_serializer(mode="wrap")
     def _without_what_was_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -98,7 +105,7 @@ class Autoscale(Part):
         description=(
             "pending: as many nodes as the pending tasks need, dedicated ones first. spot-first: spot nodes first, "
             "dedicated ones for what is not to be had as spot. working-hours: all nodes in the working hours, "
-            "min_nodes at other times. drain: as pending, but the pool never grows again."
+            "min_nodes at other times. drain: as pending, but the pool never grows again. Not given: pending."
         ),
     )
     formula: str | None = Field(
@@ -108,15 +115,26 @@ class Autoscale(Part):
         title="Formula",
         description="A formula of your own in place of a scenario; the run's lease is added to it.",
     )
-    min_nodes: int = Field(default=0, ge=0, title="Least nodes", description="Nodes that are there in any case.")
+    min_nodes: int = Field(
+        default=0, ge=0, title="Least nodes", description="Nodes that are there in any case. Not given: 0."
+    )
     hours: tuple[int, int] = Field(
-        default=(8, 18), title="Working hours", description="Their first hour and the hour at which they end."
+        default=(8, 18),
+        title="Working hours",
+        description="Their first hour and the hour at which they end. Not given: 8, 18.",
     )
     days: tuple[Day, ...] = Field(
-        default=_WORKING_DAYS, min_length=1, title="Working days", description="Days with working hours."
+        default=_WORKING_DAYS,
+        min_length=1,
+        title="Working days",
+        description="Days with working hours. Not given: mon to fri.",
     )
     utc_offset_hours: float = Field(
-        default=0, ge=-12, le=14, title="UTC offset", description="Hours by which your clock is ahead of UTC."
+        default=0,
+        ge=-12,
+        le=14,
+        title="UTC offset",
+        description="Hours by which your clock is ahead of UTC. Not given: 0.",
     )
 
     @field_validator("hours")
@@ -139,11 +157,11 @@ class Autoscale(Part):
 class Needs(Part):
     """What a node must have, in place of a VM size by name."""
 
-    cpus: int = Field(default=1, ge=1, title="Cores", description="vCPUs.")
-    memory_gib: float = Field(default=0, ge=0, title="Memory", description="In GiB.")
-    gpus: int = Field(default=0, ge=0, title="GPUs", description="Number of GPUs.")
+    cpus: int = Field(default=1, ge=1, title="Cores", description="vCPUs. Not given: 1.")
+    memory_gib: float = Field(default=0, ge=0, title="Memory", description="In GiB. Not given: any.")
+    gpus: int = Field(default=0, ge=0, title="GPUs", description="Number of GPUs. Not given: 0.")
     local_disk_gib: int = Field(
-        default=0, ge=0, title="Local disk", description="Temporary disk of the machine itself, in GiB."
+        default=0, ge=0, title="Local disk", description="Temporary disk of the machine itself, in GiB. Not given: any."
     )
 
     def __str__(self) -> str:
@@ -155,6 +173,8 @@ class Needs(Part):
 class StartTask(Part):
     """What prepares each node whenever it starts."""
 
+    model_config = ConfigDict(title="Start task")
+
     command: str = Field(min_length=1, title="Command", description="What runs, through /bin/bash.")
     files: tuple[str, ...] = Field(
         default=(),
@@ -164,7 +184,9 @@ class StartTask(Part):
     elevated: bool = Field(
         default=False, title="Elevated", description="As an administrator, for apt-get and the like."
     )
-    retries: int = Field(default=0, ge=0, le=100, title="Retries", description="How often it is repeated if it fails.")
+    retries: int = Field(
+        default=0, ge=0, le=100, title="Retries", description="How often it is repeated if it fails. Not given: 0."
+    )
     wait: bool = Field(
         default=True, title="Wait", description="A node takes tasks only when it has succeeded (the default)."
     )
@@ -245,8 +267,15 @@ def _check_mount_path(path: str) -> str:
 
 
 class _Mounted(Part):
-    path: str = Field(title="Path", description="Where it is mounted, below AZ_BATCH_NODE_MOUNTS_DIR.")
-    options: str = Field(default="", title="Options", description="Further options of the mount.")
+    # In a form they come after what tells the kind.
+    path: str = Field(
+        json_schema_extra={"position": 1},
+        title="Path",
+        description="Where it is mounted, below AZ_BATCH_NODE_MOUNTS_DIR.",
+    )
+    options: str = Field(
+        default="", json_schema_extra={"position": 2}, title="Options", description="Further options of the mount."
+    )
 
     @field_validator("path")
     @classmethod
@@ -256,6 +285,8 @@ class _Mounted(Part):
 
 class BlobMount(_Mounted):
     """A container of blobs, by blobfuse."""
+
+    model_config = ConfigDict(title="Container", json_schema_extra=show_member)
 
     kind: Literal["blob"] = "blob"
     account: str | None = Field(
@@ -281,12 +312,16 @@ class BlobMount(_Mounted):
 class NfsMount(_Mounted):
     """A file system of an NFS server."""
 
+    model_config = ConfigDict(title="NFS", json_schema_extra=show_member)
+
     kind: Literal["nfs"] = "nfs"
     source: str = Field(min_length=1, title="Source", description="Such as 10.0.0.4:/export.")
 
 
 class FilesMount(_Mounted):
     """A share of Azure Files."""
+
+    model_config = ConfigDict(title="Azure Files", json_schema_extra=show_member)
 
     kind: Literal["files"] = "files"
     url: str = Field(title="Share", description="Such as https://mystorage.file.core.windows.net/share.")
@@ -308,16 +343,29 @@ class FilesMount(_Mounted):
         return url
 
 
-Mount: TypeAlias = Annotated[BlobMount | NfsMount | FilesMount, Field(discriminator="kind")]
+_MOUNTS: dict[str, type[BaseModel]] = {"blob": BlobMount, "nfs": NfsMount, "files": FilesMount}
+
+
+def _mount_kind(data: Any) -> Any:
+    return kind_of(data, _MOUNTS)
+
+
+Mount: TypeAlias = Annotated[
+    BlobMount | NfsMount | FilesMount, Field(discriminator="kind"), BeforeValidator(_mount_kind)
+]
 
 
 class DataDisk(Part):
     """An empty disk that each node has besides; a start task formats and mounts it."""
 
+    model_config = ConfigDict(title="Data disk")
+
     size_gib: int = Field(ge=1, le=32_767, title="Size", description="In GiB.")
-    caching: Literal["none", "readonly", "readwrite"] = Field(default="none", title="Caching")
+    caching: Literal["none", "readonly", "readwrite"] = Field(
+        default="none", title="Caching", description="Of the host. Not given: none."
+    )
     storage: Literal["standard_lrs", "premium_lrs", "standardssd_lrs"] = Field(
-        default="standard_lrs", title="Storage", description="What kind of disk."
+        default="standard_lrs", title="Storage", description="What kind of disk. Not given: standard_lrs."
     )
 
 
@@ -340,6 +388,8 @@ class Disks(Part):
 
 class NodeUser(Part):
     """A user account that every node has."""
+
+    model_config = ConfigDict(title="User account")
 
     name: str = Field(
         pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,19}$",

@@ -23,6 +23,8 @@ _COMMANDS = {"command", "application_command", "coordination_command"}
 # Whether its default is yes or no depends on the flow.
 _EITHER_WAY = {"resume"}
 _OPTIONS = {"new_pool": "--pool-file"}
+FIELDS = {option: field for field, option in _OPTIONS.items()}
+"""Fields by the options that are called otherwise."""
 _METAVARS = {
     "retry_on": "CODE",
     "succeed_on": "CODE",

@@ -24,6 +24,7 @@ from prefect_azure_batch.flows.artifacts import publish_findings
 from prefect_azure_batch.flows.cancelling import say_cancelled
 from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.check_result import CheckResult, ChecksFailed
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.progress import show_status
@@ -66,7 +67,8 @@ CHECKS: Sequence[Check[Subject]] = (
     on_crashed=[clean_up_after],
     on_cancellation=[clean_up_after, say_cancelled],
 )
-def check_flow(run: CheckParameters = CheckParameters()) -> CheckResult:  # noqa: B008 - Prefect shows it in its form
+@naming_fields
+def check_flow(run: Form[CheckParameters] = CheckParameters()) -> CheckResult:  # noqa: B008 - Prefect shows it in its form
     """Says step by step what works of an account: credentials, clock, storage, roles, quotas, image, one task.
 
     Args:

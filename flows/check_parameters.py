@@ -3,15 +3,16 @@
 from datetime import timedelta
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from prefect_azure_batch.blocks.pool_description import DEFAULT_VM_SIZE, PoolDescription, first_complaint
+from prefect_azure_batch.flows.asked import Asked
 
 
-class CheckParameters(BaseModel):
+class CheckParameters(Asked):
     """Says step by step what works of an account."""
 
-    model_config = ConfigDict(title="Check of an account", extra="forbid")
+    model_config = ConfigDict(title="Check of an account")
 
     account: str | None = Field(
         default=None,

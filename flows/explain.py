@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.explain_parameters import ExplainParameters
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.explain import Explanation, explain_job_task
@@ -58,7 +59,8 @@ class ExplainResult(BaseModel):
 
 
 @flow(name="azure-batch-explain", flow_run_name="explain", persist_result=False)
-def explain(run: ExplainParameters = ExplainParameters()) -> ExplainResult:  # noqa: B008 - shown in Prefect's form
+@naming_fields
+def explain(run: Form[ExplainParameters] = ExplainParameters()) -> ExplainResult:  # noqa: B008 - shown in Prefect's form
     """Says why a job does not go on, and why tasks of it failed.
 
     Args:

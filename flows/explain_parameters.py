@@ -1,12 +1,14 @@
 """What an explanation can be asked for."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from prefect_azure_batch.flows.asked import Asked
 
 
-class ExplainParameters(BaseModel):
+class ExplainParameters(Asked):
     """Says why a job does not go on, and why tasks of it failed."""
 
-    model_config = ConfigDict(title="Explain", extra="forbid")
+    model_config = ConfigDict(title="Explain")
 
     job: str = Field(
         default="", title="Job", description="Id of the job, whoever has made it. Not given: those that are not over."

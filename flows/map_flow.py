@@ -16,6 +16,7 @@ from prefect import flow
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_plan import plan_map
@@ -33,7 +34,8 @@ from prefect_azure_batch.flows.telling import keep_result, telling_prefect
     on_crashed=[clean_up_after],
     on_cancellation=[clean_up_after, say_cancelled],
 )
-def map_flow(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 - Prefect shows the default in its form
+@naming_fields
+def map_flow(run: Form[MapParameters] = MapParameters()) -> MapResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one program over many inputs on Azure Batch: a Batch task for each input.
 
     Args:

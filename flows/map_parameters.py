@@ -86,8 +86,8 @@ class MapParameters(RunParameters):
         title="Reduce",
         description=(
             "What runs once on what all tasks have left, when all have succeeded, as './merge {inputs} > all.csv': "
-            "{inputs} are their kept outputs, or without --outputs their standard outputs. It is one more task of the "
-            "same job."
+            "{inputs} are their kept outputs, or, where no outputs are named, their standard outputs. It is one more "
+            "task of the same job."
         ),
     )
     reduce_outputs: list[str] = Field(

@@ -16,6 +16,7 @@ from prefect import flow
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_plan import plan_mpi
@@ -33,7 +34,8 @@ from prefect_azure_batch.flows.telling import keep_result, telling_prefect
     on_crashed=[clean_up_after],
     on_cancellation=[clean_up_after, say_cancelled],
 )
-def mpi_flow(run: MpiParameters = MpiParameters()) -> MpiResult:  # noqa: B008 - Prefect shows the default in its form
+@naming_fields
+def mpi_flow(run: Form[MpiParameters] = MpiParameters()) -> MpiResult:  # noqa: B008 - Prefect shows the default in its form
     """Runs one MPI program over several nodes of Azure Batch at once.
 
     Args:

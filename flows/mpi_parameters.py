@@ -39,8 +39,8 @@ class MpiParameters(RunParameters):
         le=100,  # a pool with inter-node communication has no more
         title="Nodes",
         description=(
-            "Number of dedicated VMs in the pool that is made for the run, or of those of --pool that take part. Not "
-            "given: 3, or none with --spot."
+            "Number of dedicated VMs in the pool that is made for the run, or of those of an existing pool that take "
+            "part. Not given: 3, or none beside spot nodes."
         ),
     )
     slots: int | None = Field(
@@ -62,7 +62,7 @@ class MpiParameters(RunParameters):
     )
     ranks_per_node: int = Field(default=1, ge=1, title="Ranks per node", description="Ranks that run on each node.")
     instances: int | None = Field(
-        default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: --nodes."
+        default=None, ge=1, title="Instances", description="Nodes that the program runs on. Not given: all."
     )
     resume: bool = Field(
         default=False,

@@ -16,3 +16,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "How it is shown": ("plan", "group_size"),
 }
 """Names of parameters by the title of their group; a flow shows those that it has."""
+
+FIRST = ("inputs", "command", "app", "outputs", "account", "nodes", "plan")
+"""What most runs are asked for: a form shows it before all groups."""

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, field_validator, model_validator
+from pydantic import Field, PlainSerializer, ValidationError, field_validator, model_validator
 
 from prefect_azure_batch.blocks.containers import check_container_name
+from prefect_azure_batch.blocks.forms import show_without_default
 from prefect_azure_batch.blocks.pool_description import (
     DEFAULT_NODES,
     DEFAULT_VM_SIZE,
@@ -20,6 +21,7 @@ from prefect_azure_batch.blocks.pool_description import (
     first_complaint,
 )
 from prefect_azure_batch.blocks.pool_parts import check_variables
+from prefect_azure_batch.flows.asked import Asked
 from prefect_azure_batch.tasks.cost import Terms
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.patterns import parse_pattern
@@ -74,11 +76,8 @@ def name_of_run(kind: str, command: str) -> str:
     return f"{kind}: {words[:_LONGEST_NAME]}{'...' if len(words) > _LONGEST_NAME else ''}"
 
 
-class RunParameters(BaseModel):
+class RunParameters(Asked):
     """What every kind of run on Azure Batch can be asked for."""
-
-    # What was given in a wrong place may be a secret.
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     inputs: list[InputName] = Field(default_factory=list)
     command: str = Field(default="")
@@ -110,7 +109,9 @@ class RunParameters(BaseModel):
         ge=0,
         le=MOST_NODES,
         title="Nodes",
-        description="Number of dedicated VMs in the pool that is made for the run. Not given: 2, or none with --spot.",
+        description=(
+            "Number of dedicated VMs in the pool that is made for the run. Not given: 2, or none beside spot nodes."
+        ),
     )
     spot: int | None = Field(
         default=None,
@@ -200,11 +201,23 @@ class RunParameters(BaseModel):
     )
     env: dict[str, str] = Field(
         default_factory=dict,
+        json_schema_extra={
+            "description": (
+                'Environment variables of the tasks: {"NAME": "value"}. Everybody who may read the job can read them.'
+            )
+        },
         title="Environment",
         description="Environment variables of the tasks, NAME=VALUE. Everybody who may read the job can read them.",
     )
     secret: dict[str, str] = Field(
         default_factory=dict,
+        json_schema_extra={
+            "description": (
+                "Environment variables of the tasks whose values stand in no definition of a task: "
+                '{"NAME": "prefect:BLOCK"}, a Prefect Secret block, or '
+                '{"NAME": "keyvault:https://VAULT.vault.azure.net/secrets/NAME"}.'
+            )
+        },
         title="Secrets",
         description=(
             "Environment variables of the tasks whose values stand in no definition of a task: NAME=prefect:BLOCK, a "
@@ -227,6 +240,7 @@ class RunParameters(BaseModel):
         default=DEFAULT_TEARDOWN_LIMIT.total_seconds() / 60,
         ge=0.05,
         le=15,  # Batch gives a release task no more
+        json_schema_extra=show_without_default,  # it goes only with a teardown
         title="Teardown limit",
         description="Longest life of the teardown on a node, in minutes. Default: 5.",
     )

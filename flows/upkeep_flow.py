@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel
 
 from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.errors import CleanupFailed
 from prefect_azure_batch.tasks.upkeep import Leftover, delete_leftovers_task, find_leftovers_task
@@ -74,7 +75,8 @@ class UpkeepResult(BaseModel):
 
 
 @flow(name="azure-batch-upkeep", flow_run_name="upkeep", persist_result=False)
-def upkeep_flow(run: UpkeepParameters = UpkeepParameters()) -> UpkeepResult:  # noqa: B008 - shown in Prefect's form
+@naming_fields
+def upkeep_flow(run: Form[UpkeepParameters] = UpkeepParameters()) -> UpkeepResult:  # noqa: B008 - shown in Prefect's form
     """Finds pools, jobs and stored work of runs that are over, and deletes them if that is asked for.
 
     Args:

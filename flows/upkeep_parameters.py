@@ -1,14 +1,15 @@
 """What upkeep can be asked for."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from prefect_azure_batch.blocks.containers import check_container_name
+from prefect_azure_batch.flows.asked import Asked
 
 
-class UpkeepParameters(BaseModel):
+class UpkeepParameters(Asked):
     """Finds what runs have made and not deleted: pools, jobs, stored work."""
 
-    model_config = ConfigDict(title="Upkeep", extra="forbid")
+    model_config = ConfigDict(title="Upkeep")
 
     account: str | None = Field(
         default=None,

@@ -93,7 +93,8 @@ def test_copies_are_equal_and_found_by_value(credential: Any) -> None:
         ({"kind": "sas", "sas_token": "hidden"}, "not a signature"),
         ({"kind": "service_principal", "client_id": "c", "client_secret": "hidden"}, "required"),
         ({"kind": "key", "account_key": "hidden"}, "expected tags"),
-        ({"account_key": "hidden"}, "discriminator"),
+        ({"account_name": "lab", "account_key": "hidden"}, "not base64"),
+        ({}, "discriminator"),
     ],
 )
 def test_a_bad_credential_is_refused_in_one_line_without_its_secret(fields: dict[str, str], complaint: str) -> None:
