@@ -1,7 +1,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test ci build docs bench clients serve
+.PHONY: help check test ci build docs bench clients serve screenshots
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,3 +35,6 @@ clients: ## sessions with every client, each in its own environment; choose some
 
 serve: ## the local Azure in the foreground
 	$(PYTHON) -m localbatch $(ARGS)
+
+screenshots: ## the pictures of Prefect's UI in docs/ui/, made anew
+	$(PYTHON) -m docs.screenshots
