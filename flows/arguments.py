@@ -37,6 +37,7 @@ _METAVARS = {
     "secret": "NAME=SOURCE",
     "sweep": "NAME=VALUES",
     "table": "FILE",
+    "follow": "INPUT",
 }
 
 

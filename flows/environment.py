@@ -8,6 +8,7 @@ import ctypes
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TextIO
 
@@ -39,6 +40,8 @@ _TOLD_LOGGERS = (
     "prefect_azure_batch.flows.progress",
 )
 
+_is_command_line = threading.Event()
+
 # Of mallopt. Source: <malloc.h> of the GNU C library.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _LARGE, _ARENAS = 128 << 10, 2
@@ -50,6 +53,7 @@ def prepare() -> None:
     Raises:
         BadInput: Prefect's home directory cannot be written to.
     """
+    _is_command_line.set()
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     check_directory(home, "Prefect's home directory", "set PREFECT_HOME to another.")
     for name, value in _SETTINGS.items():
@@ -61,6 +65,11 @@ def prepare() -> None:
     for name in _TOLD_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     _bound_heaps()
+
+
+def is_command_line() -> bool:
+    """Whether this process is a run from the command line: Prefect says little then, and a person looks on."""
+    return _is_command_line.is_set()
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

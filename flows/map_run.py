@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.live_logs import LiveLogs
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
 from prefect_azure_batch.flows.map_work import find_work
@@ -75,10 +76,11 @@ def _run(
             progress.begin(AWAITING)
         if run and work.common:
             upload_inputs_task(account.storage, work.common)
-        ledgers = Ledgers(account.storage, asked.keep_time)
-        MapStages(account, asked, work.tasks, work.manifest, index, results, ledgers, progress, work.reduction).run(
-            run, others
+        ledgers, logs = Ledgers(account.storage, asked.keep_time), LiveLogs(account, asked, results)
+        stages = MapStages(
+            account, asked, work.tasks, work.manifest, index, results, ledgers, progress, logs, work.reduction
         )
+        stages.run(run, others)
         if place:
             store_index_task(account.storage, index, place)
         progress.clean_up()

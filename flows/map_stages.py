@@ -15,6 +15,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.utilities.annotations import quote
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.live_logs import LiveLogs
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.outcomes import failed_result, result_of_other, task_outcome, task_result
 from prefect_azure_batch.flows.reduction import Reduction
@@ -102,6 +103,7 @@ class MapStages:
     results: Path | Place
     ledgers: Ledgers
     progress: RunProgress
+    logs: LiveLogs
     reduction: Reduction | None = None
 
     def run(self, run: Run | None, others: Sequence[TakenUp]) -> None:
@@ -120,9 +122,11 @@ class MapStages:
             self.reduction.begin(run)
         with ExitStack() as kept:
             kept.callback(self.manifest.abandon)
+            total = sum(self.manifest.count(source) + self._reduces(source) for source, _ in runs)
             for source, watched in runs:
                 kept.callback(abandon_job, self.account, watched)
                 poller = kept.enter_context(job_poller(self.account, watched, ends=self._ends_of(source)))
+                kept.enter_context(self.logs.of_tasks(watched, poller, self._tasks_of(source, watched), total))
                 if watched is runs[0][1]:
                     self.progress.watch(poller, self.manifest.count(source) + self._reduces(source))
             under_way = [*self._restored(), *(one for other in waited for one in self._waited(other))]
@@ -144,6 +148,12 @@ class MapStages:
     def _reduces(self, source: int) -> bool:
         """Whether the reduce is a task of a job, besides those of the inputs."""
         return source == OURS and self.reduction is not None and not self.reduction.is_done
+
+    def _tasks_of(self, source: int, run: Run) -> Iterator[AddedTask]:
+        """The tasks in a run that have no result yet; in ours there may be the reduce."""
+        yield from self.manifest.tasks_of(source, run)
+        if self.reduction is not None and source == OURS:
+            yield from self.reduction.manifest.tasks_of(OURS, run)
 
     def _batches(self, source: int) -> list[Batch]:
         return self.manifest.batches(
@@ -271,6 +281,7 @@ class MapStages:
                 if result.exit_code in self.plan.stop_on:
                     result = result.model_copy(update={"error": f"{result.error}; it has ended the run: --stop-on"})
                 self.index.write(number, result)
+                self.logs.note_end(result)
                 outcomes.append(task_outcome(task, files, result, run.outputs.container))
             self._record(run, outcomes)
 

@@ -16,10 +16,12 @@ from prefect_azure_batch.tasks.command import INPUT_FOLDER
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.following import check_followed
 from prefect_azure_batch.tasks.grouped_manifest import GroupedManifest
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
+from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
 from prefect_azure_batch.tasks.secrets import read_values
@@ -115,6 +117,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     tasks = _task_plan(asked, common)
     _check_groups(StorageAccess.lasting(account.storage, description.node_identity, asked.time_limit), manifest, tasks)
     manifest.name_tasks(task_namer(program, tasks))
+    check_followed(asked.follow, partial(_names, manifest, asked), "inputs")
     earlier: tuple[FoundRun, ...] = ()
     if asked.resume and not asked.is_example:
         earlier = find_earlier_task(account, work_of(program, tasks), manifest, tasks.succeed_on)
@@ -148,6 +151,13 @@ def _manifest(account: AzureBatchAccount, asked: MapParameters) -> Manifest:
     found = search_inputs(asked.inputs, blob_lister(account.storage))
     values = partial(combinations, asked.sweep, zipped=asked.sweep_zip) if asked.sweep else None
     return GroupedManifest.of_groups(found, asked.grouping, values)
+
+
+def _names(manifest: Manifest, asked: MapParameters) -> Iterator[tuple[str, str]]:
+    """What all tasks are called, and their ids; that of the reduce is not known yet."""
+    yield from manifest.names()
+    if asked.reduce:
+        yield REDUCE_LABEL, REDUCE_LABEL
 
 
 def _check_groups(access: StorageAccess, manifest: Manifest, plan: TaskPlan) -> None:

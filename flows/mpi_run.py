@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.live_logs import LiveLogs
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_work import find_work
 from prefect_azure_batch.flows.outcomes import (
@@ -157,9 +158,19 @@ class _Stages:
             self.progress.watch(poller, 1)
             yield
 
+    @contextmanager
+    def _logged(self, run: Run, added: AddedTask) -> Iterator[None]:
+        logs, instances = LiveLogs(self.account, self.asked, self.results), self.asked.task_instances
+        with (
+            job_poller(self.account, run, instances=instances) as poller,
+            logs.of_nodes(run, poller, added, instances),
+        ):
+            yield
+
     def _end(self, run: Run, added: AddedTask) -> MpiResult:
         storage = self.account.storage
-        ended = wait_for_multi_instance_task(self.account, run, added, self.asked.task_instances)
+        with self._logged(run, added):
+            ended = wait_for_multi_instance_task(self.account, run, added, self.asked.task_instances)
         self.progress.begin(COLLECTING)
         (collected,) = collect_outputs_task(storage, run, [ended], self.results)
         with self._directory() as directory:

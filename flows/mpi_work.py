@@ -11,6 +11,7 @@ from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, plan_of
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
+from prefect_azure_batch.tasks.following import check_followed, node_names
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
 from prefect_azure_batch.tasks.manifest import Manifest
@@ -80,6 +81,8 @@ def find_work(account: AzureBatchAccount, asked: MpiParameters, find_program: Pr
     path = asked.app or (example("mpi") / "app" if asked.is_example else None)
     program, task = find_program(account, path), _task_plan(asked)
     name = multi_instance_name(program, common, task)
+    nodes = [(node, name) for node in node_names(asked.task_instances)]
+    check_followed(asked.follow, lambda: nodes, "nodes")
     manifest, earlier = Manifest.of_tasks([(name, asked.label)]), tuple[FoundRun, ...]()
     if not asked.is_example:
         earlier = find_earlier_task(account, multi_instance_work(program, task, asked.setup), manifest)

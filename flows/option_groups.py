@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "What a failure is": ("retries", "retry_on", "succeed_on", "stop_on"),
     "How long, and for how much": ("task_minutes", "hours", "lease_minutes", "budget", "region"),
-    "How it is shown": ("plan", "group_size"),
+    "How it is shown": ("plan", "follow", "group_size"),
 }
 """Names of parameters by the title of their group; a flow shows those that it has."""
 

@@ -279,6 +279,15 @@ class RunParameters(Asked):
         title="Plan",
         description="Shows what would be made, sent and paid, and makes nothing.",
     )
+    follow: list[str] = Field(
+        default_factory=list,
+        title="Follow",
+        description=(
+            "Tasks whose output is shown while they run, on the terminal and in Prefect's log: inputs, patterns or "
+            "task ids; of an MPI run primary, subtask-1 and so on; none for nothing. Not given: in Prefect's log all "
+            "of up to 10 tasks, and of more the first few that end and the failures."
+        ),
+    )
     retries: int = Field(
         default=0, ge=0, le=100, title="Retries", description="How often Batch repeats a task that fails."
     )
@@ -421,6 +430,13 @@ class RunParameters(Asked):
             if any(part in ("", ".", "..") for part in folder.strip("/").split("/")) and folder.strip("/"):
                 raise ValueError(f"{folder!r} is no prefix: a part of it is empty, '.' or '..'")
         return results
+
+    @field_validator("follow")
+    @classmethod
+    def _follow_names_something(cls, patterns: list[str]) -> list[str]:
+        if "" in patterns:
+            raise ValueError("it is empty: name an input, a pattern or a task id, or leave it out")
+        return patterns
 
     @field_validator("env", "secret", mode="before")
     @classmethod

@@ -30,6 +30,11 @@ def note_away() -> None:
     _away.set()
 
 
+def is_away() -> bool:
+    """Whether Prefect could not be reached."""
+    return _away.is_set()
+
+
 @contextmanager
 def telling_prefect(what: str) -> Iterator[None]:
     """Tells Prefect something that the run does not need; that it could not be told is one line in the log.

@@ -283,6 +283,16 @@ class Manifest:
         for rows in self._read("coalesce(place, number), label, task_id", f"batch = {batch.number}"):
             yield [added_task(run, *row[1:]) for row in rows]
 
+    def tasks_of(self, source: int, run: Run) -> Iterator[AddedTask]:
+        """The tasks in a run of all that one does."""
+        for rows in self._read("coalesce(place, number), label, task_id", f"source = {source}"):
+            yield from (added_task(run, *row[1:]) for row in rows)
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Labels and task ids of all inputs."""
+        for rows in self._read("label, task_id", "1"):
+            yield from ((label, task_id) for _, label, task_id in rows)
+
     def unreported(self, batch: Batch) -> Iterator[list[tuple[int, str, str]]]:
         """Numbers, labels and task ids of those that have no result, some at a time."""
         yield from self._read("label, task_id", f"batch = {batch.number} AND state < {_REPORTED}")

@@ -1,7 +1,7 @@
 """One poller per job, whatever the number of tasks and of those who wait.
 
 It asks for the counts first, which is one cheap call, then lists only the tasks that have ended since. The interval
-grows while nothing changes, and with the number of tasks that end.
+grows while nothing changes, and with the number of tasks that end. A few tasks can be watched one by one besides.
 """
 
 import logging
@@ -34,7 +34,7 @@ from prefect_azure_batch.tasks.errors import (
 from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
 from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.node_states import NodesSeen, NodeStates
-from prefect_azure_batch.tasks.records import Counts, TaskEnd
+from prefect_azure_batch.tasks.records import Counts, SeenTask, TaskEnd
 from prefect_azure_batch.tasks.scaling import ScalingLog
 
 _FIRST_CHECK = 2.0
@@ -44,6 +44,8 @@ _FAILURES_IN_A_ROW = 6
 _OVERLAP = timedelta(seconds=2)
 # After each task of a list, for the next list has those of the overlap again.
 _REST_FOR_EACH = 0.002
+# Between two looks at the tasks that are watched, when something has changed.
+_SHORTEST_LOOK = 1.0
 _SELECT = ["id,state,stateTransitionTime,creationTime,executionInfo,nodeInfo"]
 _REASONS = {
     "maxwallclocktimeexpiry": "its time was over: --hours, or --lease-minutes with nobody able to renew it",
@@ -51,6 +53,8 @@ _REASONS = {
     "flowruncancelled": "its flow run was cancelled in Prefect",
     "budgetspent": "the run has cost its --budget",
 }
+# The counts have both as running, and do not change from the one to the other.
+_RUNNING_STATES = {"preparing", "running"}
 _ENDED_JOB_STATES = {"terminating", "completed", "deleting"}
 
 _logger = logging.getLogger(__name__)
@@ -105,6 +109,8 @@ class JobPoller:
         self._ends = self._known if ends is None else ends
         self._number, self._listed = 0, 0
         self._counts = Counts()
+        self._watched, self._seen = set[str](), dict[str, SeenTask]()
+        self._can_look, self._is_news, self._last_sight = True, True, -LONGEST_INTERVAL
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
         self._interval = FIRST_INTERVAL
@@ -139,6 +145,16 @@ class JobPoller:
     def counts(self) -> Counts:
         """The job's tasks by state, as last seen."""
         return self._counts
+
+    def watch(self, task_ids: Iterable[str]) -> None:
+        """Has it see some tasks one by one until they have ended: few, for one request names them all."""
+        self._watched.update(task_ids)
+        self._is_news = True
+
+    @property
+    def seen(self) -> dict[str, SeenTask]:
+        """The tasks that are watched, by their ids, as last seen; without those that nobody has seen."""
+        return dict(self._seen)
 
     def wait(self, task_ids: Iterable[str]) -> list[TaskEnd]:
         """Waits until all of these tasks have ended.
@@ -203,10 +219,11 @@ class JobPoller:
     def _poll(self) -> None:
         counts = self._read_counts()
         if counts != self._counts:
-            self._interval, self._last_change = FIRST_INTERVAL, self._clock()
+            self._interval, self._last_change, self._is_news = FIRST_INTERVAL, self._clock(), True
         self._counts = counts
         if counts.running:
             self._nodes.count()
+            self._look_at_watched()
         if counts.completed > self._number:
             self._read_ends()
         if self._clock() - self._last_check > self._check_interval:
@@ -225,6 +242,26 @@ class JobPoller:
                 diagnose_preparation(self._client, self._job_id)
                 if self._instances is not None:
                     diagnose_instances(self._client, self._pool_id, self._instances)
+
+    def _look_at_watched(self) -> None:
+        """Sees which of the tasks that are watched run, and where: soon after something has changed, else seldom."""
+        wanted = sorted(self._watched - {name for name, seen in self._seen.items() if seen.end})
+        pause = _SHORTEST_LOOK if self._is_news else LONGEST_INTERVAL
+        if not wanted or not self._can_look or self._clock() - self._last_sight < pause:
+            return
+        self._last_sight, self._is_news = self._clock(), False
+        text = " or ".join(f"id eq '{name}'" for name in wanted)
+        try:
+            with translated("see which tasks run"):
+                found = list(self._client.list_tasks(self._job_id, filter=text, select=_SELECT))
+        except BatchFlowError as error:  # nobody needs it but those who look on
+            self._can_look = error.retryable
+            if not error.retryable:
+                _logger.warning("%s Their logs are not followed any more.", error)
+            return
+        # How a task has ended comes with the ends of all.
+        going = (task for task in found if str.lower(task.state or "") != "completed")
+        self._seen.update((task.id or "", _seen_task(task)) for task in going)
 
     def _look_at_scaling(self) -> None:
         """Tells what the pool's formula has decided on, where it follows the load."""
@@ -273,6 +310,11 @@ class JobPoller:
                 if until is None or moment > until:
                     until = moment
             self._listed += len(found)
+            self._seen.update(
+                (name, SeenTask(False, end.node_id, end.started, end))
+                for name, end in found.items()
+                if name in self._watched
+            )
             with self._changed:
                 self._number += self._ends.add(found)
                 self._changed.notify_all()
@@ -309,6 +351,13 @@ def _ends_job(batch_task: models.BatchTask) -> bool:
 
 def _terminates(mapping: models.ExitCodeMapping) -> bool:
     return str.lower(mapping.exit_options.job_action or "") == "terminate"
+
+
+def _seen_task(batch_task: models.BatchTask) -> SeenTask:
+    node_id = (batch_task.node_info.node_id or "") if batch_task.node_info else ""
+    info = batch_task.execution_info
+    is_running = str.lower(batch_task.state or "") in _RUNNING_STATES
+    return SeenTask(is_running, node_id, info.start_time if info else None)
 
 
 def _task_end(batch_task: models.BatchTask) -> TaskEnd:

@@ -387,6 +387,28 @@ class TaskEnd:
 
 
 @dataclass(frozen=True)
+class SeenTask:
+    """A Batch task as it was last seen.
+
+    Attributes:
+        is_running: whether its program runs, or will as soon as its node is prepared.
+        node_id: where; empty if it is nowhere.
+        started: when its present attempt began; None if it has not yet.
+        end: how it ended; None if it has not.
+    """
+
+    is_running: bool
+    node_id: str
+    started: datetime | None
+    end: TaskEnd | None = None
+
+    @property
+    def attempt(self) -> tuple[str, datetime | None]:
+        """What tells an attempt from the one before: Batch runs a task again that failed, or whose node is gone."""
+        return self.node_id, self.started
+
+
+@dataclass(frozen=True)
 class EndedTask(AddedTask):
     """A Batch task that has ended, and how."""
 

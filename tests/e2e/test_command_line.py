@@ -59,11 +59,15 @@ def test_a_plan_is_printed_and_one_that_cannot_be_gives_status_2(two_files: Path
 def test_a_failed_task_gives_status_1_and_its_exit_code(two_files: Path, tmp_path: Path, prefect_server: str) -> None:
     done = run_flow(
         "map_flow", "--inputs", str(two_files), "--command", "grep alpha {input} || exit 3", "--results", str(tmp_path),
-        "--json", PREFECT_API_URL=prefect_server,
+        "--follow", "a*", "--json", PREFECT_API_URL=prefect_server,
     )  # fmt: skip
     assert done.returncode == 1
     assert [task["exit_code"] for task in json.loads(done.stdout)["tasks"]] == [0, 3]
     assert done.stderr.count("exit code 3") == 1
+    followed = [
+        line.partition(" after ")[0] for line in done.stderr.splitlines() if line.startswith(("a.txt", "b.txt"))
+    ]
+    assert followed == ["a.txt | alpha", "a.txt: ended with exit code 0"]
 
 
 def test_a_rank_that_fails_gives_status_1_and_its_exit_code(tmp_path: Path, prefect_server: str) -> None:
