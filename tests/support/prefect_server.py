@@ -41,11 +41,14 @@ class Prefect:
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait()
 
-    def start(self, *arguments: str, own_group: bool = False) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, own_group: bool = False, **variables: str) -> subprocess.Popen[bytes]:
         """Starts a command of Prefect that goes on until it is stopped."""
-        command = [self.python, "-m", "prefect", *arguments]
         return subprocess.Popen(
-            command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=own_group
+            [self.python, "-m", "prefect", *arguments],
+            cwd=self.directory,
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+            start_new_session=own_group,
         )
 
     def run(self, *arguments: str) -> str:
@@ -66,10 +69,19 @@ class Prefect:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def scheduled(self, flow_name: str) -> int:
+        """How many runs of a flow are to begin later."""
+        asked = {
+            "flows": {"name": {"any_": [flow_name]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        }
+        url = f"{self.environment['PREFECT_API_URL']}/flow_runs/count"
+        return int(httpx.post(url, json=asked, timeout=30, trust_env=False).raise_for_status().text)
+
     @contextmanager
     def worker(self, pool: str) -> Iterator[None]:
-        """A worker that runs as long as the context."""
-        worker = self.start("worker", "start", "--pool", pool)
+        """A worker that runs as long as the context, and looks for work each second instead of all ten."""
+        worker = self.start("worker", "start", "--pool", pool, PREFECT_WORKER_QUERY_SECONDS="1")
         try:
             yield
         finally:
