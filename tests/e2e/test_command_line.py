@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from prefect_azure_batch.flows.entries import MAP, MPI
 from prefect_azure_batch.flows.examples import example
+from prefect_azure_batch.flows.main import main
 from tests.e2e.conftest import environment, run_flow
 from tests.support.prefect_server import running_prefect
 from tests.support.processes import descendants, wait_until
@@ -84,7 +86,6 @@ def test_a_rank_that_fails_gives_status_1_and_its_exit_code(tmp_path: Path, pref
     ("flow", "arguments"),
     [
         ("map_flow", ("--inputs", "/no/such/*.csv", "--command", "cat {input}")),
-        ("map_flow", ("--inputs", "README.md", "README.md", "--command", "cat {input}")),
         ("map_flow", ("--inputs", "README.md", "--command", "cat {inptu}")),
         ("map_flow", ("--inputs", "README.md", "--command", "{app}/x", "--app", "/no/such/program")),
         ("map_flow", ("--inputs", "README.md", "--command", "cat", "--nodes", "0")),
@@ -104,8 +105,26 @@ def test_a_rank_that_fails_gives_status_1_and_its_exit_code(tmp_path: Path, pref
         ("mpi_flow", ("--command", "./solve", "--application-command", "mpirun ./solve")),
     ],
 )
-def test_bad_input_gives_status_2_and_one_line(flow: str, arguments: tuple[str, ...]) -> None:
-    done = run_flow(flow, *arguments)
+def test_bad_input_gives_status_2_and_one_line(
+    flow: str, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main({"map_flow": MAP, "mpi_flow": MPI}[flow], arguments)
+    said = capsys.readouterr()
+    assert (status, said.out) == (2, "")
+    assert said.err.startswith(f"{flow}: ")
+    assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("flow", "arguments"),
+    [
+        ("map_flow", ("--inputs", "README.md")),
+        ("map_flow", ("--inputs", "README.md", "README.md", "--command", "cat {input}")),
+        ("mpi_flow", ("--nodes", "2", "--instances", "3")),
+    ],
+)
+def test_so_does_a_process_of_its_own(flow: str, arguments: tuple[str, ...], prefect_server: str) -> None:
+    done = run_flow(flow, *arguments, PREFECT_API_URL=prefect_server)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"{flow}: ")
     assert len(done.stderr.strip().splitlines()) == 1

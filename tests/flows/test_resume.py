@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from azure.batch import models
 
 from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -181,58 +182,59 @@ def test_the_index_tells_each_input_from_the_others(run: Run, tmp_path: Path) ->
     assert all(Path(line["stderr"]).parent.name == line["task_id"] for line in lines)
 
 
-def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
-    account: AzureBatchAccount, run: Run, log: Path, other: "subprocess.Popen[bytes]"
-) -> None:
-    wait_until(lambda: sum(ran(log).values()) >= 2, 120)
-    (pool,) = (pool for pool in account.get_client().list_pools() if (pool.id or "").startswith("map-"))
-    other.send_signal(signal.SIGKILL)
-    other.wait()
-    Path(f"{log}.wait").unlink()
-    result = run()
-    assert result.counts.succeeded == 5
-    assert result.pool_id == pool.id
-    assert result.cost.node_hours  # of the pool that was taken up, from then on
-    assert ran(log) == ALL
-    assert left_behind(account) == []
-
-
-def test_the_pool_that_is_gone_on_with_has_links_for_the_rest_of_the_run(
+def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool_which_gets_links_for_the_rest_of_the_run(
     account: AzureBatchAccount, run: Run, log: Path, inputs: Path, other: "subprocess.Popen[bytes]"
 ) -> None:
-    def end_of_links() -> datetime:
+    def its_pool() -> models.BatchPool:
         (pool,) = (pool for pool in account.get_client().list_pools() if (pool.id or "").startswith("map-"))
-        assert pool.start_task is not None
-        (file,) = pool.start_task.resource_files or []
+        return pool
+
+    def end_of_links() -> datetime:
+        start_task = its_pool().start_task
+        assert start_task is not None
+        (file,) = start_task.resource_files or []
         return datetime.fromisoformat(parse_qs(urlsplit(file.http_url or "").query)["se"][0])
 
     wait_until(lambda: sum(ran(log).values()) >= 2, 120)
-    begun = datetime.now(UTC)
+    begun, pool_id = datetime.now(UTC), its_pool().id
     assert end_of_links() < begun + timedelta(hours=3)
     other.send_signal(signal.SIGKILL)
     other.wait()
     (inputs / "mine.txt").write_text(f"{log}")
-    with ThreadPoolExecutor() as pool:
-        going_on = pool.submit(copy_context().run, run, hours=9)
+    with ThreadPoolExecutor() as threads:
+        going_on = threads.submit(copy_context().run, run, hours=9)
         wait_until(lambda: going_on.done() or end_of_links() > begun + timedelta(hours=9), 120)
         Path(f"{log}.wait").unlink()
         result = going_on.result()
     assert result.counts.succeeded == 6
+    assert result.pool_id == pool_id
+    assert result.cost.node_hours  # of the pool that was taken up, from then on
     assert ran(log) == ALL | {"mine": 1}
     assert left_behind(account) == []
 
 
 def test_what_a_living_run_does_is_waited_for_and_not_done_twice(
-    account: AzureBatchAccount, run: Run, log: Path, inputs: Path, other: "subprocess.Popen[bytes]"
+    account: AzureBatchAccount,
+    run: Run,
+    log: Path,
+    inputs: Path,
+    other: "subprocess.Popen[bytes]",
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    def let_go() -> float:
+        """Ends the waiting of the other run's tasks once this run has said that it waits for them."""
+        wait_until(lambda: "of the same work goes on: it is waited for" in caplog.text, 120)
+        Path(f"{log}.wait").unlink()
+        return time.monotonic()
+
     wait_until(lambda: sum(ran(log).values()) >= 2, 120)
     (inputs / "mine.txt").write_text(f"{log}")
-    watch = subprocess.Popen(["/bin/sh", "-c", f"sleep 22; rm {log}.wait"])
     begun = time.monotonic()
-    result = run()
-    watch.wait()
+    with ThreadPoolExecutor() as threads:
+        going = threads.submit(let_go)
+        result = run()
     assert result.counts.failed == 0, result
-    assert time.monotonic() - begun > 15
+    assert going.result() - begun > 15  # a run that was killed looks alive for so long
     assert json.loads(other.communicate(timeout=60)[0])["counts"]["succeeded"] == 5
     assert ran(log) == ALL | {"mine": 1}
     assert left_behind(account) == []

@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, LinearRetry, generate_blob_sas
 
 from localbatch.launcher import LocalAzure
-from tests.service.host.test_launcher_command_line import refuse
+from tests.service.host.test_launcher_command_line import refuse_here
 from tests.support.account import error_code
 
 
@@ -146,7 +146,7 @@ def test_a_clock_that_is_wrong_is_told_and_refuses_what_is_signed(ahead: int) ->
         ("--fault=busy=2", "not a rate"),
     ],
 )
-def test_what_is_no_fault_is_refused(option: str, reason: str) -> None:
-    status, _, said = refuse(option)
+def test_what_is_no_fault_is_refused(option: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, said = refuse_here(capsys, option)
     assert status == 2
     assert reason in said

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, LinearRetry
 
+from localbatch.__main__ import main
 from tests.support.certificates import write_certificate
 from tests.support.processes import Process, descendants, wait_until
 
@@ -45,6 +46,15 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
 def refuse(*options: str) -> tuple[int, str, str]:
     done = subprocess.run([sys.executable, "-m", "localbatch", *options], capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
+
+
+def refuse_here(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
+    """The same for what the command line alone is refused for, without a process of its own."""
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
 
 
 def answer_status(url: str | urllib.request.Request, context: ssl.SSLContext | None = None) -> int:
@@ -85,12 +95,28 @@ def test_without_a_standard_output_it_stops_and_says_so(redirection: str, status
         (["--driver", "docker"], "invalid choice"),
         (["--certfile", "/nowhere"], "there is no file"),
         (["--certfile", __file__], "go together"),
-        (["--certfile", __file__, "--keyfile", __file__], "not a certificate and its key"),
-        (["--root", "/proc/none"], "cannot make the root directory"),
         (["--unknown"], "unrecognized arguments"),
     ],
 )
-def test_a_bad_option_is_one_line_and_status_2(options: list[str], reason: str) -> None:
+def test_a_bad_option_is_one_line_and_status_2(
+    options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, output, errors = refuse_here(capsys, *options)
+    assert (status, output) == (2, "")
+    assert reason in errors
+    assert len(errors.splitlines()) == 1
+    assert "secret value" not in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--key", "secret value"], "not base64"),
+        (["--certfile", __file__, "--keyfile", __file__], "not a certificate and its key"),
+        (["--root", "/proc/none"], "cannot make the root directory"),
+    ],
+)
+def test_so_is_one_of_a_process(options: list[str], reason: str) -> None:
     status, output, errors = refuse(*options)
     assert (status, output) == (2, "")
     assert reason in errors
@@ -230,8 +256,10 @@ def test_it_ends_with_status_1_when_azurite_ends() -> None:
 
 
 def test_azurite_that_ends_is_started_again_with_its_blobs_where_there_is_a_root(tmp_path: Path) -> None:
+    soon = LinearRetry(backoff=1, retry_total=30)  # the SDK's own waits for a quarter of a minute
     with serving("--root", str(tmp_path / "root")) as (service, ready):
-        with BlobServiceClient.from_connection_string(ready["storage_connection_string"]) as blobs:
+        string = ready["storage_connection_string"]
+        with BlobServiceClient.from_connection_string(string, retry_policy=soon) as blobs:
             blobs.create_container("box").upload_blob("a", b"alpha")
             azurite = azurite_of(service)
             time.sleep(3.5)  # it is saved, and has lived long enough
