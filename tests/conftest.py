@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,9 @@ def _isolate_prefect() -> None:
 
 
 _isolate_prefect()
+# The tests start hundreds of programs of this checkout: each would compile all of it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # How long an example takes tells of what else the machine does; no property here is one of time.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
@@ -66,7 +70,9 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
     from tests.support.prefect_server import make_home
 
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    workers = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    # A pytest that a test starts finds it, too.
+    shared = Path(os.environ.setdefault("HOMES_OF_THE_TESTS", str(workers)))
     return lambda: make_home(shared, tmp_path_factory.mktemp("prefect") / "home")
 
 

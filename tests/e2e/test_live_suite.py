@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from azure.batch import BatchClient
@@ -37,8 +39,10 @@ def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
 
 
 def test_the_live_tests_run_on_the_account_that_the_variables_name_and_leave_nothing_there(
-    local_azure: LocalAzure,
+    local_azure: LocalAzure, prefect_home: Callable[[], Path]
 ) -> None:
+    prefect_home()  # is there, so that the tests that are started here need not make one
+
     found, name = local_azure.endpoints, f"live{uuid.uuid4().hex[:16]}"
     variables = {
         "endpoint": found.batch_endpoint,

@@ -95,22 +95,31 @@ def _files_of_nodes(azure: LocalAzure) -> Iterator[Path]:
     return (path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] != "blobs")
 
 
-# Reads blocks from its standard input, saves them, and runs a map with each; what goes wrong is shown in full.
+# Reads blocks from its standard input, saves them, and runs a map with each, all at once, for they wait long for those
+# who do not answer; what goes wrong is shown in full.
 NOISY = """
 import json, sys, traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from prefect import flow
 from prefect_azure_batch import AzureBatchAccount, MapParameters, map_flow
 
 @flow
 def noisy():
     blocks, asked = json.load(sys.stdin)
-    for name, block in blocks.items():
-        AzureBatchAccount.model_validate(block).save(name)
+
+    def work(name):
         try:
             map_flow(MapParameters(account=name, **asked))
         except Exception:
             traceback.print_exc()
-            print("ended", name, flush=True)
+            sys.stdout.write(f"ended {name}\\n")
+
+    for name, block in blocks.items():
+        AzureBatchAccount.model_validate(block).save(name)
+    with ThreadPoolExecutor(len(blocks)) as threads:
+        for name in blocks:
+            threads.submit(copy_context().run, work, name)
 
 noisy()
 """

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -180,7 +182,8 @@ def test_what_a_dead_run_has_begun_is_waited_for_and_reduced(
     other.kill()
     other.wait()
     with ThreadPoolExecutor(1) as beside:
-        result = beside.submit(run, command=command, reduce="cat {inputs} | wc -l")
+        # In the context of the tests, whose Prefect server it would not know otherwise, and start one.
+        result = beside.submit(copy_context().run, partial(run, command=command, reduce="cat {inputs} | wc -l"))
         (tmp_path / "go").touch()
     assert text(result.result().tasks[-1].stdout) == "4\n"
     assert len(result.result().tasks) == 5

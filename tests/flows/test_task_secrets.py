@@ -23,7 +23,7 @@ from prefect_azure_batch.flows.upkeep_flow import upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.secrets import SECRETS_CONTAINER
-from tests.flows.conftest import left_behind
+from tests.flows.conftest import left_behind, wait_until_over
 from tests.support.processes import wait_until
 
 Run = Callable[..., MapResult]
@@ -144,6 +144,7 @@ def test_what_a_killed_run_has_left_is_deleted_by_upkeep(
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    wait_until(lambda: {item.state for item in upkeep_flow().leftovers if item.kind == "secret"} == {"over"}, 40)
+    wait_until_over(account, "secret")
+    assert {item.state for item in upkeep_flow().leftovers if item.kind == "secret"} == {"over"}
     upkeep_flow(UpkeepParameters(delete=True))
     assert (kept_secrets(account), left_behind(account)) == ([], [])

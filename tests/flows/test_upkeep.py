@@ -22,7 +22,7 @@ from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.errors import BadInput
 from prefect_azure_batch.tasks.pool import create_pool
 from prefect_azure_batch.tasks.records import Created, PoolPlan
-from tests.flows.conftest import left_behind
+from tests.flows.conftest import left_behind, wait_until_over
 from tests.support.processes import wait_until
 
 
@@ -61,8 +61,9 @@ def test_a_run_that_lives_is_left_alone_and_one_that_died_is_deleted(
     assert set(left_behind(account)) == {run_id}
     other.send_signal(signal.SIGKILL)
     other.wait()
-    wait_until(lambda: states(upkeep_flow(), run_id)["pool"] == "over", 40)
-    assert states(upkeep_flow(), run_id)["job"] == "over"
+    wait_until_over(account, "pool", run_id)
+    over = states(upkeep_flow(), run_id)
+    assert (over["pool"], over["job"]) == ("over", "over")
     assert left_behind(account) != []  # nothing is deleted unless that is asked for
     assert states(upkeep_flow(UpkeepParameters(delete=True)), run_id)["pool"] == "deleted"
     assert left_behind(account) == []
