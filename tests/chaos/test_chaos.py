@@ -27,7 +27,7 @@ from tests.support.processes import wait_until
 
 FIRST_SEED = int(os.environ.get("CHAOS_SEED", "1"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
-INPUTS = int(os.environ.get("CHAOS_INPUTS", "100"))
+INPUTS = int(os.environ.get("CHAOS_INPUTS", "60"))
 LIMIT = 240
 
 FAULTS = [
