@@ -182,7 +182,7 @@ def test_the_index_tells_each_input_from_the_others(run: Run, tmp_path: Path) ->
     assert all(Path(line["stderr"]).parent.name == line["task_id"] for line in lines)
 
 
-def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool_which_gets_links_for_the_rest_of_the_run(
+def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool(
     account: AzureBatchAccount, run: Run, log: Path, inputs: Path, other: "subprocess.Popen[bytes]"
 ) -> None:
     def its_pool() -> models.BatchPool:
@@ -190,6 +190,7 @@ def test_a_run_that_was_killed_is_taken_up_with_its_job_and_pool_which_gets_link
         return pool
 
     def end_of_links() -> datetime:
+        """Of the links of its start task, which last for the rest of the run that goes on with it."""
         start_task = its_pool().start_task
         assert start_task is not None
         (file,) = start_task.resource_files or []
