@@ -15,6 +15,8 @@ check_flow      says what works of an account
 trial           one task that truly runs on it
 prices          the table of prices: which one is read, and a newer one
 resume          what a run takes up of others
+events          what runs tell Prefect by events, on which automations can act
+idle_nodes      nodes of a run that are paid for and run nothing, told as an event
 telling         a run's result does not hang on Prefect
 endings         how a run ends that is told to by a signal
 hooks           what is done when a flow run has ended without having cleaned up
@@ -46,6 +48,7 @@ report_pictures  its pictures
 run_summary     a run in some lines of Markdown
 run_times       when and where tasks ran, and what their nodes did besides
 artifacts       results in the Prefect UI
+assets          results that stay in storage, as an asset of Prefect
 account         the account a run talks to: a block, or a local Azure for the life of the run
 runs            a run in Azure, from its pool to the cleanup that follows whatever happens
 progress        shows how far a run is: on a terminal, in a log, in the Prefect UI

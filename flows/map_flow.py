@@ -16,6 +16,7 @@ from prefect import flow
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
+from prefect_azure_batch.flows.events import tell_done
 from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.map_parameters import MapParameters
@@ -56,6 +57,7 @@ def map_flow(run: Form[MapParameters] = MapParameters()) -> MapResult:  # noqa: 
             return MapResult.planned(show_plan(plan_map(account, run)))
         result = run_map(account, run)
     keep_result(result)
+    tell_done(result)
     with telling_prefect("the results"):
         publish_results(result, "batch-map-results", account.storage)
     require_well(result)

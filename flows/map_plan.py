@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_work import MapWork, find_work
-from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs
+from prefect_azure_batch.flows.plan import Plan, PlannedCall
 from prefect_azure_batch.flows.planning import body_of, count_program, identify_program, put_together
 from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.adding import MAX_TASKS_PER_REQUEST
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.manifest import DONE, OURS, Batch
+from prefect_azure_batch.tasks.manifest import OURS, Batch
 from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.output_files import added_task
 from prefect_azure_batch.tasks.preflight import look_ahead, look_at_rest
@@ -33,7 +33,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
         ServiceFailure: Azure refused or failed a request.
     """
     work = find_work(account, asked, identify_program)
-    total, done, ours = (work.manifest.count(source) for source in (None, DONE, OURS))
+    ours = work.inputs.ours
     run_id = new_run_id("map")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
@@ -43,9 +43,8 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     else:
         seen = look_at_rest(account, record)
     uploads = _uploads(account, work) if ours else Uploads()
-    inputs = PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours)
     added = _added(account, work, record) if work.ours else None
-    return put_together("map", account, record, work.path, inputs, uploads, seen, added)
+    return put_together("map", account, record, work.path, work.inputs, uploads, seen, added)
 
 
 def _added(account: AzureBatchAccount, work: MapWork, record: RunRecord) -> Iterator[PlannedCall]:

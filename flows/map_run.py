@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.assets import store_results_index
+from prefect_azure_batch.flows.events import FailedTasks, tell_planned
 from prefect_azure_batch.flows.live_logs import LiveLogs
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.map_stages import MapStages
@@ -12,7 +14,7 @@ from prefect_azure_batch.flows.map_work import find_work
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.progress_state import AWAITING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.report import keep_report
-from prefect_azure_batch.flows.result_index import ResultIndex, store_index_task
+from prefect_azure_batch.flows.result_index import ResultIndex
 from prefect_azure_batch.flows.results import MapResult, ResultCounts
 from prefect_azure_batch.flows.resume import pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.run_progress import RunProgress
@@ -60,10 +62,12 @@ def _run(
     progress.end(FINDING, _done_before(work.manifest.count(DONE)))
     run_id, run, left = new_run_id("map"), None, list[str]()
     results, place = asked.results_of(run_id), asked.place_of(run_id)
+    directory, see = results if isinstance(results, Path) else None, FailedTasks(run_id).see
+    tell_planned(run_id, work.inputs)
     with (
         noting_leftovers(left),
         taken_up(account, work.earlier, meter, patient=work.reduces) as others,
-        ResultIndex(results if isinstance(results, Path) else None, work.size, begun) as index,
+        ResultIndex(directory, work.size, begun, see) as index,
         ExitStack() as kept,
     ):
         progress.collects(lambda: _number(index.counts), work.size)
@@ -82,7 +86,7 @@ def _run(
         )
         stages.run(run, others)
         if place:
-            store_index_task(account.storage, index, place)
+            store_results_index(account.storage, index, asked, run_id)
         progress.clean_up()
     where = run or (others[0].run if others else None)
     result = MapResult(

@@ -9,6 +9,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.map_parameters import EXAMPLE_COMMAND, MapParameters
+from prefect_azure_batch.flows.plan import PlannedInputs
 from prefect_azure_batch.flows.reduction import Reduction
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, container_plan, plan_of
 from prefect_azure_batch.tasks.access import StorageAccess
@@ -20,7 +21,7 @@ from prefect_azure_batch.tasks.following import check_followed
 from prefect_azure_batch.tasks.grouped_manifest import GroupedManifest
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
-from prefect_azure_batch.tasks.manifest import OURS, Manifest
+from prefect_azure_batch.tasks.manifest import DONE, OURS, Manifest
 from prefect_azure_batch.tasks.names import REDUCE_LABEL
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
@@ -57,6 +58,12 @@ class MapWork:
     def size(self) -> int:
         """How many results there will be."""
         return self.manifest.count() + (self.reduction is not None)
+
+    @property
+    def inputs(self) -> PlannedInputs:
+        """Who does how many of the inputs."""
+        total, done, ours = (self.manifest.count(source) for source in (None, DONE, OURS))
+        return PlannedInputs(total=total, done=done, elsewhere=total - done - ours, ours=ours)
 
     @property
     def ours(self) -> int:

@@ -16,6 +16,7 @@ from prefect import flow
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.artifacts import publish_results, publish_subtasks, show_plan
 from prefect_azure_batch.flows.cancelling import say_cancelled
+from prefect_azure_batch.flows.events import tell_done
 from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.hooks import clean_up_after
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
@@ -56,6 +57,7 @@ def mpi_flow(run: Form[MpiParameters] = MpiParameters()) -> MpiResult:  # noqa: 
             return MpiResult.planned(show_plan(plan_mpi(account, run)))
         result = run_mpi(account, run)
     keep_result(result)
+    tell_done(result)
     with telling_prefect("the results"):
         publish_results(result, "batch-mpi-results", account.storage)
         publish_subtasks(result, "batch-mpi-subtasks", account.storage)

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_work import MpiWork, find_work
-from prefect_azure_batch.flows.plan import Plan, PlannedCall, PlannedInputs
+from prefect_azure_batch.flows.plan import Plan, PlannedCall
 from prefect_azure_batch.flows.planning import body_of, count_program, identify_program, put_together
 from prefect_azure_batch.flows.runs import new_run_id, record_of
 from prefect_azure_batch.tasks.job import run_of
-from prefect_azure_batch.tasks.manifest import DONE, OURS
 from prefect_azure_batch.tasks.multi_instance import multi_instance_options
 from prefect_azure_batch.tasks.output_files import added_task
 from prefect_azure_batch.tasks.preflight import look_ahead, look_at_rest
@@ -30,9 +29,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
         ServiceFailure: Azure refused or failed a request.
     """
     work = find_work(account, asked, identify_program)
-    done = work.manifest.count(DONE) if asked.resume else 0
-    elsewhere = 1 - work.manifest.count(OURS) - work.manifest.count(DONE)
-    ours = 1 - done - elsewhere
+    ours = work.inputs.ours
     run_id = new_run_id("mpi")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
     record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
@@ -40,9 +37,8 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
         look_ahead(account, record, asked.task_instances, terms=asked.terms) if ours else look_at_rest(account, record)
     )
     uploads = count_program(account, work.path) + count_uploads(account.storage, work.common) if ours else Uploads()
-    inputs = PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=ours)
     added = _addition(account, work, record) if ours else None
-    return put_together("MPI", account, record, work.path, inputs, uploads, seen, added)
+    return put_together("MPI", account, record, work.path, work.inputs, uploads, seen, added)
 
 
 def _addition(account: AzureBatchAccount, work: MpiWork, record: RunRecord) -> Iterator[PlannedCall]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.flows.assets import store_results_index
+from prefect_azure_batch.flows.events import FailedTasks, tell_planned
 from prefect_azure_batch.flows.live_logs import LiveLogs
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.mpi_work import find_work
@@ -22,7 +24,7 @@ from prefect_azure_batch.flows.outcomes import (
 from prefect_azure_batch.flows.progress import show_progress
 from prefect_azure_batch.flows.progress_state import AWAITING, COLLECTING, FINDING, SENDING
 from prefect_azure_batch.flows.report import keep_report
-from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of, store_index_task
+from prefect_azure_batch.flows.result_index import ResultIndex, seconds_of
 from prefect_azure_batch.flows.results import MpiResult, SubtaskResult, TaskResult
 from prefect_azure_batch.flows.resume import TakenUp, pool_to_go_on_with, taken_up
 from prefect_azure_batch.flows.run_progress import RunProgress
@@ -88,6 +90,7 @@ def _run(
     progress.end(FINDING)
     manifest, left = work.manifest, list[str]()
     run_id = new_run_id("mpi")
+    tell_planned(run_id, work.inputs)
     stages = _Stages(account, asked, work.task, asked.results_of(run_id), run_id, meter, progress)
     done = manifest.batches(DONE, 1)
     if asked.resume and done:
@@ -232,12 +235,13 @@ class _Stages:
 
     def _result(self, run: Run | None, task: TaskResult, subtasks: list[SubtaskResult]) -> MpiResult:
         place = self.asked.place_of(self.run_id)
-        with ResultIndex(self.results if isinstance(self.results, Path) else None, 1) as index:
+        directory = self.results if isinstance(self.results, Path) else None
+        with ResultIndex(directory, 1, see=FailedTasks(self.run_id).see) as index:
             # The index names what all nodes have left.
             of_others = [output for subtask in subtasks for output in subtask.outputs]
             index.write(0, task.model_copy(update={"outputs": [*task.outputs, *of_others]}))
             if place:
-                store_index_task(self.account.storage, index, place)
+                store_results_index(self.account.storage, index, self.asked, self.run_id)
         return MpiResult(
             run_id=self.run_id,
             job_id=run.job_id if run else None,

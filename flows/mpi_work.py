@@ -8,13 +8,14 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.examples import example
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
+from prefect_azure_batch.flows.plan import PlannedInputs
 from prefect_azure_batch.flows.runs import ProgramFinder, RunPlan, check_results, plan_of
 from prefect_azure_batch.tasks.common_files import check_common_names
 from prefect_azure_batch.tasks.earlier import FoundRun, find_earlier_task
 from prefect_azure_batch.tasks.following import check_followed, node_names
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs
-from prefect_azure_batch.tasks.manifest import Manifest
+from prefect_azure_batch.tasks.manifest import DONE, OURS, Manifest
 from prefect_azure_batch.tasks.multi_instance import multi_instance_name, multi_instance_work
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.program import doubt_about
@@ -47,6 +48,13 @@ class MpiWork:
     task: MultiInstancePlan
     task_id: str
     earlier: tuple[FoundRun, ...]
+
+    @property
+    def inputs(self) -> PlannedInputs:
+        """Who does its one task."""
+        done = self.manifest.count(DONE) if self.asked.resume else 0
+        elsewhere = 1 - self.manifest.count(OURS) - self.manifest.count(DONE)
+        return PlannedInputs(total=1, done=done, elsewhere=elsewhere, ours=1 - done - elsewhere)
 
     def run_plan(self, pool: PoolDescription | str, results: Place | None) -> RunPlan:
         """The run that does it.

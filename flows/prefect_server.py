@@ -91,6 +91,12 @@ def is_temporary(client: SyncPrefectClient) -> bool:
     return client.server_type is ServerType.EPHEMERAL or str(client.api_url).rstrip("/") in _own_urls
 
 
+def has_lasting_server() -> bool:
+    """Tells whether the server that is configured outlives this process."""
+    url = get_current_settings().api.url
+    return url is not None and url.rstrip("/") not in _own_urls
+
+
 def _path() -> str:
     return os.pathsep.join([str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]).rstrip(
         os.pathsep

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import weakref
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,7 @@ class ResultIndex:
         directory: of the results; None for a file that nobody else sees.
         size: number of tasks.
         since: from when on the time of tasks counts for this run.
+        see: is shown each result as it is added.
 
     Attributes:
         tasks: the results of all tasks, in the order of their inputs; also when the file is closed.
@@ -86,7 +87,14 @@ class ResultIndex:
         ResultsUnwritable: the file cannot be written.
     """
 
-    def __init__(self, directory: Path | None, size: int, since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        size: int,
+        since: datetime | None = None,
+        see: Callable[[TaskResult], object] = lambda result: None,
+    ) -> None:
+        self._see = see
         self._since, self._seconds = since, array("d", [0.0]) * size
         self._name = str(directory / INDEX_NAME) if directory else INDEX_NAME
         self._places, self._sizes, self._states = array("q", [0]) * size, array("I", [0]) * size, bytearray(size)
@@ -115,6 +123,7 @@ class ResultIndex:
             self._seconds[number] = seconds_of(result, self._since)
             if result.ended and (self.last_end is None or result.ended > self.last_end):
                 self.last_end = result.ended
+        self._see(result)
 
     @property
     def counts(self) -> ResultCounts:

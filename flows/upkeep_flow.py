@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel
 
 from prefect_azure_batch.flows.account import open_account
+from prefect_azure_batch.flows.events import tell_leftovers
 from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
 from prefect_azure_batch.tasks.errors import CleanupFailed
@@ -91,6 +92,7 @@ def upkeep_flow(run: Form[UpkeepParameters] = UpkeepParameters()) -> UpkeepResul
     with open_account(run.account, work_container=run.work_container) as account:
         found = find_leftovers_task(account, goes_on)
         failures = delete_leftovers_task(account, found) if run.delete else []
+    tell_leftovers(account.endpoint, found, deleted=run.delete and not failures)
     result = UpkeepResult(leftovers=[_shown(left, deleted=run.delete and not failures) for left in found])
     rows = [item.model_dump() for item in result.leftovers]
     create_table_artifact(rows, key="batch-upkeep", description=list(result.text())[-1])

@@ -1,6 +1,6 @@
 """How a stage's function becomes a Prefect task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
@@ -9,6 +9,7 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
+from prefect.tasks import MaterializingTask, TaskOptions
 
 from prefect_azure_batch.tasks.errors import BatchFlowError
 
@@ -19,7 +20,9 @@ _RETRIES = 2
 _RETRY_DELAYS = [2.0, 10.0]
 
 
-def stage(function: Callable[_Params, _Result], *, name: str) -> Task[_Params, _Result]:
+def stage(
+    function: Callable[_Params, _Result], *, name: str, makes: str | None = None, takes: Sequence[str] = ()
+) -> Task[_Params, _Result]:
     """A Prefect task that runs a stage's function.
 
     It has no cache and stores no result: what a stage does lies in Azure, not in its return value. It is repeated only
@@ -29,9 +32,10 @@ def stage(function: Callable[_Params, _Result], *, name: str) -> Task[_Params, _
     Args:
         function: the stage.
         name: what the Prefect UI shows.
+        makes: key of the asset that is there when it is done; None for no asset.
+        takes: keys of the assets of which that one is made.
     """
-    return Task(
-        _labelled(function),
+    options = TaskOptions(
         name=name,
         description=(function.__doc__ or "").strip().partition("\n")[0],
         task_run_name=_run_name(name),
@@ -40,7 +44,11 @@ def stage(function: Callable[_Params, _Result], *, name: str) -> Task[_Params, _
         retries=_RETRIES,
         retry_delay_seconds=_RETRY_DELAYS,
         retry_condition_fn=_can_help,
+        asset_deps=list(takes),
     )
+    if makes is not None:
+        return MaterializingTask(_labelled(function), assets=[makes], **options)
+    return Task(_labelled(function), **options)
 
 
 def _labelled(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:

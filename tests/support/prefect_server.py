@@ -131,6 +131,8 @@ def running_prefect(home: Path, directory: Path) -> Iterator[Prefect]:
         "PREFECT_SERVER_API_PORT": str(address[1]),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        # Tests that ask for events would wait five seconds for each.
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
     }
     prefect = Prefect(_unset() | settings, directory)
     server = prefect.start("server", "start", own_group=True)
