@@ -33,7 +33,8 @@ def lived_in(server: Prefect, endpoints: Endpoints, connection: Path) -> Iterato
     connection.write_text(endpoints.to_line())
     prefect = replace(server, environment=server.environment | _EAGER | {CONNECTION_VARIABLE: str(connection)})
     api = prefect.environment["PREFECT_API_URL"]
-    httpx.post(f"{api}/work_pools/", json={"name": POOL, "type": "process"}, trust_env=False).raise_for_status()
+    for pool, kind in ((POOL, "process"), ("batch-docker", "docker")):
+        httpx.post(f"{api}/work_pools/", json={"name": pool, "type": kind}, trust_env=False).raise_for_status()
     with prefect.worker(POOL):
         prefect.run_python("-c", _PREPARE, "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS))
         yield prefect

@@ -1,0 +1,67 @@
+"""Hands Azure Event Grid's messages on to a Prefect server of one's own, as events that automations can act on.
+
+    export RELAY_KEY=... PREFECT_API_URL=http://prefect.example.org:4200/api
+    uvicorn --app-dir deployments relay:app --port 8080
+
+Event Grid asks for proof that its receiver wants its messages, and Prefect's server has another form of events: this
+answers the one and turns into the other. It takes the Event Grid schema at ``POST /events?key=...``.
+"""
+
+import hmac
+import os
+from typing import Any
+
+import httpx
+from prefect.client.orchestration import get_client
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
+
+
+def prefect_event(message: dict[str, Any]) -> dict[str, Any]:
+    """A message of Event Grid as an event of Prefect.
+
+    It keeps its id, by which Prefect knows it again: Event Grid may deliver a message more than once.
+
+    Args:
+        message: in the Event Grid schema.
+    """
+    data = message["data"]
+    return {
+        "id": message["id"],
+        "event": message["eventType"],
+        "occurred": message["eventTime"],
+        "resource": {
+            "prefect.resource.id": data.get("url") or message["subject"],
+            "prefect.resource.name": message["subject"],
+        },
+        "payload": {"subject": message["subject"], "data": data},
+    }
+
+
+async def receive(request: Request) -> Response:
+    """Takes the messages of one request: proves that they are wanted, or hands them on."""
+    if not hmac.compare_digest(request.query_params.get("key", "").encode(), os.environ["RELAY_KEY"].encode()):
+        return JSONResponse({"error": "key: it is not the one that RELAY_KEY names"}, 401)
+    try:
+        messages = await request.json()
+        if messages[0]["eventType"] == VALIDATION:
+            return JSONResponse({"validationResponse": messages[0]["data"]["validationCode"]})
+        events = [prefect_event(message) for message in messages]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return JSONResponse({"error": "the body is no list of messages in the Event Grid schema"}, 400)
+    try:
+        async with get_client() as client:
+            (await client.request("POST", "/events", json=events)).raise_for_status()
+    except httpx.HTTPError as error:
+        # Event Grid delivers them again, for a day.
+        return JSONResponse({"error": f"Prefect did not take them ({type(error).__name__})"}, 503)
+    return Response(status_code=204)
+
+
+if not os.environ.get("RELAY_KEY"):
+    raise SystemExit("RELAY_KEY: set it to a secret of your own, which Event Grid then sends as ?key=...")
+app = Starlette(routes=[Route("/events", receive, methods=["POST"])])
