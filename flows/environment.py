@@ -14,12 +14,7 @@ from typing import TextIO
 
 from prefect_azure_batch.flows.preflight import check_directory
 
-_SETTINGS = {
-    "DO_NOT_TRACK": "1",
-    # Some 6 seconds for each call of a server that is gone, in place of a minute.
-    "PREFECT_CLIENT_MAX_RETRIES": "2",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+RECORDING = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
@@ -27,6 +22,15 @@ _SETTINGS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "2",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
+}
+"""How a server records what many task runs tell it: docs/server.md says what that changes."""
+_SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    # Some 6 seconds for each call of a server that is gone, in place of a minute.
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    **RECORDING,
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     # The command line says itself what went wrong, in one line instead of a traceback.
