@@ -22,4 +22,4 @@ def wait_until_over(account: AzureBatchAccount, kind: str, run_id: str | None = 
         found = [left for left in find_leftovers(account, goes_on) if left.kind == kind]
         return {left.is_over for left in found if run_id in (None, left.run_id)} == {True}
 
-    wait_until(is_over, 40)
+    wait_until(is_over, 40, pause=0.5)

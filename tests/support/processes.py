@@ -48,8 +48,8 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    """Waits until something holds.
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.05) -> None:
+    """Waits until something holds; where a look costs much, with a longer pause between two.
 
     Raises:
         AssertionError: it did not in time.
@@ -57,4 +57,4 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, f"not true within {seconds} s"
-        threading.Event().wait(0.05)
+        threading.Event().wait(pause)
