@@ -61,6 +61,9 @@ Key = Annotated[Secret, AfterValidator(_check_key)]
 OptionalName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
 
 
+_KIND = "Tells this kind of credential."
+
+
 class _Credential(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -70,7 +73,7 @@ class StorageAccountKey(_Credential):
 
     model_config = ConfigDict(title="Account key", json_schema_extra=show_member)
 
-    kind: Literal["account_key"] = "account_key"
+    kind: Literal["account_key"] = Field(default="account_key", description=_KIND)
     account_name: Name = Field(title="Account name", description="Name of the storage account, such as mystorage.")
     account_key: Key = Field(title="Account key", description="Either key, base64, as the portal shows it.")
 
@@ -83,7 +86,7 @@ class StorageConnectionString(_Credential):
 
     model_config = ConfigDict(title="Connection string", json_schema_extra=show_member)
 
-    kind: Literal["connection_string"] = "connection_string"
+    kind: Literal["connection_string"] = Field(default="connection_string", description=_KIND)
     connection_string: Annotated[Secret, AfterValidator(_check_connection_string)] = Field(
         title="Connection string", description="DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...;..."
     )
@@ -98,7 +101,7 @@ class StorageSas(_Credential):
 
     model_config = ConfigDict(title="SAS", json_schema_extra=show_member)
 
-    kind: Literal["sas"] = "sas"
+    kind: Literal["sas"] = Field(default="sas", description=_KIND)
     sas_token: Annotated[Secret, AfterValidator(_check_sas)] = Field(
         title="SAS token",
         description=(
@@ -113,7 +116,7 @@ class BatchSharedKey(_Credential):
 
     model_config = ConfigDict(title="Account key", json_schema_extra=show_member)
 
-    kind: Literal["shared_key"] = "shared_key"
+    kind: Literal["shared_key"] = Field(default="shared_key", description=_KIND)
     account_name: Name = Field(title="Account name", description="Name of the Batch account, such as mybatch.")
     account_key: Key = Field(title="Account key", description="Either key, base64, as the portal shows it.")
 
@@ -123,7 +126,7 @@ class ServicePrincipal(_Credential):
 
     model_config = ConfigDict(title="Service principal", json_schema_extra=show_member)
 
-    kind: Literal["service_principal"] = "service_principal"
+    kind: Literal["service_principal"] = Field(default="service_principal", description=_KIND)
     tenant_id: Name = Field(title="Tenant ID", description="Directory (tenant) id of the application.")
     client_id: Name = Field(title="Client ID", description="Application (client) id.")
     client_secret: Secret = Field(
@@ -154,7 +157,7 @@ class DefaultCredential(_Credential):
 
     model_config = ConfigDict(title="Default", json_schema_extra=show_nothing)
 
-    kind: Literal["default"] = "default"
+    kind: Literal["default"] = Field(default="default", description=_KIND)
 
 
 TokenKind = ServicePrincipal | ManagedIdentity | DefaultCredential

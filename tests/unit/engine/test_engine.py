@@ -325,7 +325,8 @@ async def test_what_a_job_is_told_last_counts_whatever_is_under_way(
             await take_turns(second)
             work.jobs.delete("a", "job", unconditional)
             await work.until(lambda: work.store.find_job("a", "job") is None)
-    assert caplog.record_tuples == []
+    # Others that tests of this process have started may have something to say, too.
+    assert [record for record in caplog.records if record.name.startswith("localbatch")] == []
 
 
 async def test_after_a_restart_everything_goes_on(tmp_path: Path) -> None:
