@@ -23,6 +23,7 @@ class ProgressArtifact:
             percent: of its tasks that have ended.
             text: Markdown.
         """
+        percent = round(percent, 1)  # the UI shows all digits
         if self._told == (percent, text):
             return
         self._told = percent, text
