@@ -60,6 +60,8 @@ progress_artifact  the progress artifact
 status_page     where the status page of a local Azure is
 recording       makes sure that Prefect's ephemeral server has recorded every task run
 prefect_server  a Prefect server for a run from the command line
+server_process  the process of it
+early_starts    it and a local Azure, started while Prefect is imported
 environment     Prefect's settings for a run from the command line
 examples        where the bundled examples lie
 """

@@ -10,12 +10,13 @@ from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure, LocalAzureError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
+from prefect_azure_batch.flows.early_starts import azure_options, take_azure
 from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.flows.saved_blocks import load_block
 from prefect_azure_batch.flows.status_page import tell_status_page
 from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import BadInput
-from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, Mpi
+from prefect_azure_batch.tasks.launcher import Mpi
 
 
 @contextmanager
@@ -76,7 +77,10 @@ def _account_of(azure: LocalAzure) -> AzureBatchAccount:
 
 def _local_azure(mpi: Mpi | None) -> LocalAzure:
     try:
-        return LocalAzure(options=(f"--mpi={mpi or DEFAULT_MPI}",))
+        options = azure_options(mpi)
+        azure = take_azure(options) or LocalAzure(options=options, wait=False)
+        azure.wait()
+        return azure
     except LocalAzureError as error:
         if CONNECTION_VARIABLE not in os.environ:
             raise

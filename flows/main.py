@@ -11,6 +11,7 @@ import httpx
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
 from prefect_azure_batch.flows.check_result import ChecksFailed
+from prefect_azure_batch.flows.early_starts import early_starts
 from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, notes_of
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
@@ -64,13 +65,14 @@ def _run(entry: Entry, asked: Arguments) -> int:
     prepare()
     if sys.stderr.isatty():
         sys.stderr.write("Starting Prefect ...\n")
-    # Prefect takes seconds to import, and reads its settings then.
-    flow = getattr(importlib.import_module(f"prefect_azure_batch.flows.{entry.name}"), entry.name)
-    from prefect_azure_batch.flows.prefect_server import prefect_server
-
     try:
-        with prefect_server():
-            result = flow(asked.run)
+        with early_starts(asked.run):
+            # Prefect takes seconds to import, and reads its settings then.
+            flow = getattr(importlib.import_module(f"prefect_azure_batch.flows.{entry.name}"), entry.name)
+            from prefect_azure_batch.flows.prefect_server import prefect_server
+
+            with prefect_server():
+                result = flow(asked.run)
         _report(result, asked.as_json)
     except PlanRefused as error:
         _report(error.plan, asked.as_json)

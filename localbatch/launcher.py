@@ -55,6 +55,7 @@ class LocalAzure(FaultRequests):
         options: further options of ``python -m localbatch``.
         attach: use the service that LOCALBATCH_CONNECTION names, if it is set.
         ready_seconds: how long to wait for the service.
+        wait: until it is ready; otherwise `wait` is to be called before anything else.
 
     Raises:
         LocalAzureError: it did not start, or nothing answers where LOCALBATCH_CONNECTION points.
@@ -71,8 +72,10 @@ class LocalAzure(FaultRequests):
         options: tuple[str, ...] = (),
         attach: bool = True,
         ready_seconds: float = _READY_SECONDS,
+        wait: bool = True,
     ) -> None:
         self._child: _Child | None = None
+        self._ready_seconds = ready_seconds
         file = os.environ.get(CONNECTION_VARIABLE) if attach else None
         if file:
             self.endpoints = _attach(Path(file), storage)
@@ -85,7 +88,17 @@ class LocalAzure(FaultRequests):
             *options,
         ]
         self._child = _Child(arguments, temporary=root is None)
-        self.endpoints = self._child.await_ready(ready_seconds)
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits until the service is ready.
+
+        Raises:
+            LocalAzureError: it did not start.
+        """
+        if self._child is not None:
+            self.endpoints = self._child.await_ready(self._ready_seconds)
 
     @property
     def attached(self) -> bool:
