@@ -123,7 +123,7 @@ class MapParameters(RunParameters):
         title="Group size",
         description=(
             "Inputs that go through the stages together, as one row in Prefect. Not given: 1 for up to 50 inputs, else "
-            "a fiftieth of them."
+            "a fiftieth of them. At most 500 groups."
         ),
     )
     resume: bool = Field(

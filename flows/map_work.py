@@ -30,6 +30,8 @@ from prefect_azure_batch.tasks.submit import check_group, task_namer, work_of
 from prefect_azure_batch.tasks.sweeps import combinations, sweep, tabulate
 from prefect_azure_batch.tasks.upload import blob_lister, stored_input
 
+MOST_GROUPS = 500
+
 
 @dataclass(frozen=True)
 class MapWork:
@@ -122,6 +124,7 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
     path = asked.app or (example("map") / "app" if asked.is_example else None)
     program = find_program(account, path)
     tasks = _task_plan(asked, common)
+    _check_group_size(asked.group_size, manifest.count())
     _check_groups(StorageAccess.lasting(account.storage, description.node_identity, asked.time_limit), manifest, tasks)
     manifest.name_tasks(task_namer(program, tasks))
     check_followed(asked.follow, partial(_names, manifest, asked), "inputs")
@@ -165,6 +168,15 @@ def _names(manifest: Manifest, asked: MapParameters) -> Iterator[tuple[str, str]
     yield from manifest.names()
     if asked.reduce:
         yield REDUCE_LABEL, REDUCE_LABEL
+
+
+def _check_group_size(size: int | None, count: int) -> None:
+    """Prefect has threads and records for each group: with a thousand a run takes minutes, and then an hour."""
+    if size is not None and -(-count // size) > MOST_GROUPS:
+        raise BadInput(
+            f"--group-size: {count:,} inputs in groups of {size:,} are more than the {MOST_GROUPS} groups that Prefect "
+            f"follows well: give {-(-count // MOST_GROUPS):,} or more, or leave it out."
+        )
 
 
 def _check_groups(access: StorageAccess, manifest: Manifest, plan: TaskPlan) -> None:

@@ -166,6 +166,11 @@ def test_a_thousand_files_are_one_task_and_too_many_are_refused(
     assert left_behind(account) == []
 
 
+def test_more_groups_than_prefect_follows_are_refused(run: Run) -> None:
+    with pytest.raises(BadInput, match=r"--group-size: 501 inputs in groups of 1 .*: give 2 or more"):
+        run(sweep=["seed=1..501"], command="echo {seed}", group_size=1)
+
+
 def test_a_common_file_cannot_take_the_place_of_the_folder_of_inputs(run: Run, two_files: Path, tmp_path: Path) -> None:
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "inputs").touch()
