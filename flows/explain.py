@@ -21,6 +21,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.flows.form_words import Form, naming_fields
+from prefect_azure_batch.flows.streams import printable
 from prefect_azure_batch.flows.telling import telling_prefect
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.explain import Explanation, explain_job_task
@@ -37,8 +38,8 @@ class ExplainedJob(BaseModel):
         yield f"Job {self.job}: {'' if self.reasons else 'nothing is the matter with it.'}".rstrip()
         for reason in self.reasons:
             number = f" ({reason.tasks} tasks)" if reason.tasks > 1 else ""
-            yield f"  {reason.what}{number}: {reason.about}"
-            yield f"      {reason.text}"
+            yield f"  {reason.what}{number}: {printable(reason.about)}"
+            yield f"      {printable(reason.text)}"
 
 
 class ExplainResult(BaseModel):

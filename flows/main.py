@@ -16,8 +16,8 @@ from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, no
 from prefect_azure_batch.flows.entries import Entry
 from prefect_azure_batch.flows.environment import prepare
 from prefect_azure_batch.flows.plan import PlanRefused
-from prefect_azure_batch.flows.results import RunFailed
-from prefect_azure_batch.flows.streams import open_standard_streams, streams_are_one, write_lines
+from prefect_azure_batch.flows.results import RunFailed, RunResult
+from prefect_azure_batch.flows.streams import NotWritten, open_standard_streams, streams_are_one, write_lines
 from prefect_azure_batch.tasks.errors import BadInput, BatchFlowError
 
 
@@ -109,7 +109,12 @@ def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError
 
 
 def _report(result: Report, as_json: bool) -> None:
-    write_lines(result.json_lines() if as_json else result.text())
+    try:
+        write_lines(result.json_lines() if as_json else result.text())
+    except NotWritten as error:
+        if isinstance(result, RunResult):
+            error.add_note(f"{result.counts}; the results are in {result.results}.")
+        raise
 
 
 def _with_notes(error: Exception) -> str:

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, PlainSerializer, SkipValidation
 
-from prefect_azure_batch.blocks.hiding import without_hidden
 from prefect_azure_batch.flows.plan import Plan
+from prefect_azure_batch.flows.streams import printable
 from prefect_azure_batch.tasks.cost import Bill
 from prefect_azure_batch.tasks.errors import BatchFlowError
 from prefect_azure_batch.tasks.names import REDUCE_LABEL
@@ -150,16 +150,16 @@ class RunResult(BaseModel):
         return first + (last if len(self.tasks) > _SHOWN_OUTPUTS and last[0].input == REDUCE_LABEL else [])
 
     def _shown(self, task: TaskResult) -> Iterator[str]:
-        yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {_printable(task.input)}")
+        yield from ("", f"Task: {task.task_id}", f"{self.made_for}: {printable(task.input)}")
         yield f"Node: {task.node_id or '-'}"
         if task.stdout and task.stdout.startswith(BLOB_SCHEME):
             yield f"Standard output: {task.stdout}"
         elif task.stdout:
             yield "Standard output:"
             with open(task.stdout, encoding="utf-8", errors="replace") as file:
-                yield _printable(file.read(_SHOWN_CHARACTERS).rstrip())
+                yield printable(file.read(_SHOWN_CHARACTERS).rstrip())
         if task.error:
-            yield f"Failed: {_printable(task.error)}"
+            yield f"Failed: {printable(task.error)}"
 
     def _details(self) -> Iterator[str]:
         return iter(())
@@ -215,7 +215,7 @@ class MpiResult(RunResult):
             yield f"{subtask.id:<9}{subtask.state:<11}{code:<11}{subtask.node_id or '-'}"
         for subtask in self.subtasks:
             if subtask.error:
-                yield f"Subtask {subtask.id}: {_printable(subtask.error)}"
+                yield f"Subtask {subtask.id}: {printable(subtask.error)}"
 
 
 class RunFailed(BatchFlowError):
@@ -288,19 +288,10 @@ def failure_message(result: RunResult, told: Sequence[TaskResult] = ()) -> str:
     number = result.counts.failed - len(known)
     failed = (task for task in result.tasks if task.state == "failed" and task.task_id not in known)
     shown = islice(failed, min(number, _SHOWN_FAILURES))
-    lines = [f"  {_printable(task.input)}: {_printable(task.error or '')}" for task in shown]
+    lines = [f"  {printable(task.input)}: {printable(task.error or '')}" for task in shown]
     if number > _SHOWN_FAILURES:
         lines.append(f"  and {number - _SHOWN_FAILURES} more")
     if result.cost.over_budget and not told:
         lines.append(result.cost.lines()[-1])
     text = f"{result.counts.failed} of {len(result.tasks)} tasks of run {result.run_id!r} failed"
     return "\n".join([f"{text}:" if lines else f"{text}.", *lines])
-
-
-def _printable(text: str) -> str:
-    """The text without what a terminal would obey instead of show, and without secrets."""
-    text = without_hidden(text)
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )

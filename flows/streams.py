@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from prefect_azure_batch.blocks.hiding import without_hidden
 from prefect_azure_batch.tasks.errors import BatchFlowError
 
 
@@ -28,6 +29,14 @@ def streams_are_one() -> bool:
         return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
     except (OSError, ValueError):  # they are no files of the system
         return False
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey instead of show, and without secrets."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in without_hidden(text)
+    )
 
 
 def write_lines(lines: Iterable[str]) -> None:

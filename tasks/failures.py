@@ -132,7 +132,7 @@ CAUSES = (
     Cause(
         "out of memory",
         _either(_says(r"out of memory|MemoryError|std::bad_alloc|cannot allocate memory|oom-kill"), _exits(_KILLED)),
-        "it was most likely killed for its memory: fewer --slots, more --required-slots, or a larger VM size.",
+        "it was killed for its memory, as it seems: fewer --slots, more --required-slots, or a larger VM size.",
     ),
     Cause(
         "permission denied",
@@ -161,7 +161,7 @@ CAUSES = (
 )
 """The most telling one first."""
 
-OTHER = Cause("failed", lambda failure: True, "look at the end of its standard error.")
+OTHER = Cause("failed", lambda failure: True, "look at the end of its standard error, and of its standard output.")
 
 
 def cause_of(failure: Failure) -> Cause:

@@ -31,4 +31,4 @@ def last_lines(content: bytes) -> str:
 def with_stderr(message: str, stderr: str) -> str:
     """A message, and on the same line the last lines of a standard error; the message alone if there are none."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return f"{message}; stderr ends: {' / '.join(lines)}" if lines else message
+    return f"{message.removesuffix('.')}; stderr ends: {' / '.join(lines)}" if lines else message
