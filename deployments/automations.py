@@ -8,6 +8,7 @@ made. What starts deployments stands with them, in prefect.yaml.
 
 import argparse
 
+import httpx
 from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
@@ -49,6 +50,8 @@ def make(block: str) -> list[str]:
     Raises:
         SystemExit: there is no such block.
     """
+    if block.count("/") != 1:
+        raise SystemExit(f"block: {block} is no name of a block: name one as slack-webhook/lab")
     try:
         notifier = Block.load(block)
     except ValueError as error:
@@ -77,5 +80,8 @@ def _read(name: str) -> Automation | None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("block", help="a notification block: slack-webhook/lab")
-    for made in make(parser.parse_args().block):
-        print(f"Automation {made!r} is on.")
+    try:
+        for made in make(parser.parse_args().block):
+            print(f"Automation {made!r} is on.")
+    except httpx.HTTPError as error:
+        raise SystemExit(f"Prefect's server cannot be reached: {type(error).__name__}; see PREFECT_API_URL") from None

@@ -8,8 +8,10 @@ from prefect.concurrency.sync import concurrency
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.schedules import Cron
 
+from prefect_azure_batch.flows.form_words import Form, naming_fields
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.pools import with_pool_block
 from prefect_azure_batch.flows.results import MapResult
 from prefect_azure_batch.flows.upkeep_flow import upkeep_flow
 
@@ -17,15 +19,19 @@ QUOTA = "batch-nodes"
 
 
 @flow(name="azure-batch-map-within-quota")
-def map_within_quota(run: MapParameters = MapParameters()) -> MapResult:  # noqa: B008 - Prefect shows it in its form
+@naming_fields
+def map_within_quota(run: Form[MapParameters] = MapParameters()) -> MapResult:  # noqa: B008 - shown in Prefect's form
     """Runs the map flow when enough of the nodes are free that all flows have together.
 
     How many there are says ``prefect gcl create batch-nodes --limit 20``; without that it runs at once.
 
     Args:
-        run: what to run; it takes as many from the limit as nodes it asks for.
+        run: what to run; it takes as many from the limit as nodes that it makes, at most.
     """
-    with concurrency(QUOTA, occupy=run.nodes):
+    run = with_pool_block(run)
+    if run.pool or run.pool_description.existing:
+        return map_flow(run)  # it makes none
+    with concurrency(QUOTA, occupy=run.pool_description.size):
         return map_flow(run)
 
 

@@ -1,6 +1,11 @@
 """The commands: what ``python -m flows.<name>`` and the console scripts run."""
 
+import os
 import sys
+import threading
+
+_BY_SIGNAL = 128
+_LAST_SECONDS = 10.0
 
 
 def run_map_flow() -> int:
@@ -42,4 +47,10 @@ def _run(entry: str) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing had begun.\n")
         return 130
-    return main(getattr(entries, entry))
+    status = main(getattr(entries, entry))
+    if status > _BY_SIGNAL:
+        # All is cleaned up. Prefect would go on sending what it knows to a server that does not answer.
+        last = threading.Timer(_LAST_SECONDS, os._exit, [status])
+        last.daemon = True
+        last.start()
+    return status

@@ -15,7 +15,8 @@ from prefect_azure_batch.flows.arguments import FIELDS
 from prefect_azure_batch.flows.asked import Asked
 from prefect_azure_batch.tasks.errors import BadInput
 
-_OPTION = re.compile(r"--[a-z]+(-[a-z]+)*")
+# What stands in back quotes is to be typed.
+_OPTION = re.compile(r"`[^`]*`|--[a-z]+(-[a-z]+)*")
 
 _Flow = TypeVar("_Flow", bound=Callable[..., Any])
 _Asked = TypeVar("_Asked", bound=Asked)
@@ -30,6 +31,8 @@ def in_words_of_form(text: str, asked: type[Asked]) -> str:
     """
 
     def titled(option: re.Match[str]) -> str:
+        if option[0].startswith("`"):
+            return option[0]
         field = asked.model_fields.get(FIELDS.get(option[0]) or option[0].removeprefix("--").replace("-", "_"))
         return f'"{field.title}"' if field else option[0]
 

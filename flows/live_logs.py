@@ -70,7 +70,9 @@ class LiveLogs:
         """
         followed = chosen(tasks, self._patterns, total) if self._is_on else []
         if self._is_on and total > FEW:
-            self._samples.begin(total, only_failures=bool(self._patterns))
+            # Of results that stay in storage there are no lines here.
+            stays = isinstance(self._results, Place)
+            self._samples.begin(total, only_failures=stays or bool(self._patterns))
         names = short_names([task.label for task in followed])
         logs = [self._log_of(run, task, name, len(names)) for task, name in zip(followed, names, strict=True)]
         with self._followed(poller, logs):
@@ -214,9 +216,9 @@ def _name(result: TaskResult) -> str:
 
 
 def _sample(stdout: str | None) -> list[str]:
-    """The first and last lines of a standard output; where it lies in storage, the place."""
+    """The first and last lines of a standard output on this machine."""
     if stdout is None or stdout.startswith(BLOB_SCHEME):
-        return [f"is kept in {stdout}"] if stdout else []
+        return []
     with open(stdout, "rb") as file:
         begin, size = file.read(_SAMPLE_BYTES), os.fstat(file.fileno()).st_size
         file.seek(max(_SAMPLE_BYTES, size - _SAMPLE_BYTES))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prefect.exceptions import MissingContextError
@@ -85,10 +86,13 @@ class _Follower:
                 next_artifact = now + _ARTIFACT_SECONDS
                 self._show(seen)
         if time.monotonic() >= begun + _FIRST_ARTIFACT_SECONDS:
-            self._show(self._progress.look())
+            self._show(replace(self._progress.look(), nodes=None, rate=None), is_over=True)
 
-    def _show(self, seen: Snapshot) -> None:
-        self._artifact.show(seen.percent, in_markdown(seen, datetime.now(UTC)))
+    def _show(self, seen: Snapshot, *, is_over: bool = False) -> None:
+        text = in_markdown(seen, datetime.now(UTC))
+        if is_over and seen.counts.completed < seen.total:
+            text += "\n\nThe run has ended before its tasks."
+        self._artifact.show(seen.percent, text)
 
 
 def _log(text: str) -> None:

@@ -299,13 +299,13 @@ def words_in(results: Path) -> list[str]:
 def relay(api: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., httpx.Response]]:
     """Sends what Event Grid would to the relay, which talks to the server."""
     monkeypatch.setenv("RELAY_KEY", "sesame")
-    transport = httpx.ASGITransport(shipped("relay").app)
 
     async def send(messages: object, key: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://relay") as client:
             return await client.post("/events", params={"key": key}, json=messages)
 
     with temporary_settings({PREFECT_API_URL: str(api.api_url).rstrip("/")}):
+        transport = httpx.ASGITransport(shipped("relay").app)
         yield lambda messages, key="sesame": asyncio.run(send(messages, key))
 
 
@@ -339,6 +339,8 @@ def test_a_new_blob_starts_a_run_over_it(api: SyncPrefectClient, relay: Callable
     )
     assert relay([blob], key="guessed").status_code == 401
     assert relay({"no": "list"}).status_code == 400
+    refused = relay([{**blob, "id": "1"}, message("Microsoft.Storage.BlobDeleted", "gone")])
+    assert (refused.status_code, refused.json()) == (400, {"error": "Prefect refuses these messages: 1"})
     assert [relay([blob]).status_code for _ in range(2)] == [204, 204]  # Event Grid may deliver it twice
     wait_until(lambda: runs_of(api, "azure-batch-map/new-blob") != [], 60)
     (run,) = runs_of(api, "azure-batch-map/new-blob")

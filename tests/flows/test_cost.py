@@ -47,7 +47,7 @@ def run(account_name: str | None, two_files: Path, tmp_path: Path) -> Run:
 
 
 def test_a_run_tells_what_its_nodes_have_cost_and_how_much_of_them_was_idle(run: Run) -> None:
-    result = run(command="sleep 2; cat {input}", region="here", nodes=1, spot=1, slots=2, required_slots=1)
+    result = run(command="sleep 3; cat {input}", region="here", nodes=1, spot=1, slots=2, required_slots=1)
     cost = result.cost
     assert cost.node_hours is not None
     assert cost.spot_node_hours is not None
