@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import get_current_settings
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -56,7 +56,8 @@ async def receive(request: Request) -> Response:
     except (ValueError, LookupError, TypeError, AttributeError):
         return JSONResponse({"error": "the body is no list of messages in the Event Grid schema"}, 400)
     try:
-        refused = [event["id"] for event in events if not await takes(event)]
+        async with get_client() as client:
+            refused = [event["id"] for event in events if not await takes(client, event)]
     except httpx.HTTPError as error:
         # Event Grid delivers them again, for a day.
         return JSONResponse({"error": f"Prefect did not take them ({type(error).__name__})"}, 503)
@@ -65,19 +66,22 @@ async def receive(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def takes(event: dict[str, Any]) -> bool:
+async def takes(client: PrefectClient, event: dict[str, Any]) -> bool:
     """Hands an event on, and says whether Prefect takes it.
+
+    Args:
+        client: of the Prefect server.
+        event: in Prefect's form.
 
     Raises:
         HTTPError: Prefect is away, or in trouble.
     """
-    async with get_client() as client:
-        try:
-            (await client.request("POST", "/events", json=[event])).raise_for_status()
-        except httpx.HTTPStatusError as error:
-            if not error.response.is_client_error or error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                raise
-            return False
+    try:
+        (await client.request("POST", "/events", json=[event])).raise_for_status()
+    except httpx.HTTPStatusError as error:
+        if not error.response.is_client_error or error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        return False
     return True
 
 

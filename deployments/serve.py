@@ -29,9 +29,10 @@ def map_within_quota(run: Form[MapParameters] = MapParameters()) -> MapResult:  
         run: what to run; it takes as many from the limit as nodes that it makes, at most.
     """
     run = with_pool_block(run)
-    if run.pool or run.pool_description.existing:
+    pool = run.pool_description
+    if pool.existing:
         return map_flow(run)  # it makes none
-    with concurrency(QUOTA, occupy=run.pool_description.size):
+    with concurrency(QUOTA, occupy=pool.size):
         return map_flow(run)
 
 

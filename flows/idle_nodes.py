@@ -12,6 +12,7 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.events import NODES_IDLE, emit, of_run
 from prefect_azure_batch.tasks.beside import beside
 from prefect_azure_batch.tasks.errors import BatchFlowError, translated
+from prefect_azure_batch.tasks.node_states import count_nodes
 from prefect_azure_batch.tasks.run_record import RunRecord
 
 _INTERVAL = timedelta(minutes=1)
@@ -77,20 +78,13 @@ def telling_of_idle_nodes(
     def watch(left: threading.Event) -> None:
         while not left.wait(interval.total_seconds()):
             try:
-                number, total = _count(account, pool_id)
+                with translated(f"count the nodes of pool {pool_id!r}"):
+                    nodes = count_nodes(account.get_client(), pool_id)
             except BatchFlowError as error:
                 _logger.debug("%s", error)  # others ask for more, and tell
                 continue
-            if fewest := decides.look(number):
-                emit(NODES_IDLE, of_run(record.job.run_id), {"pool": pool_id, "idle": fewest, "nodes": total})
+            if fewest := decides.look(nodes.idle):
+                emit(NODES_IDLE, of_run(record.job.run_id), {"pool": pool_id, "idle": fewest, "nodes": nodes.total})
 
     with beside(watch, f"idle-nodes-{pool_id}"):
         yield
-
-
-def _count(account: AzureBatchAccount, pool_id: str) -> tuple[int, int]:
-    """Nodes of a pool that are idle, and all of them."""
-    with translated(f"count the nodes of pool {pool_id!r}"):
-        found = list(account.get_client().list_pool_node_counts(filter=f"poolId eq '{pool_id}'"))
-    counts = [each for pool in found for each in (pool.dedicated, pool.low_priority) if each]
-    return sum(each.idle for each in counts), sum(each.total for each in counts)

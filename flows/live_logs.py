@@ -34,7 +34,7 @@ from prefect_azure_batch.tasks.following import (
 )
 from prefect_azure_batch.tasks.names import LOG_FOLDER
 from prefect_azure_batch.tasks.poller import JobPoller
-from prefect_azure_batch.tasks.records import BLOB_SCHEME, AddedTask, Place, Run
+from prefect_azure_batch.tasks.records import AddedTask, Place, Run
 from prefect_azure_batch.tasks.stream_files import InStorage, OfTask
 
 _SAMPLES, _SAMPLE_LINES, _SAMPLE_BYTES = 10, 3, 4000
@@ -217,7 +217,7 @@ def _name(result: TaskResult) -> str:
 
 def _sample(stdout: str | None) -> list[str]:
     """The first and last lines of a standard output on this machine."""
-    if stdout is None or stdout.startswith(BLOB_SCHEME):
+    if stdout is None:
         return []
     with open(stdout, "rb") as file:
         begin, size = file.read(_SAMPLE_BYTES), os.fstat(file.fileno()).st_size

@@ -3,18 +3,17 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from html import escape
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-from prefect_azure_batch.blocks.hiding import without_hidden
 from prefect_azure_batch.flows.report_pictures import (
     KINDS,
     STYLE,
     clock,
     histogram,
     kinds_in,
+    plain,
     throughput,
     timeline,
 )
@@ -70,12 +69,12 @@ def page_lines(result: RunResult, times: RunTimes, title: str) -> Iterator[str]:
         title: what a person calls it.
     """
     yield "<!doctype html>"
-    yield f'<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+    yield f'<html lang="en"><head><meta charset="utf-8"><title>{plain(title)}</title>'
     yield f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>'
-    yield f"<h1>{_text(title)}</h1>"
+    yield f"<h1>{plain(title)}</h1>"
     begun = f"begun at {times.begin:%Y-%m-%d %H:%M:%S} UTC; " if times.begin else ""
-    yield f"<p>{begun}run {_text(result.run_id)}, job {_text(result.job_id or '-')}</p>"
-    yield from (f"<p>{_text(line)}</p>" for line in result.cost.lines())
+    yield f"<p>{begun}run {plain(result.run_id)}, job {plain(result.job_id or '-')}</p>"
+    yield from (f"<p>{plain(line)}</p>" for line in result.cost.lines())
     yield from _figures(result, times)
     if times.begin:
         yield from _section("Tasks on nodes", _timeline(times))
@@ -143,11 +142,6 @@ def _figures(result: RunResult, times: RunTimes) -> Iterator[str]:
     yield "</div>"
 
 
-def _text(text: str) -> str:
-    """Of others: without secrets, and without what a browser would obey instead of show."""
-    return escape(without_hidden(text))
-
-
 def _section(title: str, content: Iterator[str]) -> Iterator[str]:
     yield f"<h2>{title}</h2>"
     yield from content
@@ -182,7 +176,7 @@ def _node(number: int, node: NodeTimes, shares: Shares) -> Iterator[str]:
     lost = f', <span class="failed">preempted {len(node.absences)}×</span>' if node.absences else ""
     dead = ', <span class="failed">not usable</span>' if node.is_dead and not node.absences else ""
     yield (
-        f'<tr title="{_text(node.node_id)}"><td>{number}{kind}{lost}{dead}</td><td class="number">{node.tasks:,}</td>'
+        f'<tr title="{plain(node.node_id)}"><td>{number}{kind}{lost}{dead}</td><td class="number">{node.tasks:,}</td>'
         f'<td class="number">{clock(shares.total)}</td><td class="number">{shares.busy / whole:.0%}</td>'
         f'<td class="number side">{shares.starting / whole:.0%}</td>'
         f'<td class="number side">{shares.idle / whole:.0%}</td><td>{_bar(shares)}</td></tr>'
@@ -231,7 +225,7 @@ def _instance(
     took = {span.label.rpartition(" ")[2]: clock(span.end - span.begin) for span in spans}
     links = " ".join(_link(path, result.results) for path in files if path)
     return (
-        f'<tr title="{_text(node_id or "")}"><th>{name}</th><td class="number">{numbers.get(node_id or "", "")}</td>'
+        f'<tr title="{plain(node_id or "")}"><th>{name}</th><td class="number">{numbers.get(node_id or "", "")}</td>'
         f'<td>{state}</td><td class="number">{"" if exit_code is None else exit_code}</td>'
         f'<td class="number">{took.get("coordination", "")}</td><td class="number">{took.get("application", "")}</td>'
         f"<td>{links}</td></tr>"
@@ -242,7 +236,7 @@ def _failed(result: RunResult) -> Iterator[str]:
     causes = causes_in(result)
     if result.counts.failed > len(causes):
         yield "<ul>"
-        yield from (f"<li>{number:,} × {_text(advice_of(cause))}</li>" for cause, number in causes)
+        yield from (f"<li>{number:,} × {plain(advice_of(cause))}</li>" for cause, number in causes)
         yield "</ul>"
     failed = (task for task in result.tasks if task.state == "failed")
     for task in islice(failed, _FAILED):
@@ -252,7 +246,7 @@ def _failed(result: RunResult) -> Iterator[str]:
 
 
 def _failure(name: str, error: str, cause: Cause) -> Iterator[str]:
-    yield (f'<div><b class="failed">{_text(name)}</b><pre>{_text(error)}</pre><p>{_text(advice_of(cause))}</p></div>')
+    yield (f'<div><b class="failed">{plain(name)}</b><pre>{plain(error)}</pre><p>{plain(advice_of(cause))}</p></div>')
 
 
 def _slowest(result: RunResult) -> Iterator[TaskResult]:
@@ -271,7 +265,7 @@ def _table(tasks: Iterator[TaskResult], results: str) -> Iterator[str]:
         code = "" if task.exit_code is None else str(task.exit_code)
         files = " ".join(_link(path, results) for path in (task.stdout, task.stderr, *task.outputs) if path)
         yield (
-            f'<tr title="{_text(task.node_id or "")}"><td class="name">{_text(task.input)}</td>'
+            f'<tr title="{plain(task.node_id or "")}"><td class="name">{plain(task.input)}</td>'
             f"<td>{state}{_again(task)}</td>"
             f'<td class="number side">{code}</td><td class="number side">{_clock(task.queue_seconds)}</td>'
             f'<td class="number">{_clock(task.run_seconds)}</td><td>{files}</td></tr>'
@@ -295,7 +289,7 @@ def _clock(seconds: float | None) -> str:
 
 def _link(path: str, results: str) -> str:
     """A file of a task: a link relative to the page; what stays in storage is only named, for it opens by a sign-in."""
-    name = _text(path.rpartition("/")[2])
+    name = plain(path.rpartition("/")[2])
     if path.startswith(BLOB_SCHEME):
         return name
     return f'<a href="{quote(Path(os.path.relpath(path, results)).as_posix())}">{name}</a>'

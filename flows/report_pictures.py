@@ -238,7 +238,7 @@ def _painted(rows: Sequence[_Row], seconds: float, paint: Paint) -> Iterator[str
     step = max(1, round(14 / rows[0].height + 0.49)) if rows else 1
     narrow = step * max(1, round(32 / (step * rows[0].height) + 0.49)) if rows else 1
     for number, row in enumerate(rows):
-        yield f"<g><title>{_text(row.title)}</title>"
+        yield f"<g><title>{plain(row.title)}</title>"
         if number % step == 0:
             side = "" if number % narrow == 0 else " side"
             middle = top + min(row.height * step, row.height) / 2 + 4
@@ -260,7 +260,7 @@ def _titled(boxes: Sequence[_Box], seconds: float, top: float, height: float) ->
     for box in boxes:
         x, y, width, tall = _place(box, seconds, top, height)
         strength = f' opacity="{box.strength:.1f}"' if box.strength < 1 else ""
-        title = f"<title>{_text(box.title)}</title>" if box.title else ""
+        title = f"<title>{plain(box.title)}</title>" if box.title else ""
         yield (
             f'<rect class="{box.kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{tall:.1f}"{strength}>'
             f"{title}</rect>"
@@ -333,7 +333,8 @@ def _tick(moment: float, seconds: float) -> str:
     return f"{hours}:{minutes:02d} h" if seconds >= 7200 else f"{hours * 60 + minutes}:{rest:02d} min"
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
+    """A text of others, without secrets, and without what a browser would obey instead of show."""
     return escape(without_hidden(text))
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import AzureError
@@ -91,6 +91,24 @@ def _name(state: str | None) -> str:
     return _NAMES.get(lower, lower)
 
 
+def count_nodes(client: BatchClient, pool_id: str) -> NodeStates:
+    """Counts the nodes of a pool by state in one request, whatever their number.
+
+    Source: "List Pool Node Counts", Batch REST; its numbers may be a little late.
+
+    Args:
+        client: the Batch client.
+        pool_id: the pool.
+
+    Raises:
+        AzureError: Batch refused or failed the request.
+    """
+    found = client.list_pool_node_counts(filter=f"poolId eq '{pool_id}'")
+    kinds = [kind for each in found for kind in (each.dedicated, each.low_priority) if kind is not None]
+    numbers = {state: sum(getattr(kind, name) for kind in kinds) for name, state in _COUNTED.items()}
+    return NodeStates({state: number for state, number in numbers.items() if number})
+
+
 class NodesSeen:
     """The nodes of a pool as last seen, by whoever looked; and counted now and then while nobody does.
 
@@ -116,19 +134,13 @@ class NodesSeen:
         self._next_count = self._clock()
 
     def count(self) -> None:
-        """Counts the nodes in one request, whatever their number, unless that was done a short while ago.
-
-        Source: "List Pool Node Counts", Batch REST; its numbers may be a little late.
-        """
+        """Counts the nodes, unless that was done a short while ago."""
         if self._clock() < self._next_count:
             return
         self._next_count = self._clock() + _COUNT_SECONDS
         try:
-            found = list(self._client.list_pool_node_counts(filter=f"poolId eq '{self._pool_id}'"))
+            found = count_nodes(self._client, self._pool_id)
         except AzureError as error:  # it is only shown, and no run shall end for that
             _logger.debug("The nodes of pool %s could not be counted: %s", self._pool_id, error)
             return
-        kinds = [kind for each in found for kind in (each.dedicated, each.low_priority) if kind is not None]
-        numbers = {state: sum(getattr(kind, name) for kind in kinds) for name, state in _COUNTED.items()}
-        target = self._last.target if self._last else None
-        self._last = NodeStates({state: number for state, number in numbers.items() if number}, target)
+        self._last = replace(found, target=self._last.target if self._last else None)
