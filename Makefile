@@ -24,11 +24,8 @@ docs: ## the options in docs/options.md made anew, and the site in build/site
 	$(PYTHON) docs/site/options.py
 	$(PYTHON) docs/site/build.py build/site
 
-bench: ## run every program in benchmarks/
-	@set -e; for program in benchmarks/*.py; do \
-		case $$program in "benchmarks/*.py"|*/_*) continue;; esac; \
-		echo "== $$program"; $(PYTHON) $$program; \
-	done
+bench: ## the benchmarks of docs/performance.md, as one table; choose some with ARGS="--quick adding", write it with ARGS=--write
+	$(PYTHON) -m benchmarks.performance $(ARGS)
 
 clients: ## sessions with every client, each in its own environment; choose some with ARGS="az npm --keep DIR"
 	$(PYTHON) examples/sdk/every_client.py $(ARGS)
