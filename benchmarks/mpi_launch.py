@@ -1,11 +1,12 @@
 """What a multi-instance task costs beside its program: seconds for growing numbers of nodes, the median of five runs.
 
-    python benchmarks/mpi_launch.py 1 3 8
+    python -m benchmarks.mpi_launch [--json] 1 3 8
 
 ``empty`` starts and ends the task with nothing in it, ``ranks`` runs a small MPI program with a rank on each node, and
 ``local`` the same program by the same mpirun without nodes, in the same minute.
 """
 
+import argparse
 import asyncio
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from benchmarks.findings import show
 from localbatch.driver.interface import MultiInstanceRun, NodePlace, Run
 from localbatch.driver.process import ProcessDriver
 from localbatch.host.mpi_runtime import node_image
@@ -47,7 +49,7 @@ async def median(work: Callable[[], Awaitable[object]]) -> float:
     return statistics.median(seconds)
 
 
-async def measure(root: Path, count: int) -> str:
+async def measure(root: Path, count: int) -> dict[str, float]:
     """One row of the table."""
     driver = ProcessDriver(image=node_image("mpich"))
     nodes = [place(root, number) for number in range(count)]
@@ -63,15 +65,20 @@ async def measure(root: Path, count: int) -> str:
         local = await median(lambda: asyncio.to_thread(subprocess.run, locally, check=True))
     finally:
         await driver.close()
-    return f"{count:>5} {empty:>9.2f} {ranks:>9.2f} {local:>9.2f} {ranks / local:>9.1f}"
+    seconds = {"empty": round(empty, 2), "ranks": round(ranks, 2), "local": round(local, 2)}
+    return {"nodes": count, **seconds, "ranks / local": round(ranks / local, 1)}
 
 
 def main() -> None:
-    """Prints the table."""
-    print("nodes     empty     ranks     local     ratio   (seconds)")
-    for count in map(int, sys.argv[1:] or ["1", "3", "8"]):
+    """Prints the table, in seconds."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("nodes", nargs="*", type=int, default=[1, 3, 8], help="how many: a row for each")
+    asked, rows = parser.parse_args(), []
+    for count in asked.nodes:
         with tempfile.TemporaryDirectory() as folder:
-            print(asyncio.run(measure(Path(folder), count)), flush=True)
+            rows.append(asyncio.run(measure(Path(folder), count)))
+    show(rows, as_json=asked.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ CPU        seconds of the server, and of the database if that is a process of it
 """
 
 import argparse
-import json
 import os
 import shutil
 import socket
@@ -30,8 +29,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.findings import show
 from benchmarks.many_inputs import make_files
-from benchmarks.trial import line
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
@@ -247,17 +246,8 @@ def main() -> None:
             for row in rows:
                 found[row.name].append(measure(row, azure, asked.inputs))
                 print(f"round {number + 1}: {row.name}: {found[row.name][-1]}", file=sys.stderr, flush=True)
-    if asked.json:
-        table = {
-            name: asdict(medians(runs)) | {"rounds": [asdict(run) for run in runs]} for name, runs in found.items()
-        }
-        print(json.dumps({"inputs": asked.inputs, "servers": table}, indent=2))
-        return
-    print(line(["server", "run", "recorded", "lost", "server CPU", "database CPU"]))
-    for name, runs in found.items():
-        middle = medians(runs)
-        numbers = (middle.run, middle.recorded, middle.lost, middle.server_cpu, middle.database_cpu)
-        print(line([name, *(f"{number:.1f}" for number in numbers)]))
+    rows_found = [{"server": name, **asdict(medians(runs))} for name, runs in found.items()]
+    show(rows_found, as_json=asked.json)
 
 
 if __name__ == "__main__":

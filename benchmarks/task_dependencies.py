@@ -1,14 +1,14 @@
 """What dependencies between tasks cost the local Batch service: adding many tasks, and running them to the end.
 
-    python benchmarks/task_dependencies.py 20000
+    python -m benchmarks.task_dependencies [--json] 20000
 
 The official client adds so many tasks to a job, in several shapes of who waits for whom, and waits until all have
 completed on nodes that only pretend to run them. Seconds are the client's; CPU seconds are the service's. The last
 column compares the CPU seconds with those of as many tasks that wait for nothing.
 """
 
+import argparse
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
+from benchmarks.findings import show
 from localbatch.launcher import LocalAzure
 
 Parents = Callable[[int, int], models.BatchTaskDependencies | None]
@@ -128,17 +129,19 @@ def run(client: BatchClient, count: int) -> None:
 
 def main() -> None:
     """Prints the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    print(f"{os.cpu_count()} processors, {count} tasks")
-    print(f"{'':<28}{'adding':>8} {'CPU':>6}{'running':>9} {'CPU':>6}{'ratio':>8}")
-    basis = 0.0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("tasks", nargs="?", type=int, default=20_000, help="how many")
+    asked, rows, basis = parser.parse_args(), list[dict[str, object]](), 0.0
     for parents in _SHAPES:
-        adding, adding_busy, running, running_busy = measure(parents, count)
+        adding, adding_busy, running, running_busy = (round(each, 2) for each in measure(parents, asked.tasks))
         basis = basis or adding_busy + running_busy
-        ratio = (adding_busy + running_busy) / basis
-        name = parents.__name__.replace("_", " ")
-        cells = f"{adding:>8.2f} {adding_busy:>6.2f}{running:>9.2f} {running_busy:>6.2f}{ratio:>8.2f}"
-        print(f"{name:<28}{cells}", flush=True)
+        rows.append({
+            "tasks": asked.tasks, "shape": parents.__name__.replace("_", " "), "adding": adding, "CPU": adding_busy,
+            "running": running, "CPU of running": running_busy,
+            "CPU / of nothing": round((adding_busy + running_busy) / basis, 2),
+        })  # fmt: skip
+    show(rows, as_json=asked.json)
 
 
 if __name__ == "__main__":
