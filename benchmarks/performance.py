@@ -81,10 +81,13 @@ BENCHMARKS = (
     ),
     Benchmark("b", "Upload and collect", "blob_transfer"),
     Benchmark("c", "Adding tasks", "adding"),
-    Benchmark("d", "Waiting", "waiting"),
+    Benchmark("d", "Waiting", "waiting", quick=("--tasks", "100")),
     Benchmark("e", "Makespan of short tasks", "makespan"),
-    Benchmark("f", "The local Batch service", "service_rates"),
-    Benchmark("g", "Memory as inputs grow, on simulated nodes", "simulated_map"),
+    Benchmark(
+        "f", "The local Batch service", "service_rates",
+        quick=("--tasks", "200", "--rounds", "1", "--sizes", "1000", "--mebibytes", "32"),
+    ),
+    Benchmark("g", "Memory as inputs grow, on simulated nodes", "simulated_map", quick=("--inputs", "1000")),
     Benchmark("h", "Prefect's own share", "prefect_share"),
     Benchmark("i", "Start-up by phases", "start_up"),
 )  # fmt: skip
