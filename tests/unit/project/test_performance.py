@@ -86,6 +86,7 @@ def test_rows_of_one_kind_are_one_table() -> None:
 def test_targets_of_all_benchmarks_are_one_table() -> None:
     met, missed = at_least(0.9, 0.95, "adding"), at_most(1.15, 1.2345, "makespan")
     text = performance.page(MACHINE, [section(Outcome(targets=(met, missed)))])
+    assert "| --- | --- | ---: | --- |" in text
     assert "| c | adding: at least 0.9 | 0.95 | yes |" in text
     assert "| c | makespan: at most 1.15 | 1.234 | **no** |" in text
     assert "A processor, 2 cores, 4 GiB, Linux 6, Python 3.11, prefect 3.8." in text
@@ -113,7 +114,7 @@ def test_airflow_is_told_to_those_that_take_it() -> None:
     told = [each.command(asked) for each in BENCHMARKS if "--airflow" in each.command(asked)]
     assert told == [
         [
-            *("-m", "benchmarks.end_to_end", "--airflow", "PYTHON", "--inputs", "4", "100", "--rounds", "1", "--json"),
+            *("-m", "benchmarks.end_to_end", "--airflow", "PYTHON", "--inputs", "4", "20", "--rounds", "1", "--json"),
         ]
     ]
 
