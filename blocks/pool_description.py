@@ -16,7 +16,6 @@ from prefect_azure_batch.blocks.pool_parts import (
     Mount,
     Needs,
     Network,
-    NfsMount,
     NodeUser,
     Part,
     StartTask,
@@ -174,14 +173,28 @@ class PoolDescription(Part):
         return resource_id.lower() in [identity.lower() for identity in self.identities]
 
     @property
-    def secrets(self) -> set[str]:
-        """Names of the Prefect Secret blocks that it needs."""
+    def secrets(self) -> dict[str, str]:
+        """Names of the Prefect Secret blocks that it needs, by the keys that name them."""
+        return self._named("password_secret", "key_secret")
+
+    @property
+    def linked(self) -> str | None:
+        """The first key that names a resource of the user's own by which nodes are made; None if there is none."""
+        if (self.image or "").startswith("/"):
+            return "image"
+        network = self.network or Network()
+        return next((f"network.{key}" for key in ("subnet", "public_ips") if getattr(network, key)), None)
+
+    def _named(self, *keys: str) -> dict[str, str]:
+        """What parts that stand in lists say of these keys, by their places: ``mounts[0].identity``."""
         registries = self.container.registries if self.container else ()
-        keys = [mount.key_secret for mount in self.mounts if not isinstance(mount, NfsMount)]
-        passwords = [registry.password_secret for registry in registries] + [
-            user.password_secret for user in self.users
-        ]
-        return {name for name in (*keys, *passwords) if name}
+        lists: dict[str, tuple[Part, ...]] = {
+            "container.registries": registries,
+            "mounts": self.mounts,
+            "users": self.users,
+        }
+        places = [(f"{name}[{n}]", part) for name, parts in lists.items() for n, part in enumerate(parts)]
+        return {f"{place}.{key}": said for place, part in places for key in keys if (said := getattr(part, key, None))}
 
     def overridden(self, options: Mapping[str, object]) -> Self:
         """The description with some keys set anew.
@@ -210,7 +223,7 @@ class PoolDescription(Part):
                 f"{image!r} is neither publisher:offer:sku[:version], as canonical:ubuntu-24_04-lts:server, nor a "
                 "resource id, which begins with /subscriptions/"
             )
-        return image
+        return check_resource(image, "images") if image and image.startswith("/") else image
 
     @field_validator("identities")
     @classmethod
@@ -248,8 +261,10 @@ class PoolDescription(Part):
             raise ValueError("node_agent: the account knows that of a marketplace image: leave it out")
         if (self.image or "").startswith("/") and not self.node_agent:
             raise ValueError("node_agent: an image of your own needs it, such as 'batch.node.ubuntu 24.04'")
-        if not self.existing and self.node_identity and not self.has_identity(self.node_identity):
-            raise ValueError(f"storage_identity: {self.node_identity!r} is none of the identities: add it there")
+        named = self._named("identity") | ({"storage_identity": self.node_identity} if self.node_identity else {})
+        for place, identity in named.items():
+            if not self.existing and not self.has_identity(identity):
+                raise ValueError(f"{place}: {identity!r} is none of the identities: add it there")
         if self.autoscale and self.autoscale.min_nodes > self.size:
             raise ValueError(f"autoscale.min_nodes: {self.autoscale.min_nodes} are more than the pool's {self.size}")
         return self
@@ -266,6 +281,8 @@ class PoolDescription(Part):
 
 
 _WORDS = {
+    "missing": "it is missing",
+    "union_tag_not_found": "kind: it is missing",
     "tuple_type": "it must be a list",
     "dict_type": "it must hold names and values",
     "model_type": "it must hold keys and values",
@@ -275,17 +292,24 @@ _WORDS = {
 """What pydantic says in the words of Python, in those of a file."""
 
 
-def first_complaint(error: ValidationError, named: Callable[[str], str] | None = None) -> str:
+def first_complaint(
+    error: ValidationError, named: Callable[[str], str] | None = None, *, shows_value: bool = True
+) -> str:
     """The first thing that is wrong with a description, with its place as it is written: ``mounts[0].path: ...``.
 
     Args:
         error: what pydantic says.
         named: how the outermost key is written, if that is an option of a command or a field of a form.
+        shows_value: say what was given; it may be a secret.
     """
     first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     message = _WORDS.get(first["type"], message)
-    if first["type"] != "value_error" and isinstance(first["input"], str | int | float):
+    if first["type"] == "union_tag_invalid":
+        given = f", not {first['ctx']['tag']!r}" if shows_value else ""
+        message = f"kind: it must be one of {first['ctx']['expected_tags']}{given}"
+    shows_value = shows_value and "secret" not in first["loc"]
+    if shows_value and first["type"] != "value_error" and isinstance(first["input"], str | int | float):
         given = repr(first["input"])
         message += f", not {given if len(given) < 60 else given[:60] + '...'}"
     steps = first["loc"]

@@ -29,6 +29,9 @@ Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _LONGEST_VARIABLE = 30_000
 """All of a task must fit into a request of 1 MiB for a hundred tasks, or one for itself."""
 
+# Earlier versions of the API had it, and many a pool of theirs names it.
+_COMMUNICATION = re.compile(r"node_?communication", re.IGNORECASE)
+
 _WORKING_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
 
 
@@ -65,6 +68,33 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     return (annotation, *get_args(annotation))
 
 
+def _advice(key: str, part: type["Part"]) -> str:
+    """What to say to somebody who has written a key that a part has not."""
+    if _COMMUNICATION.search(key):
+        return "API version 2025-06-01 has no choice of how nodes are reached: all of them use the simplified way"
+    near = _nearest(key, part)
+    return f"did you mean {near!r}?" if near else f"there are {', '.join(part.model_fields)}"
+
+
+def _nearest(key: str, part: type["Part"]) -> str | None:
+    """The key of a part, or of one of its parts, that somebody has most likely meant; None if there is none."""
+    own = {name: name for name in part.model_fields}
+    below = {
+        name: f"{outer}.{name}"
+        for outer, field in part.model_fields.items()
+        for kind in _kinds(field.annotation)
+        if isinstance(kind, type) and issubclass(kind, Part)
+        for name in kind.model_fields
+    }
+    if key in below:
+        return below[key]
+    for places in (own, below):
+        within = [name for name in places if len(key) > 2 and (key in name or name in key)]
+        if near := sorted(within, key=len, reverse=True) or get_close_matches(key, places, 1):
+            return places[near[0]]
+    return None
+
+
 class Part(BaseModel):
     """Something that a description says, in keys that are known."""
 
@@ -75,9 +105,7 @@ class Part(BaseModel):
     def _keys_are_known(cls, data: Any) -> Any:
         for key in data if isinstance(data, Mapping) else ():
             if key not in cls.model_fields:
-                near = get_close_matches(str(key), cls.model_fields, 1)
-                known = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
-                raise ValueError(f"there is no key {key!r}: {known}")
+                raise ValueError(f"there is no key {key!r}: {_advice(str(key), cls)}")
             if isinstance(data[key], bool) and bool not in _kinds(cls.model_fields[key].annotation):
                 raise ValueError(f"{key}: {str(data[key]).lower()} stands there, which YAML reads from yes and no, too")
         if not isinstance(data, Mapping):
@@ -386,13 +414,16 @@ class Disks(Part):
     )
 
 
+_USER_NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,19}$"
+
+
 class NodeUser(Part):
     """A user account that every node has."""
 
     model_config = ConfigDict(title="User account")
 
     name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,19}$",
+        pattern=_USER_NAME,
         title="Name",
         description="At most 20 letters, digits, '_', '.', '-'.",
     )
@@ -400,3 +431,10 @@ class NodeUser(Part):
         min_length=1, title="Password", description="Name of the Prefect Secret block that holds the password."
     )
     elevated: bool = Field(default=False, title="Elevated", description="An administrator.")
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_can_be_one(cls, name: object) -> object:
+        if isinstance(name, str) and not re.match(_USER_NAME, name):
+            raise ValueError(f"{name!r} is no user's name: 1 to 20 letters, digits, '_', '.', '-', no digit first")
+        return name

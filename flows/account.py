@@ -10,6 +10,7 @@ from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure, LocalAzureError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import BatchSharedKey, StorageAccountKey
+from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.flows.early_starts import azure_options, take_azure
 from prefect_azure_batch.flows.recording import wait_until_recorded
 from prefect_azure_batch.flows.saved_blocks import load_block
@@ -71,7 +72,7 @@ def _account_of(azure: LocalAzure) -> AzureBatchAccount:
     try:
         return local_account(azure)
     except ValidationError as error:
-        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        what = first_complaint(error, shows_value=False)
         raise BadInput(f"The file that {CONNECTION_VARIABLE} names is none of localbatch: {what}") from None
 
 

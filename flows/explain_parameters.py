@@ -10,8 +10,11 @@ class ExplainParameters(Asked):
 
     model_config = ConfigDict(title="Explain")
 
-    job: str = Field(
-        default="", title="Job", description="Id of the job, whoever has made it. Not given: those that are not over."
+    job: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Job",
+        description="Id of the job, whoever has made it. Not given: those that are not over.",
     )
     account: str | None = Field(
         default=None,

@@ -256,7 +256,8 @@ class MapParameters(RunParameters):
             ValueError: says so.
         """
         if description.existing and description.nodes is not None:
-            raise ValueError(f"--nodes: the pool {description.existing!r} has its own, for all tasks: leave it out")
+            key = "nodes" if self.nodes is None else "--nodes"
+            raise ValueError(f"{key}: the pool {description.existing!r} has its own, for all tasks: leave it out")
         if description.existing is None and self.required_slots > description.slots:
             raise ValueError(
                 f"--required-slots: a task needs {self.required_slots} slots, and a node has {description.slots}: give "

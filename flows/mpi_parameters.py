@@ -9,6 +9,8 @@ from prefect_azure_batch.flows.parameters import InputName, RunParameters, compl
 from prefect_azure_batch.tasks.command import parse_template
 from prefect_azure_batch.tasks.launcher import DEFAULT_MPI, MPI_VARIABLES, Fabric, Launch, Mpi
 
+_MOST_NODES = 100  # of a pool with inter-node communication; source: "Batch service quotas and limits", Microsoft Learn
+
 EXAMPLE_COMMAND = "python3 -m mpi4py {app}/ring.py numbers.txt numbers2.txt"
 
 
@@ -36,7 +38,7 @@ class MpiParameters(RunParameters):
     nodes: int | None = Field(
         default=None,
         ge=0,
-        le=100,  # a pool with inter-node communication has no more
+        le=_MOST_NODES,
         title="Nodes",
         description=(
             "Number of dedicated VMs in the pool that is made for the run, or of those of an existing pool that take "
@@ -89,6 +91,9 @@ class MpiParameters(RunParameters):
             raise ValueError(f"{key}: an MPI task needs nodes of 1 slot, not {description.slots}: leave it out")
         if description.container:
             raise ValueError("container: MPI programs run on the nodes themselves here: leave it out")
+        if description.existing is None and description.size > _MOST_NODES:
+            key = "--nodes" if self.nodes else "nodes"
+            raise ValueError(f"{key}: a pool for MPI has {_MOST_NODES} nodes at most, not {description.size}")
         if description.existing is None and self.instances and self.instances > description.size:
             raise ValueError(f"--instances: {self.instances} are more than the {description.size} nodes of --nodes")
 

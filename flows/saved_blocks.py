@@ -6,6 +6,7 @@ from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
+from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.tasks.errors import BadInput
 
 _Block = TypeVar("_Block", bound=Block)
@@ -33,14 +34,7 @@ def load_block(kind: type[_Block], name: str, option: str, what: str) -> _Block:
         if not isinstance(error.__cause__, ValidationError):
             raise
         raise BadInput(
-            f"{option}: the {what} block {name!r} cannot be used: {_first_complaint(error.__cause__)}"
+            f"{option}: the {what} block {name!r} cannot be used: {first_complaint(error.__cause__, shows_value=False)}"
         ) from None
     assert isinstance(block, kind)
     return block
-
-
-def _first_complaint(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message

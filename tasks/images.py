@@ -79,10 +79,9 @@ def _named(name: str, offered: list[BatchSupportedImage], now: datetime) -> Chos
     known = {_name(image): image for image in offered}
     image = known.get(":".join((publisher, offer, sku)).lower())
     if image is None:
-        near = get_close_matches(name.lower(), known, 3, 0.3)
-        raise BadInput(
-            f"image: the Batch account does not offer {name!r}. It has, for example: {', '.join(near or known)}."
-        )
+        usable = [other for other, each in known.items() if _is_usable(each, now)]
+        near = get_close_matches(name.lower(), usable, 3, 0.3) or usable[:3]
+        raise BadInput(f"image: the Batch account does not offer {name!r}. It has, for example: {', '.join(near)}.")
     end = image.batch_support_end_of_life
     if end is not None and end <= now:
         raise BadInput(f"image: Batch has ended its support of {name!r} on {end:%Y-%m-%d}: choose another one.")

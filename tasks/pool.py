@@ -13,7 +13,10 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.credentials import BatchSharedKey
+from prefect_azure_batch.blocks.endpoints import is_local
 from prefect_azure_batch.blocks.errors import CredentialError
+from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.blocks.secrets import read_secret
 from prefect_azure_batch.tasks.access import StorageAccess
 from prefect_azure_batch.tasks.diagnosis import (
@@ -62,6 +65,19 @@ def check_shape(plan: PoolPlan) -> None:
         raise BadInput(f"The pool has {asked.size} of the {plan.instances} nodes that are needed at a time.")
     if asked.container:
         raise BadInput("container: MPI programs run on the nodes themselves here: leave it out.")
+
+
+def check_sign_in(account: AzureBatchAccount, asked: PoolDescription) -> None:
+    """Refuses what Azure makes for nobody who signs in by a shared key; a local Azure, which has nothing else, does.
+
+    Raises:
+        BadInput: names the key of the description.
+    """
+    if asked.linked and isinstance(account.credential, BatchSharedKey) and not is_local(account.endpoint):
+        raise BadInput(
+            f"{asked.linked}: Batch links pools to resources of yours for nobody who signs in by a shared key: give "
+            "the Azure Batch account block another credential."
+        )
 
 
 def create_pool(account: AzureBatchAccount, plan: PoolPlan, found: Found | None = None) -> str:
@@ -127,20 +143,28 @@ def check_new_pool(account: AzureBatchAccount, plan: PoolPlan) -> Found:
         ServiceFailure: Batch refused or failed a request.
     """
     check_shape(plan)
+    check_sign_in(account, plan.description)
     check_working_hours(plan.description, plan.time_limit, datetime.now(UTC))
+    if is_managed(plan.description):
+        _check_management(account, "identities" if plan.description.identities else "tags")
     try:
-        if is_managed(plan.description):
-            account.get_management_client()
-            if account.resource_group is None:
-                raise CredentialError("The Azure Batch account block has no resource_group, which this needs: add it.")
-        secrets = {name: read_secret(name) for name in plan.description.secrets}
+        secrets = {name: read_secret(name, f"by {key}") for key, name in plan.description.secrets.items()}
     except CredentialError as error:
-        raise BadInput(f"The pool cannot be made so. {error}") from None
+        raise BadInput(str(error)) from None
     with translated("list the images of the Batch account"):
         image = image_of(plan.description, account.get_client().list_supported_images(), mpi=plan.inter_node)
     needs = plan.description.needs
     vm_size = choose_size(needs, _supported_sizes(account)).name if needs else ""
     return Found(image, account.storage.account_name, secrets.__getitem__, vm_size=vm_size)
+
+
+def _check_management(account: AzureBatchAccount, key: str) -> None:
+    try:
+        account.get_management_client()
+        if account.resource_group is None:
+            raise CredentialError("The Azure Batch account block has no resource_group, which this needs: add it.")
+    except CredentialError as error:
+        raise BadInput(f"{key}: {error}") from None
 
 
 def _supported_sizes(account: AzureBatchAccount) -> set[str] | None:

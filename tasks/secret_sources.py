@@ -47,6 +47,5 @@ def parse_source(variable: str, text: str, identity: str = "") -> SecretSource:
         return SecretSource(variable, "keyvault", name.rstrip("/"), identity)
     # Not what was given: it may be the secret itself.
     raise BadInput(
-        f"{variable} names no secret: write {variable}=prefect:BLOCK, or "
-        f"{variable}=keyvault:https://VAULT.vault.azure.net/secrets/NAME"
+        f"{variable} names no secret: its source is prefect:BLOCK, or keyvault:https://VAULT.vault.azure.net/secrets/NAME"
     )

@@ -21,7 +21,8 @@ INPUT_COLUMN = "input"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?")
-_LIKE_RANGE = re.compile(r"[-+.\deE]*\d\.\.[-+.\deE]*\d")
+# Numbers on both sides, or on one: a path such as ../a is a value.
+_LIKE_RANGE = re.compile(r"[-+.\deE]*\d\.\.[-+.\deE]*|\.\.[-+.\deE]*\d")
 _MOST_OF_RANGE = 10_000_000
 
 
@@ -45,7 +46,8 @@ def parse_sweep(text: str) -> tuple[str, Iterable[str]]:
         return name, _Range(*found.groups())
     if _LIKE_RANGE.fullmatch(values):
         raise BadInput(
-            f"The sweep {text!r} is no range: write its numbers as in 0.001..0.01..0.001, without exponents."
+            f"The sweep {text!r} is no range: write its first and last number, and a step, as in 0.001..0.01..0.001, "
+            "without exponents."
         )
     listed = values.split(",")
     if "" in listed:

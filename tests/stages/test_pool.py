@@ -12,18 +12,20 @@ from azure.batch import models
 from azure.core.exceptions import ResourceExistsError
 from azure.mgmt.batch import BatchManagementClient
 from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
+from prefect_azure_batch.blocks.credentials import BatchSharedKey, DefaultCredential
 from prefect_azure_batch.blocks.pool_description import DEFAULT_VM_SIZE, PoolDescription
-from prefect_azure_batch.blocks.pool_parts import Needs
+from prefect_azure_batch.blocks.pool_parts import Needs, Network
 from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.diagnosis import diagnose_pool
 from prefect_azure_batch.tasks.errors import BadInput, PoolUnusable, ServiceFailure
 from prefect_azure_batch.tasks.job import create_job
 from prefect_azure_batch.tasks.managed_pool import create_managed_pool
 from prefect_azure_batch.tasks.nodes import wait_for_nodes
-from prefect_azure_batch.tasks.pool import check_new_pool, check_pool, create_pool
+from prefect_azure_batch.tasks.pool import check_new_pool, check_pool, check_sign_in, create_pool
 from prefect_azure_batch.tasks.pool_request import pool_options
 from prefect_azure_batch.tasks.records import Created, JobPlan, PoolPlan
 from prefect_azure_batch.tasks.vm_sizes import supported_sizes
@@ -35,6 +37,18 @@ def plan(account: AzureBatchAccount) -> Iterator[PoolPlan]:
     name = f"pool-{uuid.uuid4()}"
     yield PoolPlan(name, PoolDescription(nodes=1, slots=2), run_id="this run")
     delete_created(account, Created(pool_id=name))
+
+
+def test_a_key_links_no_pool_on_azure_to_what_is_the_users_own(account: AzureBatchAccount) -> None:
+    subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
+    asked = PoolDescription(network=Network(subnet=subnet))
+    by_key = BatchSharedKey(account_name="lab", account_key=SecretStr("aGk="))
+    azure = account.model_copy(update={"endpoint": "https://lab.westeurope.batch.azure.com", "credential": by_key})
+    with pytest.raises(BadInput, match=r"^network\.subnet: .* shared key: give .* another credential"):
+        check_sign_in(azure, asked)
+    check_sign_in(azure, PoolDescription())
+    check_sign_in(azure.model_copy(update={"credential": DefaultCredential()}), asked)
+    check_sign_in(account, asked)
 
 
 def test_a_pool_has_the_shape_asked_for(account: AzureBatchAccount, plan: PoolPlan) -> None:
@@ -82,6 +96,11 @@ def test_a_start_task_has_its_files_and_the_environment(
         ({"image": "microsoftwindowsserver:windowsserver:2022-datacenter"}, "is Windows"),
         ({"autoscale": {"formula": "$TargetDedicatedNodes = ("}}, r"autoscale\.formula: Line 1"),
         ({"start_task": {"command": "x", "files": ["no/such/file"]}}, "No input matches"),
+        (
+            {"users": [{"name": "me", "password_secret": "no-such"}]},
+            r"'no-such', named by users\[0\]\.password_secret: make it",
+        ),
+        ({"tags": {"cost": "center"}}, "^tags: A shared key cannot sign in to Azure Resource Manager"),
         ({"mounts": [{"kind": "nfs", "source": "not a source", "path": "x"}], "vm_size": "nonsense"}, "vmSize"),
     ],
 )

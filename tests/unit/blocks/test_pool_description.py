@@ -20,6 +20,8 @@ PARTS = [
     if isinstance(kind, type) and issubclass(kind, pool_parts.Part) and not kind.__name__.startswith("_")
 ]
 IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+BLOBS = {"kind": "blob", "container": "c", "path": "x", "identity": IDENTITY}
+IMAGE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/g/images/i/versions/1.0.0"
 SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
 
 
@@ -28,6 +30,10 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
     [
         ({"vmsize": "x"}, "there is no key 'vmsize': did you mean 'vm_size'?"),
         ({"start_task": {"comand": "x"}}, "start_task: there is no key 'comand': did you mean 'command'?"),
+        ({"spot": 3}, "there is no key 'spot': did you mean 'spot_nodes'?"),
+        ({"subnet_id": SUBNET}, "there is no key 'subnet_id': did you mean 'network.subnet'?"),
+        ({"gpus": 1}, "there is no key 'gpus': did you mean 'needs.gpus'?"),
+        ({"target_node_communication_mode": "simplified"}, "has no choice of how nodes are reached: all of them use"),
         ({"network": {"zone": "x"}}, "network: there is no key 'zone': there are subnet, public_ip, "),
         ({"nodes": "four"}, "nodes: Input should be a valid integer"),
         ({"needs": {"cpus": 2}, "vm_size": "standard_d2s_v5"}, "needs: they are there to find a vm_size"),
@@ -41,13 +47,15 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
         ({"environment": {"A=B": "x"}}, "environment: 'A=B' is no name of a variable"),
         ({"environment": {"AZ_BATCH_X": "x"}}, "environment: 'AZ_BATCH_X' is set by Batch"),
         ({"autoscale": {"hours": [8, 18]}}, "autoscale: hours: it is for the scenario working-hours, not pending"),
-        ({"users": [{"name": "a b", "password_secret": "s"}]}, "users[0].name: "),
+        ({"users": [{"name": "a b", "password_secret": "s"}]}, "users[0].name: 'a b' is no user's name: 1 to 20 "),
+        ({"users": [{"name": "a"}]}, "users[0].password_secret: it is missing"),
         ({"nodes": 0}, "nodes: a pool needs a node, dedicated or spot"),
         ({"slots": 257}, "slots: Input should be less than or equal to 256, not 257"),
         ({"vm_size": "Standard D2"}, "vm_size: 'Standard D2' is no VM size"),
         ({"existing": "p", "slots": 4}, "slots: the pool 'p' is there already"),
         ({"image": "ubuntu"}, "image: 'ubuntu' is neither publisher:offer:sku"),
-        ({"image": "/subscriptions/s"}, "node_agent: an image of your own needs it"),
+        ({"image": "/subscriptions/s"}, "image: '/subscriptions/s' is no resource id of this kind"),
+        ({"image": IMAGE}, "node_agent: an image of your own needs it"),
         ({"image": "a:b:c", "node_agent": "x"}, "node_agent: the account knows that"),
         ({"packages": ["a b"]}, "packages: 'a b' is no application package"),
         ({"autoscale": {"min_nodes": 3}}, "autoscale.min_nodes: 3 are more than the pool's 2"),
@@ -62,6 +70,13 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
         ({"identities": ["nodes"]}, "identities: 'nodes' is no resource id of this kind"),
         ({"storage_identity": "nodes"}, "storage_identity: 'nodes' is no resource id of this kind"),
         ({"storage_identity": IDENTITY}, "is none of the identities: add it there"),
+        ({"mounts": [BLOBS]}, f"mounts[0].identity: {IDENTITY!r} is none of the identities: add it there"),
+        (
+            {"container": {"image": "i", "registries": [{"server": "s", "identity": IDENTITY}]}},
+            "container.registries[0].identity: ",
+        ),
+        ({"mounts": [{}]}, "mounts[0]: kind: it is missing"),
+        ({"mounts": [{"kind": "smb", "path": "x"}]}, "mounts[0]: kind: it must be one of 'blob', 'nfs', 'files', not"),
         ({"mounts": [{"kind": "blob", "container": "c", "path": "/x"}]}, "mounts[0].path: '/x' is no relative path"),
         ({"mounts": [{"kind": "blob", "container": "c", "path": "x"}]}, "mounts[0]: sign in either by key_secret"),
         ({"mounts": [{"kind": "files", "url": "x", "path": "x", "key_secret": "k"}]}, "mounts[0].url: 'x' is no"),
@@ -103,6 +118,22 @@ def test_nodes_reach_storage_by_the_first_of_their_identities_unless_another_is_
     content: dict[str, Any], identity: str | None
 ) -> None:
     assert PoolDescription.model_validate(content).node_identity == identity
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"network": {"subnet": SUBNET, "public_ip": False}}, "network.subnet"),
+        (
+            {"network": {"public_ips": [SUBNET.replace("virtualNetworks/v/subnets", "publicIPAddresses")]}},
+            "network.public_ips",
+        ),
+        ({"image": IMAGE, "node_agent": "batch.node.ubuntu 24.04"}, "image"),
+        ({"image": "a:b:c", "network": {"accelerated": True}}, None),
+    ],
+)
+def test_what_links_a_pool_to_resources_of_its_user_is_known(content: dict[str, Any], key: str | None) -> None:
+    assert PoolDescription.model_validate(content).linked == key
 
 
 def test_options_go_before_what_stands_there() -> None:

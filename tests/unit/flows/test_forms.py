@@ -178,6 +178,8 @@ def test_secrets_are_typed_into_fields_that_do_not_show_them(block: type[Block])
         ({"group_by": "file"}, "\"Group by\": Input should be 'folder', not 'file'"),
         ({"new_pool": {"needs": {"cpus": 0}}}, '"New pool": needs.cpus: Input should be greater than or equal to 1'),
         ({"pool_block": "b", "new_pool": {}}, '"Pool block": it says what "Pool" and "New pool" say: give one of them'),
+        ({"secret": {"TOKEN": "hunter2"}}, '"Secrets": TOKEN names no secret: its source is prefect:BLOCK, or '),
+        ({"secret": {"TOKEN": 4711}}, '"Secrets": TOKEN: it must be a text: put it in quotes'),
         ({"node": 3}, "node: Extra inputs are not permitted"),
     ],
 )
@@ -186,6 +188,7 @@ def test_what_is_wrong_is_told_in_one_line_that_names_the_field(run: Schema, tol
         map_flow.validate_parameters({"run": run})
     _, line = str(refused.value).splitlines()
     assert line.startswith(f" - run: {told}")
+    assert not {"hunter2", "4711"} & set(line.split())
 
 
 def test_a_deployed_flow_names_fields_and_one_on_a_command_line_options(monkeypatch: pytest.MonkeyPatch) -> None:

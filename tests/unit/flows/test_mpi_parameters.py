@@ -64,6 +64,7 @@ def test_a_pool_that_exists_may_have_more_nodes_than_are_asked_for() -> None:
         (("--coordination-command", ""), "--coordination-command: it is empty"),
         (("--command", ""), "--command: it is empty"),
         (("--nodes", "101"), "--nodes: "),
+        (("--nodes", "60", "--spot", "60"), "--nodes: a pool for MPI has 100 nodes at most, not 120"),
         (("--task-minutes", "1e12"), "--task-minutes: "),
         (("--results", "x" * 300), "The results directory"),
         (("--coordination-command", "{x}"), "--coordination-command: The command has an unknown placeholder"),

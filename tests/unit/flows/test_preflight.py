@@ -11,7 +11,7 @@ from localbatch.launcher import CONNECTION_VARIABLE
 from prefect_azure_batch.blocks.pool_parts import Day
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.arguments import parse_arguments
-from prefect_azure_batch.flows.entries import MAP
+from prefect_azure_batch.flows.entries import EXPLAIN, MAP
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.option_groups import GROUPS
@@ -37,6 +37,11 @@ def test_a_working_directory_that_is_gone_is_told(directory: Path) -> None:
     directory.rmdir()
     with pytest.raises(BadInput, match=r"results directory .* cannot be written to"):
         check_locally(MapParameters())
+
+
+def test_no_job_is_not_all_jobs() -> None:
+    with pytest.raises(BadInput, match=r"^--job: "):
+        parse_arguments(EXPLAIN, ["--job", ""])
 
 
 @pytest.mark.parametrize("vm_size", ["x y", "", "standard-d2", "größe"])

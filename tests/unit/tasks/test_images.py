@@ -47,6 +47,12 @@ def test_an_image_near_its_end_is_not_taken() -> None:
     assert choose_image([ended, PLAIN], NOW, mpi=True) is PLAIN
 
 
+def test_an_image_that_is_not_offered_is_told_with_usable_ones_like_it() -> None:
+    ended = image("canonical", "ubuntu-18_04-lts", "server", batchSupportEndOfLife="2025-12-31T00:00:00Z")
+    with pytest.raises(BadInput, match=r"^image: .* for example: canonical:ubuntu-24_04-lts:server\.$"):
+        image_of(PoolDescription(nodes=1, image="canonical:ubuntu-18_04:server"), [ended, PLAIN], NOW)
+
+
 def test_an_image_that_nobody_verified_is_not_taken() -> None:
     unverified = image("canonical", "ubuntu-24_04-lts", "server", verificationType="unverified")
     assert choose_image([unverified, OTHER], NOW) is OTHER

@@ -117,7 +117,7 @@ def test_a_secret_that_has_not_come_is_told_and_nothing_runs(tmp_path: Path) -> 
              "keyvault:http://lab.vault.azure.net/secrets/a", "keyvault:https://lab.vault.azure.net/keys/a"]
 )  # fmt: skip
 def test_what_names_no_secret_is_refused_with_what_would(text: str) -> None:
-    with pytest.raises(BadInput, match=r"names no secret: write TOKEN=prefect:BLOCK, or TOKEN=keyvault:https://"):
+    with pytest.raises(BadInput, match=r"TOKEN names no secret: its source is prefect:BLOCK, or keyvault:https://"):
         parse_source("TOKEN", text)
 
 

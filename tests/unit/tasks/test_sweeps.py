@@ -25,6 +25,7 @@ def labels(manifest: Manifest) -> list[str]:
         ("model=a,b c,$(x)", ["a", "b c", "$(x)"]),
         ("model=a=b", ["a=b"]),
         ("one=7", ["7"]),
+        ("folder=../a,v1..2", ["../a", "v1..2"]),
     ],
 )
 def test_a_sweep_is_a_range_or_a_list(text: str, values: list[str]) -> None:
@@ -45,7 +46,10 @@ def test_a_sweep_is_a_range_or_a_list(text: str, values: list[str]) -> None:
         ("seed=1,2,1", "has the value '1' twice"),
         ("seed=5..1", "has no values: the step leads away"),
         ("seed=1..5..0", "has no values"),
-        ("rate=1e-3..1e-2", "is no range: write its numbers as in"),
+        ("rate=1e-3..1e-2", "is no range: write its first and last number, and a step, as in"),
+        ("seed=1..", "is no range"),
+        ("seed=..5", "is no range"),
+        ("seed=1..5..", "is no range"),
         ("seed=1..99999999", "10000000 is the most"),
     ],
 )
