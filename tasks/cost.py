@@ -38,6 +38,14 @@ class NodeHours:
         """Of both kinds."""
         return self.dedicated + self.spot
 
+    def least(self, other: "NodeHours") -> "NodeHours":
+        """The fewer of both, kind by kind."""
+        return NodeHours(min(self.dedicated, other.dedicated), min(self.spot, other.spot))
+
+    def most(self, other: "NodeHours") -> "NodeHours":
+        """The more of both, kind by kind."""
+        return NodeHours(max(self.dedicated, other.dedicated), max(self.spot, other.spot))
+
     def price(self, price: Price | None) -> float | None:
         """What they cost in USD; None if a price that it takes is not known."""
         amount = 0.0
@@ -290,7 +298,7 @@ class Bill:
         tasks = f"tasks took {_number(self.task_node_hours)} node-hours"
         if self.node_hours is None or self.spot_node_hours is None:
             return [f"Cost: {tasks} of a pool that is there anyway"]
-        idle = f", {self.idle_share:.0%} idle" if self.idle_share is not None else ""
+        idle = f", {self.idle_share:.0%} idle or starting" if self.idle_share is not None else ""
         hours = f"{NodeHours(self.node_hours, self.spot_node_hours)} node-hours; {tasks}{idle}"
         if self.vm_size is None:
             return ["Cost: no VM was needed"]
@@ -299,7 +307,8 @@ class Bill:
         where = f" in {self.region}"
         ended = [f"Its budget of {in_dollars(self.budget)} is spent"] if self.over_budget else []
         if self.price is None:
-            return [f"Cost: not known, for there is no price of {self.vm_size}{where}; {hours}", *ended]
+            kind = "spot price" if self.priced_on else "price"
+            return [f"Cost: not known, for there is no {kind} of {self.vm_size}{where}; {hours}", *ended]
         return [
             f"Cost: {in_dollars(self.price)} for {self.vm_size}{where}, by list prices of {self.priced_on}; {hours}",
             *ended,

@@ -1,7 +1,8 @@
 """What the pools of a run have had of nodes, measured while it lives, and whether that is more than it may cost.
 
-A pool is asked for its number of nodes now and then, whatever the number of tasks; between two looks it is taken to
-have had the mean of both. Nodes count from the moment the pool has them, ready or not, for from then on they are paid.
+A pool is asked for its number of nodes now and then, whatever the number of tasks. Between two looks it has had no
+fewer than the fewer of both and no more than the more; within that the bill takes what the nodes tell, if the pool has
+kept all of them, and else the mean. Nodes count from the moment the pool has them, ready or not: then they are paid.
 """
 
 import logging
@@ -43,8 +44,14 @@ class _Watched:
 
     moment: float
     nodes: NodeHours | None
-    hours: NodeHours = field(default_factory=NodeHours)
+    least: NodeHours = field(default_factory=NodeHours)
+    most: NodeHours = field(default_factory=NodeHours)
     vm_size: str = ""
+
+    @property
+    def hours(self) -> NodeHours:
+        """What it has most likely had."""
+        return (self.least + self.most) * 0.5
 
 
 class Meter:
@@ -98,8 +105,9 @@ class Meter:
         """
         with self._lock:
             pool, now = self._pools[pool_id], self._clock()
-            mean = ((pool.nodes or nodes) + nodes) * 0.5
-            pool.hours += mean * ((now - pool.moment) / _HOUR if pool.nodes else 0)
+            before, passed = pool.nodes or nodes, (now - pool.moment) / _HOUR if pool.nodes else 0
+            pool.least += before.least(nodes) * passed
+            pool.most += before.most(nodes) * passed
             pool.moment, pool.nodes, pool.vm_size = now, nodes, vm_size or pool.vm_size
 
     def use_slots(self, slots: int, *, is_foreign: bool) -> None:
@@ -114,11 +122,18 @@ class Meter:
     def uses(self) -> list[PoolUse]:
         """What each pool has had up to the last look at it."""
         with self._lock:
-            seen = [pool for pool in self._pools.values() if pool.vm_size]
+            seen = [(name, pool) for name, pool in self._pools.items() if pool.vm_size]
             return [
-                PoolUse(pool.vm_size.lower(), pool.hours, self._prices.find(self._region, pool.vm_size))
-                for pool in seen
+                PoolUse(pool.vm_size.lower(), self._hours(name, pool), self._prices.find(self._region, pool.vm_size))
+                for name, pool in seen
             ]
+
+    def _hours(self, name: str, pool: _Watched) -> NodeHours:
+        """As the nodes tell, but within what was seen: their clocks are not this machine's."""
+        told = self.lives.seconds(name)
+        if told is None:
+            return pool.hours
+        return (NodeHours(*told) * (1 / _HOUR)).most(pool.least).least(pool.most)
 
     def seconds_left(self) -> float | None:
         """How long all that is there now may go on within the budget; None for ever, or if nobody knows the price."""

@@ -183,6 +183,20 @@ class NodeLives:
             nodes = self._pools[pool_id].nodes.values()
             return bool(nodes) and all(life.is_settled for life in nodes)
 
+    def seconds(self, pool_id: str) -> tuple[float, float] | None:
+        """For how long a pool has had its nodes, dedicated and spot, all together; None if it has not kept all of them.
+
+        What has come and gone between two listings nobody knows.
+        """
+        with self._lock:
+            pool = self._pools[pool_id]
+            lives = list(pool.nodes.values())
+        if not lives or any(not life.state or life.absences for life in lives):
+            return None
+        there = [(life.is_dedicated, life.seen - max(life.allocated, pool.since)) for life in lives]
+        dedicated, spot = (sum(each.total_seconds() for kind, each in there if kind is one) for one in (True, False))
+        return dedicated, spot
+
     def all(self) -> list[NodeLife]:
         """The nodes of all pools as far as the run had them, in the order in which it got them."""
         with self._lock:

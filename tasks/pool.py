@@ -28,7 +28,7 @@ from prefect_azure_batch.tasks.diagnosis import (
     target_nodes,
 )
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
-from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours
+from prefect_azure_batch.tasks.formulas import check_formula, check_working_hours, pool_formula
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.images import image_of
 from prefect_azure_batch.tasks.inputs import find_inputs
@@ -53,8 +53,8 @@ def check_shape(plan: PoolPlan) -> None:
         raise BadInput(f"The pool {asked.existing!r} is said to be there already: it cannot be made.")
     if plan.required_slots > asked.slots:
         raise BadInput(f"A task needs {plan.required_slots} slots, and a node has {asked.slots}: it would never start.")
-    if asked.autoscale and asked.autoscale.formula:
-        check_formula(asked.autoscale.formula)
+    if asked.autoscale:
+        check_formula(asked.autoscale.formula or pool_formula(plan, datetime.now(UTC), None))
     if plan.instances is None:
         return
     if asked.slots > 1:

@@ -55,6 +55,7 @@ def test_a_run_tells_what_its_nodes_have_cost_and_how_much_of_them_was_idle(run:
     assert cost.price == pytest.approx(cost.node_hours * 3600 + cost.spot_node_hours * 360)
     taken = sum((task.ended - task.started).total_seconds() for task in result.tasks if task.ended and task.started)
     assert cost.task_node_hours == pytest.approx(taken / 2 / 3600)
+    assert cost.task_node_hours <= cost.node_hours + cost.spot_node_hours
     assert cost.idle_share == pytest.approx(1 - cost.task_node_hours / (cost.node_hours + cost.spot_node_hours))
     assert any(line.startswith("Cost: USD ") for line in result.text())
     document = json.loads("".join(result.json_lines()))["cost"]

@@ -78,7 +78,7 @@ def test_a_bill_has_the_price_of_all_pools_and_the_share_that_no_task_took() -> 
     assert found.priced_on == DAY
     assert found.lines() == [
         "Cost: USD 0.51 for standard_d2s_v5 in here, by list prices of 2026-01-31; 4 dedicated and 1 spot node-hours; "
-        "tasks took 2 node-hours, 60% idle"
+        "tasks took 2 node-hours, 60% idle or starting"
     ]
 
 
@@ -87,11 +87,13 @@ def test_a_bill_without_a_price_has_hours_alone() -> None:
     assert (found.price, found.idle_share) == (None, 0.5)
     assert found.lines() == [
         "Cost: not known, for there is no price of standard_d2s_v5 in nowhere; 0.5 dedicated node-hours; tasks took "
-        "0.25 node-hours, 50% idle"
+        "0.25 node-hours, 50% idle or starting"
     ]
+    spot = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 1), PRICES.find("there", "standard_d2s_v5"))], "there", 0.25)
+    assert spot.lines()[0].startswith("Cost: not known, for there is no spot price of standard_d2s_v5 in there; ")
     on_a_laptop = bill([PoolUse("standard_d2s_v5", NodeHours(0.5, 0), None)], None, 0.25)
     assert on_a_laptop.lines() == [
-        "Nodes of standard_d2s_v5: 0.5 dedicated node-hours; tasks took 0.25 node-hours, 50% idle"
+        "Nodes of standard_d2s_v5: 0.5 dedicated node-hours; tasks took 0.25 node-hours, 50% idle or starting"
     ]
 
 

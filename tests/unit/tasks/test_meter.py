@@ -1,8 +1,9 @@
 """What pools have had of nodes, from looks at them."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from azure.batch import models
 
 from prefect_azure_batch.tasks.cost import NodeHours
 from prefect_azure_batch.tasks.errors import BudgetSpent
@@ -45,6 +46,35 @@ def test_between_two_looks_a_pool_has_had_the_mean_of_both(clock: Clock) -> None
     clock.now += HOUR
     meter.note("p", NodeHours())  # it is gone
     assert hours(meter) == NodeHours(4, 4)
+
+
+@pytest.mark.parametrize(
+    ("allocated", "counted"),
+    [
+        (2, NodeHours(2 * 8 / HOUR, 0)),  # 10 seconds after the pool was made
+        (9, NodeHours(2 * 5 / HOUR, 0)),  # as a clock says that is slow: they were seen before
+        (-5, NodeHours(2 * 10 / HOUR, 0)),  # and one that is fast: there was no pool yet
+    ],
+)
+def test_a_pool_that_has_kept_its_nodes_has_had_them_since_they_tell(
+    clock: Clock, allocated: float, counted: NodeHours
+) -> None:
+    meter, begin = Meter("here", PRICES, clock=clock), datetime(2026, 1, 31, tzinfo=UTC)
+    meter.begin("p", is_new=True)
+    for seconds in (5, 10):
+        clock.now = 100 + seconds
+        meter.note("p", NodeHours(2), SIZE)
+        told = {
+            "state": "idle",
+            "isDedicated": True,
+            "allocationTime": (begin + timedelta(seconds=allocated)).isoformat(),
+        }
+        pool = models.BatchPool({"id": "p", "creationTime": begin.isoformat(), "allocationState": "steady"})
+        nodes = [models.BatchNode({"id": name} | told) for name in ("a", "b")]
+        meter.lives.note(pool, nodes, begin + timedelta(seconds=seconds))
+    assert hours(meter).dedicated == pytest.approx(counted.dedicated)
+    meter.lives.note(pool, nodes[:1], begin + timedelta(seconds=seconds))
+    assert hours(meter).dedicated == pytest.approx(2 * 7.5 / HOUR)  # one is gone: the mean
 
 
 def test_a_pool_that_was_taken_over_counts_from_the_first_look(clock: Clock) -> None:
