@@ -33,6 +33,10 @@ MOST_NODES = 10_000
 _OF_EXISTING = {"existing", "nodes", "container", "environment", "storage_identity"}
 NO_IDENTITY = "none"
 """In place of an identity: links."""
+# Where pydantic says that a name in a mapping is wrong.
+_OF_A_NAME = "[key]"
+_OUR_METADATA = "prefect-azure-batch-"
+_MOST_PACKAGES = 10  # source: the docstring of azure.batch.models.BatchPoolCreateOptions
 _MOUNT_KINDS = ("blob", "nfs", "files")
 # Source: "Naming and referencing application packages", Azure Batch.
 _PACKAGE = re.compile(r"[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9._-]{1,64})?")
@@ -245,7 +249,16 @@ class PoolDescription(Part):
     def _packages_have_names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [package for package in packages if not _PACKAGE.fullmatch(package)]:
             raise ValueError(f"{wrong[0]!r} is no application package: write id:version")
+        if len(packages) > _MOST_PACKAGES:
+            raise ValueError(f"a pool has {_MOST_PACKAGES} at most, not {len(packages)}")
         return packages
+
+    @field_validator("metadata")
+    @classmethod
+    def _metadata_is_the_users(cls, metadata: dict[str, str]) -> dict[str, str]:
+        if own := next((name for name in metadata if name.startswith(_OUR_METADATA)), None):
+            raise ValueError(f"{own!r} is set by the flow: take a name that does not begin with {_OUR_METADATA!r}")
+        return metadata
 
     @model_validator(mode="after")
     def _parts_go_together(self) -> Self:
@@ -326,6 +339,6 @@ def _key(steps: tuple[int | str, ...]) -> str:
     path = [
         step
         for before, step in zip((None, *steps), steps, strict=False)
-        if not (isinstance(before, int) and step in _MOUNT_KINDS)
+        if not (isinstance(before, int) and step in _MOUNT_KINDS) and step != _OF_A_NAME
     ]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

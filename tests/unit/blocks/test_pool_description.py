@@ -58,6 +58,12 @@ SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualN
         ({"image": IMAGE}, "node_agent: an image of your own needs it"),
         ({"image": "a:b:c", "node_agent": "x"}, "node_agent: the account knows that"),
         ({"packages": ["a b"]}, "packages: 'a b' is no application package"),
+        ({"packages": [f"a:{number}" for number in range(11)]}, "packages: a pool has 10 at most, not 11"),
+        (
+            {"metadata": {"prefect-azure-batch-run": "x"}},
+            "metadata: 'prefect-azure-batch-run' is set by the flow: take",
+        ),
+        ({"environment": {1: "x"}}, "environment[1]: it must be a text: put it in quotes, not 1"),
         ({"autoscale": {"min_nodes": 3}}, "autoscale.min_nodes: 3 are more than the pool's 2"),
         ({"autoscale": {"formula": "x", "scenario": "drain"}}, "autoscale: formula: it goes without a scenario"),
         (

@@ -59,13 +59,14 @@ CASES: list[tuple[dict[str, Any], list[str | int], Any]] = [
     ),
     (
         {
+            "identities": [IDENTITY],
             "container": {
                 "image": "i",
                 "registries": [
                     {"server": "r", "username": "u", "password_secret": "pw"},
                     {"server": "r", "identity": IDENTITY},
                 ],
-            }
+            },
         },
         [MACHINE, "containerConfiguration", "containerRegistries"],
         [
@@ -97,7 +98,10 @@ CASES: list[tuple[dict[str, Any], list[str | int], Any]] = [
         },
     ),
     (
-        {"mounts": [{"kind": "blob", "account": "b", "container": "c", "path": "x", "identity": IDENTITY}]},
+        {
+            "identities": [IDENTITY],
+            "mounts": [{"kind": "blob", "account": "b", "container": "c", "path": "x", "identity": IDENTITY}],
+        },
         [MOUNTED, 0, "azureBlobFileSystemConfiguration"],
         {
             "accountName": "b",
