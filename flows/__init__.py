@@ -16,7 +16,8 @@ trial           one task that truly runs on it
 prices          the table of prices: which one is read, and a newer one
 resume          what a run takes up of others
 events          what runs tell Prefect by events, on which automations can act
-idle_nodes      nodes of a run that are paid for and run nothing, told as an event
+idle_nodes      when nodes that are paid for and run nothing are worth telling of
+pool_watch      what becomes of the pool that a run has made, told as events
 telling         a run's result does not hang on Prefect
 endings         how a run ends that is told to by a signal
 hooks           what is done when a flow run has ended without having cleaned up

@@ -22,6 +22,8 @@ from prefect_azure_batch.tasks.upkeep import Leftover
 
 RUN_PLANNED = "azure-batch.run.planned"
 NODES_IDLE = "azure-batch.nodes.idle"
+NODES_PREEMPTED = "azure-batch.nodes.preempted"
+RESIZE_FAILED = "azure-batch.resize.failed"
 TASK_FAILED = "azure-batch.task.failed"
 TASKS_FAILED = "azure-batch.tasks.failed"
 BUDGET_SPENT = "azure-batch.budget.spent"
@@ -31,6 +33,8 @@ LEFTOVERS_FOUND = "azure-batch.leftovers.found"
 EVENTS = {
     RUN_PLANNED: "A run knows its inputs, and nothing is made yet.",
     NODES_IDLE: "Nodes that a run has made have run nothing for five minutes; at most every half hour.",
+    NODES_PREEMPTED: "Spot nodes that a run has made were taken away; seen once a minute.",
+    RESIZE_FAILED: "A pool that a run has made did not get its nodes; told again for other errors alone.",
     TASK_FAILED: "A task has failed; one for each of the first ten of a run.",
     TASKS_FAILED: "10, 100, 1,000 ... tasks of a run have failed.",
     BUDGET_SPENT: "A run was ended, for it has cost its budget.",

@@ -15,8 +15,8 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.cancelling import ended_when_cancelled
 from prefect_azure_batch.flows.endings import ended_by_unhandled_signals, undisturbed
-from prefect_azure_batch.flows.idle_nodes import telling_of_idle_nodes
 from prefect_azure_batch.flows.parameters import RunParameters
+from prefect_azure_batch.flows.pool_watch import telling_of_pool
 from prefect_azure_batch.flows.preflight import package_of
 from prefect_azure_batch.tasks.access import StorageAccess, require_access
 from prefect_azure_batch.tasks.application import ship_program_task, use_package_task
@@ -372,7 +372,7 @@ def keep_run(
             ended_by_unhandled_signals(),
             leased(account, record, hold, at_once=at_once),
             metered(account, record, meter, is_new=not at_once),
-            telling_of_idle_nodes(account, record),
+            telling_of_pool(account, record),
             torn_down(account, record.job),
             ended_when_cancelled(account, record.job.job_id),
         ):

@@ -12,18 +12,22 @@ from azure.storage.blob import ContainerClient
 from prefect import flow
 from prefect.client.orchestration import get_client
 
+from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.hiding import hide
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows import events
-from prefect_azure_batch.flows.idle_nodes import IdleNodes, telling_of_idle_nodes
+from prefect_azure_batch.flows.idle_nodes import IdleNodes
 from prefect_azure_batch.flows.map_flow import map_flow
 from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.pool_watch import telling_of_pool
 from prefect_azure_batch.flows.results import TaskResult, TasksFailed
 from prefect_azure_batch.flows.runs import RunPlan, new_run_id, record_of
 from prefect_azure_batch.flows.upkeep_flow import upkeep_flow
 from prefect_azure_batch.flows.upkeep_parameters import UpkeepParameters
+from prefect_azure_batch.tasks.cleanup import delete_created
 from prefect_azure_batch.tasks.pool import create_pool
+from prefect_azure_batch.tasks.records import Created
 from tests.support.processes import wait_until
 
 Event = dict[str, Any]
@@ -115,7 +119,7 @@ def test_nodes_that_stand_idle_and_what_is_left_of_a_run_are_told_of(
         assert record.pool
         create_pool(account, record.pool)
         decides = Watched(idle_for=timedelta(seconds=0.2), silence=timedelta(hours=1))
-        with telling_of_idle_nodes(account, record, decides, timedelta(seconds=0.1)):
+        with telling_of_pool(account, record, decides, timedelta(seconds=0.1)):
             assert is_told.wait(60)
         return run_id
 
@@ -128,6 +132,25 @@ def test_nodes_that_stand_idle_and_what_is_left_of_a_run_are_told_of(
     assert left["resource"]["prefect.resource.id"].startswith("azure-batch.account.127.0.0.1")
     assert f"pool {run_id}" in left["payload"]["names"]
     assert left["payload"]["deleted"] is True
+
+
+def test_a_pool_that_gets_no_nodes_is_told_of_once(
+    azure: LocalAzure, account: AzureBatchAccount, told: Callable[..., list[Event]]
+) -> None:
+    run_id = f"map-{uuid.uuid4()}"
+    plan = RunPlan("map", pool=PoolDescription(nodes=1))
+    record = record_of(plan, run_id, account.storage.work_container, None, datetime.now(UTC))
+    assert record.pool
+    azure.fail_allocation(record.pool.pool_id, code="AllocationFailed", message="The region is full.")
+    try:
+        create_pool(account, record.pool)
+        with telling_of_pool(account, record, interval=timedelta(seconds=0.1)):
+            (event,) = told(about=f"azure-batch.run.{run_id}")
+    finally:
+        delete_created(account, Created(pool_id=record.pool.pool_id))
+    assert event["event"] == events.RESIZE_FAILED
+    assert event["payload"]["error"].startswith("AllocationFailed: The region is full. Try again later")
+    assert (event["payload"]["nodes"], event["payload"]["wanted"]) == (0, 1)
 
 
 def test_of_many_failed_tasks_the_first_ten_are_told_of_and_then_their_number(

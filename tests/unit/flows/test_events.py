@@ -4,11 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from azure.batch import models
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_azure_batch.flows.assets import asset_key, input_assets
 from prefect_azure_batch.flows.events import EVENTS, is_round
 from prefect_azure_batch.flows.idle_nodes import IdleNodes
+from prefect_azure_batch.flows.pool_watch import News
 from prefect_azure_batch.flows.prefect_server import has_lasting_server
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "events.md"
@@ -41,6 +43,15 @@ def test_nodes_that_are_idle_between_tasks_are_not_told_of() -> None:
     for minute in range(60):
         told.append(nodes.look(minute % 4))
     assert not any(told)
+
+
+def test_troubles_of_a_pool_are_told_when_they_are_new() -> None:
+    news = News()
+    assert [news.preempted(number) for number in (0, 2, 2, 3, 0, 1)] == [False, True, False, True, False, True]
+    errors = [
+        [models.ResizeError({"code": code}) for code in codes.split()] for codes in ("", "A", "A", "A B", "", "A")
+    ]
+    assert [news.errors(each or None) for each in errors] == [False, True, False, True, False, True]
 
 
 @pytest.mark.parametrize(
