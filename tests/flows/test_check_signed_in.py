@@ -1,4 +1,4 @@
-"""azure-batch-check where the block signs in by a token, as most accounts of Azure are used."""
+"""Where the block signs in by a token, as most accounts of Azure are used: azure-batch-check, and a private network."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +13,10 @@ from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.blocks.credentials import ManagedIdentity
 from prefect_azure_batch.flows.account import local_account
+from prefect_azure_batch.flows.map_flow import map_flow
+from prefect_azure_batch.flows.map_parameters import MapParameters
+from prefect_azure_batch.flows.pool_file import read_pool_file
+from tests.flows.conftest import left_behind
 from tests.flows.test_check import check, left_by_checks, saved, states, the_failure
 from tests.support.certificates import write_certificate
 from tests.support.management import SUBSCRIPTION, token_key
@@ -21,6 +25,8 @@ from tests.support.signed_in import BATCH_HOST, MANAGEMENT_HOST, identity_endpoi
 __all__ = ["saved"]
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+
+PRIVATE = Path(__file__).resolve().parents[2] / "examples" / "pools" / "private.yaml"
 
 SignedIn = Callable[..., AbstractContextManager[AzureBatchAccount]]
 
@@ -58,6 +64,35 @@ def test_all_is_well_quotas_among_them(signed_in: SignedIn, saved: Callable[[Azu
         (quotas,) = (found for found in result.findings if found.name == "quotas")
         assert "2 dedicated cores more: 0 of 8 are taken" in quotas.seen
         assert left_by_checks(account) == []
+
+
+def test_a_pool_of_a_private_network_with_an_identity_is_planned_and_runs(
+    signed_in: SignedIn, saved: Callable[[AzureBatchAccount], str], two_files: Path, tmp_path: Path
+) -> None:
+    with signed_in("--tokens") as account:
+        reference = account.storage.get_client().create_container("reference")
+        reference.upload_blob("greeting.txt", b"hello ")
+        asked = MapParameters(
+            account=saved(account),
+            inputs=[str(two_files)],
+            command='cat "$AZ_BATCH_NODE_MOUNTS_DIR/reference/greeting.txt" {input}',
+            new_pool=read_pool_file(str(PRIVATE)),
+            nodes=1,
+            results=str(tmp_path / "out"),
+        )
+        plan = map_flow(asked.model_copy(update={"plan": True})).plan
+        assert plan is not None
+        (pool,) = (call for call in plan.calls if call.service == "Resource Manager")
+        assert pool.body is not None
+        assert list(pool.body["identity"]["userAssignedIdentities"]) == list(asked.pool_description.identities)
+        network = pool.body["properties"]["networkConfiguration"]
+        assert network["publicIPAddressConfiguration"] == {"provision": "NoPublicIPAddresses"}
+        assert "sig=" not in plan.model_dump_json()
+
+        result = map_flow(asked)
+        told = [Path(task.stdout or "").read_text() for task in result.tasks]
+        assert told == ["hello " + path.read_text() for path in sorted(two_files.iterdir())]
+        assert left_behind(account) == []
 
 
 def test_storage_that_is_signed_in_to_gives_a_delegation_key_for_links(

@@ -80,6 +80,23 @@ def test_a_plan_shows_requests_as_azure_takes_them_and_makes_nothing(
     assert left_behind(account) == []
 
 
+def test_a_plan_in_containers_shows_the_image_of_each_task_and_no_password(
+    account_name: str | None, two_files: Path
+) -> None:
+    Secret(value="correct horse").save("solver-registry", overwrite=True)
+    pool = read_pool_file(str(POOLS / "containers.yaml"))
+    plan = planned(account_name, inputs=[str(two_files)], command="wc {input}", new_pool=pool)
+    shown = bodies(plan)
+    assert [line for model, body in shown.items() for line in violations(body, model, strict=False)] == []
+    machine = shown["BatchPoolCreateOptions"]["virtualMachineConfiguration"]
+    image = "myregistry.azurecr.io/solver:2.1"
+    assert machine["containerConfiguration"]["containerImageNames"] == [image]
+    assert machine["containerConfiguration"]["containerRegistries"][0]["password"] == "(hidden)"
+    settings = shown["BatchTaskGroup"]["value"][0]["containerSettings"]
+    assert settings == {"imageName": image, "containerRunOptions": "--shm-size=2g"}
+    assert "correct horse" not in plan.model_dump_json()
+
+
 def test_an_mpi_plan_shows_its_one_task(account: AzureBatchAccount, account_name: str | None) -> None:
     before = things_in(account)
     plan = mpi_flow(MpiParameters(account=account_name, plan=True)).plan
