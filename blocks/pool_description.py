@@ -29,6 +29,9 @@ MOST_SLOTS = 256
 MOST_NODES = 10_000
 """More than any account gets without asking Microsoft for it."""
 
+GALLERY_IMAGE = re.compile(r"/(community|shared)galleries/[^/]+/images/[^/]+(/versions/[^/]+)?", re.IGNORECASE)
+"""An image of a gallery of somebody else's: its id is none of Azure Resource Manager."""
+
 # Of a pool that is there already, these say how it is used; all else was decided when it was made.
 _OF_EXISTING = {"existing", "nodes", "container", "environment", "storage_identity"}
 NO_IDENTITY = "none"
@@ -87,7 +90,7 @@ class PoolDescription(Part):
         title="Image",
         description=(
             "publisher:offer:sku or publisher:offer:sku:version of a marketplace image that the account offers, or the "
-            "resource id of an image of your own. Not given: a current Ubuntu."
+            "resource id of an image of your own or of a gallery. Not given: a current Ubuntu."
         ),
     )
     node_agent: str | None = Field(
@@ -184,7 +187,7 @@ class PoolDescription(Part):
     @property
     def linked(self) -> str | None:
         """The first key that names a resource of the user's own by which nodes are made; None if there is none."""
-        if (self.image or "").startswith("/"):
+        if (self.image or "").lower().startswith("/subscriptions/"):
             return "image"
         network = self.network or Network()
         return next((f"network.{key}" for key in ("subnet", "public_ips") if getattr(network, key)), None)
@@ -210,6 +213,8 @@ class PoolDescription(Part):
             ValidationError: the keys do not go together.
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
+        if options.get("vm_size"):
+            given.pop("needs", None)  # both say which size
         return type(self).model_validate(given | {name: each for name, each in options.items() if each is not None})
 
     @field_validator("vm_size")
@@ -227,7 +232,9 @@ class PoolDescription(Part):
                 f"{image!r} is neither publisher:offer:sku[:version], as canonical:ubuntu-24_04-lts:server, nor a "
                 "resource id, which begins with /subscriptions/"
             )
-        return check_resource(image, "images") if image and image.startswith("/") else image
+        if not image or not image.startswith("/") or GALLERY_IMAGE.fullmatch(image):
+            return image
+        return check_resource(image, "images")
 
     @field_validator("identities")
     @classmethod

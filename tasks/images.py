@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from azure.batch.models import BatchSupportedImage, BatchVmImageReference
 
-from prefect_azure_batch.blocks.pool_description import PoolDescription
+from prefect_azure_batch.blocks.pool_description import GALLERY_IMAGE, PoolDescription
 from prefect_azure_batch.tasks.errors import BadInput
 
 NEAR_END = timedelta(days=180)
@@ -41,8 +41,13 @@ class ChosenImage:
     def name(self) -> str:
         """``publisher:offer:sku``, or the id of an image that is not of the marketplace."""
         reference = self.reference
-        if reference.virtual_machine_image_id:
-            return reference.virtual_machine_image_id
+        own = (
+            reference.virtual_machine_image_id,
+            reference.community_gallery_image_id,
+            reference.shared_gallery_image_id,
+        )
+        if found := next((image_id for image_id in own if image_id), None):
+            return found
         return f"{reference.publisher}:{reference.offer}:{reference.sku}"
 
     def doubt(self, now: datetime) -> str | None:
@@ -67,11 +72,20 @@ def image_of(
         BadInput: the account does not offer the image, or its support has ended.
     """
     if asked.image and asked.node_agent:
-        return ChosenImage(BatchVmImageReference(virtual_machine_image_id=asked.image), asked.node_agent)
+        return ChosenImage(_own(asked.image), asked.node_agent)
     if asked.image:
         return _named(asked.image, list(offered), now or datetime.now(UTC))
     image = choose_image(offered, now, mpi=mpi, containers=asked.container is not None)
     return ChosenImage(image.image_reference, image.node_agent_sku_id, image.batch_support_end_of_life)
+
+
+def _own(image_id: str) -> BatchVmImageReference:
+    gallery = GALLERY_IMAGE.fullmatch(image_id)
+    if gallery is None:
+        return BatchVmImageReference(virtual_machine_image_id=image_id)
+    if gallery[1].lower() == "community":
+        return BatchVmImageReference(community_gallery_image_id=image_id)
+    return BatchVmImageReference(shared_gallery_image_id=image_id)
 
 
 def _named(name: str, offered: list[BatchSupportedImage], now: datetime) -> ChosenImage:

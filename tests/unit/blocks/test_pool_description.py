@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from prefect_azure_batch.blocks import pool_parts
 from prefect_azure_batch.blocks.pool_description import PoolDescription, first_complaint
+from prefect_azure_batch.blocks.pool_parts import Needs
 from prefect_azure_batch.flows.pool_file import read_pool_file
 from prefect_azure_batch.tasks.errors import BadInput
 
@@ -145,6 +146,8 @@ def test_what_links_a_pool_to_resources_of_its_user_is_known(content: dict[str, 
 def test_options_go_before_what_stands_there() -> None:
     both = PoolDescription(nodes=4, slots=2).overridden({"nodes": 8, "slots": None, "vm_size": "standard_d4s_v3"})
     assert both == PoolDescription(nodes=8, slots=2, vm_size="standard_d4s_v3")
+    needy = PoolDescription(needs=Needs(cpus=8)).overridden({"vm_size": "standard_d4s_v3"})
+    assert needy == PoolDescription(vm_size="standard_d4s_v3")
 
 
 def test_a_description_can_be_written_down_and_read_again() -> None:

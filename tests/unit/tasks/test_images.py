@@ -67,3 +67,11 @@ def test_an_image_of_ones_own_is_taken_as_it_is_whatever_the_account_offers() ->
     own = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/lab/images/solver/versions/1.0.0"
     chosen = image_of(PoolDescription(nodes=1, image=own, node_agent="batch.node.ubuntu 24.04"), [])
     assert (chosen.reference.virtual_machine_image_id, chosen.node_agent) == (own, "batch.node.ubuntu 24.04")
+
+
+@pytest.mark.parametrize("kind", ["community", "shared"])
+def test_an_image_of_a_gallery_of_others_is_named_as_such(kind: str) -> None:
+    image_id = f"/{kind.title()}Galleries/lab-1a2b/Images/solver/Versions/latest"
+    chosen = image_of(PoolDescription(nodes=1, image=image_id, node_agent="batch.node.ubuntu 24.04"), [])
+    assert chosen.reference.as_dict() == {f"{kind}GalleryImageId": image_id}
+    assert chosen.name == image_id
