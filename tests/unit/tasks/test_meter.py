@@ -60,20 +60,17 @@ def test_a_pool_that_has_kept_its_nodes_has_had_them_since_they_tell(
     clock: Clock, allocated: float, counted: NodeHours
 ) -> None:
     meter, begin = Meter("here", PRICES, clock=clock), datetime(2026, 1, 31, tzinfo=UTC)
+    moment = (begin + timedelta(seconds=allocated)).isoformat()
+    told = {"state": "idle", "isDedicated": True, "allocationTime": moment}
+    pool = models.BatchPool({"id": "p", "creationTime": begin.isoformat(), "allocationState": "steady"})
+    nodes = [models.BatchNode({"id": name} | told) for name in ("a", "b")]
     meter.begin("p", is_new=True)
     for seconds in (5, 10):
         clock.now = 100 + seconds
         meter.note("p", NodeHours(2), SIZE)
-        told = {
-            "state": "idle",
-            "isDedicated": True,
-            "allocationTime": (begin + timedelta(seconds=allocated)).isoformat(),
-        }
-        pool = models.BatchPool({"id": "p", "creationTime": begin.isoformat(), "allocationState": "steady"})
-        nodes = [models.BatchNode({"id": name} | told) for name in ("a", "b")]
         meter.lives.note(pool, nodes, begin + timedelta(seconds=seconds))
     assert hours(meter).dedicated == pytest.approx(counted.dedicated)
-    meter.lives.note(pool, nodes[:1], begin + timedelta(seconds=seconds))
+    meter.lives.note(pool, nodes[:1], begin + timedelta(seconds=10))
     assert hours(meter).dedicated == pytest.approx(2 * 7.5 / HOUR)  # one is gone: the mean
 
 
