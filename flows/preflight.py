@@ -98,7 +98,7 @@ def check_running(run: UpkeepParameters | ExplainParameters) -> None:
     Raises:
         BadInput: neither an account is named nor a local Azure.
     """
-    if run.account is None and CONNECTION_VARIABLE not in os.environ:
+    if run.account is None and not os.environ.get(CONNECTION_VARIABLE):
         raise BadInput(
             f"Name an account block with --account, or a local Azure that runs in {CONNECTION_VARIABLE}: a local Azure "
             "of a run has ended with it."

@@ -12,11 +12,12 @@ from prefect_azure_batch.blocks.pool_parts import Day
 from prefect_azure_batch.flows.account import open_account
 from prefect_azure_batch.flows.arguments import parse_arguments
 from prefect_azure_batch.flows.entries import EXPLAIN, MAP
+from prefect_azure_batch.flows.explain_parameters import ExplainParameters
 from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.flows.mpi_parameters import MpiParameters
 from prefect_azure_batch.flows.option_groups import GROUPS
 from prefect_azure_batch.flows.pools import warn_of_size
-from prefect_azure_batch.flows.preflight import check_locally
+from prefect_azure_batch.flows.preflight import check_locally, check_running
 from prefect_azure_batch.tasks.errors import BadInput
 
 
@@ -37,6 +38,17 @@ def test_a_working_directory_that_is_gone_is_told(directory: Path) -> None:
     directory.rmdir()
     with pytest.raises(BadInput, match=r"results directory .* cannot be written to"):
         check_locally(MapParameters())
+
+
+@pytest.mark.parametrize("connection", [None, ""])
+def test_there_is_nothing_to_explain_where_no_account_is_named(
+    monkeypatch: pytest.MonkeyPatch, connection: str | None
+) -> None:
+    monkeypatch.delenv(CONNECTION_VARIABLE, raising=False)
+    if connection is not None:
+        monkeypatch.setenv(CONNECTION_VARIABLE, connection)
+    with pytest.raises(BadInput, match="Name an account block with --account"):
+        check_running(ExplainParameters())
 
 
 def test_no_job_is_not_all_jobs() -> None:
