@@ -9,13 +9,16 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from localbatch.host.faults import BATCH_FAULTS, BLOB_FAULTS
 from localbatch.host.foreground import BAD_OPTION, Options, run
 from localbatch.host.mpi_runtime import FLAVOURS, MPICH
 from localbatch.rules.images import Image
 from localbatch.rules.quotas import UNLIMITED
+
+if TYPE_CHECKING:
+    from localbatch.rules.simulation import Simulation
 
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.05, 604_800.0
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
@@ -43,7 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--certfile and --keyfile go together")
     if not (given.allow_remote or ipaddress.ip_address(given.host).is_loopback):
         parser.error(f"{given.host} is not a loopback address; --allow-remote lets other machines call")
+    _check_simulation(parser, given)
     return run(Options(**vars(given)))
+
+
+def _check_simulation(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    if given.simulation is None:
+        return
+    if given.driver != "simulated":
+        parser.error("--simulation goes with --driver simulated")
+    for option in ("task_seconds", "allocation_seconds", "start_seconds", "preemptions_per_hour", "preemption_seed"):
+        if getattr(given, option):
+            parser.error(f"--{option.replace('_', '-')} is a key of the file that --simulation names")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -71,6 +85,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--preemption-seed", type=_count, help="has preemptions repeat themselves (default: by chance)")
     add("--driver", choices=("process", "simulated"), default="process", help="run tasks, or only pretend to")
     add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
+    add(
+        "--simulation",
+        type=_simulation,
+        metavar="FILE",
+        help="what simulated nodes and tasks do, and how fast time goes for them: keys in YAML, see docs/simulation.md",
+    )
     add("--task-seconds", type=_seconds, default=0.0, help="how long a simulated task takes (default: 0)")
     add(
         "--autoscale-seconds",
@@ -143,6 +163,15 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) >= UNLIMITED:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
     return int(text)
+
+
+def _simulation(text: str) -> "Simulation":
+    from localbatch.host.simulation_file import read_simulation
+
+    try:
+        return read_simulation(Path(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 def _fault(known: Iterable[str], text: str) -> tuple[str, float]:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -57,6 +56,7 @@ class Settings:
         allocation_seconds: how long a pool takes to get its nodes.
         start_seconds: how long a node takes to start.
         driver: what runs commands.
+        clock: by what time all goes.
         host_names, allow_remote: by which names the service may be called, see ``Hosts``.
         quotas: what each account may have.
         images: images besides the known ones.
@@ -64,7 +64,6 @@ class Settings:
         autoscale_seconds: how often formulas are evaluated; None is as often as their pools say.
         preemptions_per_hour: how often each spot node is preempted, on average.
         preemption_seed: has the same nodes preempted again; None is by chance.
-        clock_ahead: by how much the service's clock is ahead of this machine's.
         page_token: what those must know who may see the status page.
     """
 
@@ -77,6 +76,7 @@ class Settings:
     allocation_seconds: float
     start_seconds: float
     driver: Driver
+    clock: Clock
     page_token: str = field(repr=False)
     quotas: Quotas = field(default_factory=Quotas)
     images: Sequence[Image] = ()
@@ -87,7 +87,6 @@ class Settings:
     allow_remote: bool = False
     preemptions_per_hour: float = 0.0
     preemption_seed: int | None = None
-    clock_ahead: timedelta = timedelta()
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -97,11 +96,10 @@ def create_app(settings: Settings) -> Starlette:
     """
     storage = AutoStorage(settings.storage_connection_string) if settings.storage_connection_string else None
     store = Store(settings.root / STATE_FILE)
-    clock = Clock(settings.clock_ahead)
     context = Context(
         store=store,
         driver=settings.driver,
-        clock=clock,
+        clock=settings.clock,
         storage=storage,
         nodes_root=settings.root / NODES_DIRECTORY,
         mount=settings.mount,
@@ -147,10 +145,10 @@ def create_app(settings: Settings) -> Starlette:
     operations = [row for group in groups for row in group(engine).table()] + absent.table()
     management = ManagementRoute(management_table(engine, accounts), settings.token_key)
     authentication = Authentication(accounts, settings.token_key, settings.main_account)
-    gate = Middleware(Gate, hosts=Hosts(settings.host_names, settings.allow_remote), clock=clock)
-    dated = [Middleware(Dated, clock=clock)] if settings.clock_ahead else []
+    gate = Middleware(Gate, hosts=Hosts(settings.host_names, settings.allow_remote), clock=settings.clock)
+    dated = [Middleware(Dated, clock=settings.clock)] if settings.clock.ahead else []
     page = PageRoute(engine, settings.page_token)
-    routes = [management, page, BatchRoute(operations, authentication, clock)]
+    routes = [management, page, BatchRoute(operations, authentication, settings.clock)]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[*dated, gate])
     app.state.accounts = accounts
     return app

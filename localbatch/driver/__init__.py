@@ -2,7 +2,8 @@
 
 interface.py       what the engine asks of a driver
 process.py         ProcessDriver: tasks are processes of this machine
-simulated.py       SimulatedDriver: runs nothing, completes tasks after a set time
+simulated.py       SimulatedDriver: runs nothing, completes tasks as a simulation says
+simulated_files.py ... what they leave in storage
 starter.py         the service's side of the program that starts the processes
 supervisor.py      that program: starts commands, reports their ends, ends whatever they left behind
 isolation.py       its parts: a node's name, address and paths

@@ -134,6 +134,7 @@ class Run:
         time_limit: longest life of the process; None is no limit.
         keep_directory: True on a retry, which finds the files of the run before.
         container: the container to run it in; None is none.
+        task_id: of the task that it is; None for what prepares or releases a node.
     """
 
     node: NodePlace
@@ -147,6 +148,7 @@ class Run:
     time_limit: timedelta | None = None
     keep_directory: bool = False
     container: ContainerSettings | None = None
+    task_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,16 @@ class MultiInstanceRun:
     runs: tuple[Run, ...]
     coordination_command_line: str
     common_files: tuple[ResourceFile, ...] = ()
+
+
+class Time(Protocol):
+    """The time that goes by for nodes, which may be faster than that of this machine."""
+
+    def now(self) -> datetime:
+        """Tells the time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits so many of its seconds."""
 
 
 class Driver(Protocol):

@@ -16,7 +16,7 @@ from localbatch.driver.node_paths import NodePaths
 from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
 from localbatch.driver.threads import Threads
 
-_NO_IDENTITY = "The pool has no such managed identity, or it has no access"
+NO_IDENTITY = "The pool has no such managed identity, or it has no access"
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 2
@@ -49,7 +49,7 @@ async def upload_output_files(
     Raises:
         CommandFailed: a file could not be uploaded.
     """
-    chosen = [file for file in files if _applies(file.upload_options.upload_condition, succeeded=succeeded)]
+    chosen = [file for file in files if applies(file.upload_options.upload_condition, succeeded)]
     if not chosen:
         return
     # Before the logs are made, which a pattern such as ../*.txt would match.
@@ -91,7 +91,8 @@ def blob_name(path: str | None, relative: Path, pattern: Pattern) -> str:
     return f"{path.rstrip('/')}/{relative.as_posix()}" if path else relative.as_posix()
 
 
-def _applies(condition: str, *, succeeded: bool) -> bool:
+def applies(condition: str, succeeded: bool) -> bool:
+    """Tells whether the files of a task that has succeeded, or failed, are to be uploaded."""
     return condition.lower() in ("taskcompletion", "tasksuccess" if succeeded else "taskfailure")
 
 
@@ -193,7 +194,7 @@ def upload_file(upload: Upload) -> None:
     """
     link = upload.container.container_url
     if upload.container.identity_reference is not None:
-        raise CommandFailed(upload_failure(403, link, upload.file.name, _NO_IDENTITY))
+        raise CommandFailed(upload_failure(403, link, upload.file.name, NO_IDENTITY))
     try:
         _send(upload)
     except (AzureError, OSError, ValueError) as error:
@@ -210,10 +211,11 @@ def _send(upload: Upload) -> None:
             overwrite=True,
             validate_content=True,
             max_concurrency=_BLOCKS_AT_ONCE,
-            headers=_headers(upload.container),
+            headers=headers_of(upload.container),
         )
 
 
-def _headers(container: OutputContainer) -> dict[str, str]:
+def headers_of(container: OutputContainer) -> dict[str, str]:
+    """Returns the headers that uploads to a container are to have."""
     given = (container.model_extra or {}).get("uploadHeaders") or []
     return {str(header["name"]): str(header.get("value", "")) for header in given}

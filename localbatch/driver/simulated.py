@@ -1,31 +1,44 @@
-"""The driver that runs nothing: for thousands of nodes and very many tasks on one machine."""
+"""The driver that runs nothing, for many thousands of nodes and tasks on one machine."""
 
-import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
-from localbatch.driver.failures import time_limit_failure
-from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run
+from localbatch.driver.failures import CommandFailed, exit_code_failure, time_limit_failure
+from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run, Time
+from localbatch.driver.simulated_files import SimulatedFile, Uploader, find
+from localbatch.driver.threads import Threads
+from localbatch.rules.simulation import Simulation
+
+_THREADS = 16
+_THREADS_FOR_ONE = 4
 
 
 class SimulatedDriver:
-    """Completes every command with exit code 0 after a set time. It touches no file and starts no process.
+    """Completes tasks as a simulation says, and sends what they leave to storage. It starts no process.
+
+    What prepares or releases a node succeeds at once.
 
     Args:
-        duration: how long each command seems to run.
+        time: by what nodes and tasks take their time.
+        simulation: how long they take, how they end and what they leave.
     """
 
-    def __init__(self, duration: timedelta = timedelta(0)) -> None:
-        self._duration = duration
+    def __init__(self, time: Time, simulation: Simulation | None = None) -> None:
+        self._time, self._simulation = time, simulation or Simulation()
+        self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
+        self._uploader = Uploader()
 
     async def create_node(
         self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
     ) -> Failure | None:
-        """Succeeds at once."""
+        """Succeeds when the node has started."""
+        # Ids of nodes are made by chance, but their addresses follow each other.
+        await self._time.sleep(self._simulation.seconds_to_start(node.address))
         return None
 
     async def execute(self, run: Run, on_started: Callable[[], None]) -> Outcome:
-        """Waits for the set time, or for the command's time limit if that is shorter."""
+        """Waits for as long as a task takes, or for its time limit if that is shorter."""
         on_started()
         return await self._simulate(run)
 
@@ -42,12 +55,29 @@ class SimulatedDriver:
         return outcome
 
     async def _simulate(self, run: Run) -> Outcome:
-        started = datetime.now(UTC)
-        life = self._duration if run.time_limit is None else min(run.time_limit, self._duration)
-        await asyncio.sleep(life.total_seconds())
-        if life < self._duration:
-            return Outcome(started, datetime.now(UTC), None, time_limit_failure())
-        return Outcome(started, datetime.now(UTC), 0, None)
+        started = self._time.now()
+        if run.task_id is None:
+            return Outcome(started, self._time.now(), 0, None)
+        fate = self._simulation.fate_of(run.task_id, run.command_line)
+        life = timedelta(seconds=self._simulation.seconds_of(run.task_id))
+        in_time = run.time_limit is None or run.time_limit >= life
+        await self._time.sleep((life if in_time else run.time_limit or life).total_seconds())
+        code = fate.exit_code if in_time else None
+        failure = None if code == 0 else exit_code_failure() if in_time else time_limit_failure()
+        try:
+            await self._upload(run, self._simulation.files_of(fate), succeeded=failure is None)
+        except CommandFailed as error:
+            # As with a program that has run: its own failure is worth more than that of an upload after it.
+            failure = failure or error.failure
+        return Outcome(started, self._time.now(), code, failure)
+
+    async def _upload(self, run: Run, left: Mapping[str, str], *, succeeded: bool) -> None:
+        files = [found for output in run.output_files for found in find(output, left, succeeded=succeeded)]
+        await self._threads.each(self._send, files)
+
+    def _send(self, file: SimulatedFile, given_up: threading.Event) -> None:
+        if not given_up.is_set():
+            self._uploader.send(file)
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """There is nothing to remove."""
@@ -56,4 +86,5 @@ class SimulatedDriver:
         """There is nothing to remove."""
 
     async def close(self) -> None:
-        """There is nothing to end."""
+        """There is nothing to end but uploads."""
+        self._threads.close()

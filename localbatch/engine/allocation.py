@@ -64,8 +64,8 @@ class Allocation:
         errors: list[JsonObject] = []
         removals: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.timeout(pool.resize_seconds):
-                await asyncio.sleep(self._context.allocation_seconds)
+            async with self._context.clock.timeout(pool.resize_seconds):
+                await self._context.clock.sleep(self._context.allocation_seconds)
                 removals = self._shrink(pool)
                 errors = self._grow(pool)
                 await settle(*removals)

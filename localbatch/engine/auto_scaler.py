@@ -140,7 +140,7 @@ class AutoScaler:
         left = (min(dues) - self._context.clock.now()).total_seconds() if dues else _LONGEST_SLEEP
         self._changed.clear()
         try:
-            async with asyncio.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
+            async with self._context.clock.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
                 await self._changed.wait()
         except TimeoutError:
             return

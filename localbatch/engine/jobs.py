@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from localbatch.bodies.jobs import PoolInfo
@@ -60,8 +61,7 @@ class JobLife:
             return
         left = limit - (self._context.clock.now() - job.created).total_seconds()
         if left < _LONGEST_ALARM:
-            loop = asyncio.get_running_loop()
-            self._alarms[job.seq] = loop.call_later(max(0.0, left), self._expire, job.seq)
+            self._alarms[job.seq] = self._context.clock.call_later(max(0.0, left), partial(self._expire, job.seq))
 
     def _expire(self, seq: int) -> None:
         job = self._context.store.jobs.get(seq)

@@ -50,7 +50,7 @@ class Losses:
     async def _replace(self, node: Node, former: "asyncio.Task[None] | None") -> None:
         await self._life.halt(node, former, "requeue")
         await self._life.empty(node)
-        await asyncio.sleep(self._context.allocation_seconds)
+        await self._context.clock.sleep(self._context.allocation_seconds)
         pool = self._context.store.pools.get(node.record.pool)
         # What leaves the pool anyway needs nobody in its place.
         if pool is None or pool.state != "active" or node.draining:
@@ -67,13 +67,13 @@ class Losses:
         Args:
             generator: what chooses when and which.
         """
-        rate = self._context.preemptions_per_hour / _HOUR
+        rate, longest = self._context.preemptions_per_hour / _HOUR, _LONGEST_WAIT * self._context.clock.speed
         while True:
             nodes = [node for node in self._context.fleet.all_nodes() if can_be_preempted(node)]
-            wait = generator.expovariate(rate * len(nodes)) if nodes else _LONGEST_WAIT
-            await asyncio.sleep(min(wait, _LONGEST_WAIT))
+            wait = generator.expovariate(rate * len(nodes)) if nodes else longest
+            await self._context.clock.sleep(min(wait, longest))
             # Such a wait has no memory: one that was cut short may as well begin anew.
-            if nodes and wait <= _LONGEST_WAIT and can_be_preempted(node := generator.choice(nodes)):
+            if nodes and wait <= longest and can_be_preempted(node := generator.choice(nodes)):
                 self.preempt(node)
 
 

@@ -73,7 +73,7 @@ class NodeLife:
 
     async def _start(self, node: Node) -> None:
         pause = self._context.start_seconds / 2
-        await asyncio.sleep(pause)
+        await self._context.clock.sleep(pause)
         self._renew(node)
         failure = await self._create(node)
         if failure is not None:
@@ -85,7 +85,7 @@ class NodeLife:
             self._context.change_node(node, booted=booted)
         else:
             self._context.set_node_state(node, "starting", booted=booted)
-        await asyncio.sleep(pause)
+        await self._context.clock.sleep(pause)
         if node.record.start_task is None:
             self._context.set_node_state(node, node.resting_state)
             return
@@ -210,7 +210,7 @@ class NodeLife:
         await settle(*(run.work for run in node.runs.values() if run.work))
         while option == "retaineddata" and (last := self._context.store.last_expiry_on(node.id)) is not None:
             left = (last - self._context.clock.now()).total_seconds()
-            await asyncio.sleep(min(max(left, _SHORTEST_WAIT), _LONGEST_WAIT))
+            await self._context.clock.sleep(min(max(left, _SHORTEST_WAIT), _LONGEST_WAIT))
 
     async def halt(self, node: Node, life: "asyncio.Task[None] | None", option: str) -> None:
         """Ends everything that runs on a node.

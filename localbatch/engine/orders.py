@@ -56,6 +56,7 @@ def task_order(context: Context, node: Node, job: JobRecord, task: TaskRecord, *
         time_limit=_limit(body.constraints.max_wall_clock_time),
         keep_directory=keep_directory,
         container=body.container_settings,
+        task_id=task.id,
     )
 
 

@@ -1,6 +1,5 @@
 """Removes the files of tasks once their retention is over."""
 
-import asyncio
 from contextlib import suppress
 from datetime import datetime
 
@@ -57,7 +56,7 @@ class Retention:
         left = _LONGEST_SLEEP if first is None else (first - self._context.clock.now()).total_seconds()
         self._context.expiring.clear()
         try:
-            async with asyncio.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
+            async with self._context.clock.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
                 await self._context.expiring.wait()
         except TimeoutError:
             return

@@ -25,7 +25,8 @@ class Sampling:
 
     async def run(self) -> None:
         """Takes samples for as long as the service lives."""
-        loop, period = asyncio.get_running_loop(), self._context.pace.sample_seconds
+        loop = asyncio.get_running_loop()
+        period = self._context.clock.real_seconds(self._context.pace.sample_seconds)
         due = loop.time()
         while True:
             # What is late is left out, so that a machine that was asleep does not take all that it has missed.

@@ -1,6 +1,5 @@
 """Job schedules make their jobs, end and are deleted."""
 
-import asyncio
 import logging
 from contextlib import suppress
 from datetime import datetime
@@ -52,7 +51,7 @@ class ScheduleLife:
         moments = [moment for each in schedules if (moment := self._next_look(each, now)) is not None]
         left = (min(moments) - now).total_seconds() if moments else _LONGEST_SLEEP
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
+            async with self._context.clock.timeout(max(0.0, min(left, _LONGEST_SLEEP))):
                 await self._context.scheduling.wait()
 
     def _next_look(self, schedule: JobScheduleRecord, now: datetime) -> datetime | None:

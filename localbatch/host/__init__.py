@@ -11,4 +11,5 @@ serving         how servers are set up
 connections     connections that can't be held on to
 faults          answers that come late or fail, on request
 relay           what stands before Azurite then
+simulation_file the file that describes a simulation
 """

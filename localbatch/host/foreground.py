@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from localbatch.driver.interface import Driver
+    from localbatch.engine.clock import Clock
+    from localbatch.rules.simulation import Simulation
 
 DEFAULT_ACCOUNT = "localbatch"
 FAILED = 1
@@ -94,6 +96,7 @@ class Options:
         fault_seed: has the same faults strike again.
         latency_ms: by how much each answer is late.
         clock_ahead_seconds: by how much the clock of Batch is ahead of this machine's.
+        simulation: what simulated nodes and tasks do, and how fast time goes for them.
     """
 
     host: str = "127.0.0.1"
@@ -128,6 +131,7 @@ class Options:
     fault_seed: int | None = None
     latency_ms: float = 0.0
     clock_ahead_seconds: float = 0.0
+    simulation: "Simulation | None" = None
 
 
 class OptionError(Exception):
@@ -325,6 +329,7 @@ def _make_app(
 
     # What a service that was killed has left there; nothing of it runs any more, or the root would not be ours.
     shutil.rmtree(mount.parent, ignore_errors=True)
+    clock, simulation = _make_clock(options, root), options.simulation
     settings = Settings(
         root=root.path,
         mount=mount,
@@ -332,9 +337,10 @@ def _make_app(
         token_key=root.token_key(),
         main_account=identity.account,
         storage_connection_string=azurite.connection_string if azurite else None,
-        allocation_seconds=options.allocation_seconds,
+        allocation_seconds=simulation.allocation if simulation else options.allocation_seconds,
         start_seconds=options.start_seconds,
-        driver=_make_driver(options, root),
+        driver=_make_driver(options, root, clock),
+        clock=clock,
         page_token=page_token,
         quotas=_make_quotas(options),
         images=options.image,
@@ -343,9 +349,8 @@ def _make_app(
         autoscale_seconds=options.autoscale_seconds,
         host_names=options.host_name,
         allow_remote=options.allow_remote,
-        preemptions_per_hour=options.preemptions_per_hour,
-        preemption_seed=options.preemption_seed,
-        clock_ahead=timedelta(seconds=options.clock_ahead_seconds),
+        preemptions_per_hour=simulation.preemptions if simulation else options.preemptions_per_hour,
+        preemption_seed=simulation.seed if simulation else options.preemption_seed,
     )
     return create_app(settings)
 
@@ -361,11 +366,25 @@ def _configure(options: Options, app: "Starlette") -> uvicorn.Config:
     )
 
 
-def _make_driver(options: Options, root: RootDirectory) -> "Driver":
+def _make_clock(options: Options, root: RootDirectory) -> "Clock":
+    """Makes the service's clock, which goes on from where a faster one has left off."""
+    from localbatch.engine.clock import Clock
+
+    ahead, speed = timedelta(seconds=options.clock_ahead_seconds), options.simulation.speed if options.simulation else 1
+    former = root.read_clock()
+    clock = Clock(ahead, speed, Clock.from_description(former).now() if former else None)
+    if former or speed != 1:
+        root.write_clock(clock.describe())
+    return clock
+
+
+def _make_driver(options: Options, root: RootDirectory, clock: "Clock") -> "Driver":
     if options.driver == "simulated":
         from localbatch.driver.simulated import SimulatedDriver
+        from localbatch.rules.simulation import Distribution, Simulation
 
-        return SimulatedDriver(timedelta(seconds=options.task_seconds))
+        always = Simulation(duration=Distribution("fixed", (options.task_seconds,)))
+        return SimulatedDriver(clock, options.simulation or always)
     from localbatch.driver.process import ProcessDriver
 
     return ProcessDriver(inherited=(root.lock,), image=node_image(options.mpi))

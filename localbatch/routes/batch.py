@@ -102,7 +102,7 @@ class BatchRoute(BaseRoute):
     async def _answer(self, request: Request) -> Response:
         scope = request.scope
         account = self._authentication.find_account(
-            request.method, scope["raw_path"], scope["query_string"], request.headers, self._clock.now()
+            request.method, scope["raw_path"], scope["query_string"], request.headers, self._clock.real()
         )
         query = read_query(scope["query_string"])
         version = read_version(query)

@@ -71,7 +71,7 @@ class Dated:
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                date = format_http_date(self._clock.now()).encode()
+                date = format_http_date(self._clock.real()).encode()
                 message = {**message, "headers": [*message["headers"], (b"date", date)]}
             await send(message)
 

@@ -18,4 +18,5 @@ usage           core hours of pools
 quotas          how much an account may have
 vm_sizes        cores and memory of the nodes of a VM size
 images          images that nodes can have, and their agents
+simulation      what simulated nodes and tasks do
 """

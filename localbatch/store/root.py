@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ _logger = logging.getLogger(__name__)
 _LOCK = "lock"
 _IDENTITY = "identity.json"
 _CONNECTION = "connection.json"
+_CLOCK = "clock.json"
 _TEMPORARY_PREFIX = "localbatch-"
 _TOKEN_KEY_BYTES = 32
 _LEFTOVER_SECONDS = 30.0
@@ -113,6 +114,24 @@ class RootDirectory:
             raise RootError(f"{file} is damaged: remove it, and a new key will be made") from None
         _write_secret(file, key.hex())
         return key
+
+    def read_clock(self) -> dict[str, str | float]:
+        """Returns what is to be known of a clock that ran faster than this machine's, nothing if none did.
+
+        Raises:
+            RootError: the file is damaged.
+        """
+        file = self.path / _CLOCK
+        try:
+            return dict(json.loads(file.read_text()))
+        except FileNotFoundError:
+            return {}
+        except (TypeError, ValueError):
+            raise RootError(f"{file} is damaged: remove it, and time goes on from that of this machine") from None
+
+    def write_clock(self, described: Mapping[str, str | float]) -> None:
+        """Remembers a clock that runs faster than this machine's, for the next start."""
+        (self.path / _CLOCK).write_text(json.dumps(dict(described)))
 
     def write_connection(self, line: str) -> None:
         """Leaves the ready line where others find it."""

@@ -72,7 +72,14 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.store = Store(root / "state.db")
         self.context = Context(
-            self.store, SimulatedDriver(), Clock(), None, root, root / "mnt", allocation_seconds=0, start_seconds=0
+            self.store,
+            SimulatedDriver(Clock()),
+            Clock(),
+            None,
+            root,
+            root / "mnt",
+            allocation_seconds=0,
+            start_seconds=0,
         )
         self.engine = Engine(self.context)
         machine: JsonObject = {
