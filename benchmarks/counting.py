@@ -16,12 +16,14 @@ from localbatch.host.relay import Relay
 from localbatch.host.serving import bind
 from localbatch.wire.connection import Endpoints
 
+NODE_AGENT = b"localbatch"
+
 
 class Counted:
     """A relay that counts what it passes on.
 
     Attributes:
-        counts: requests by method.
+        counts: requests by method; those that simulated nodes make stand apart, as ``PUT by nodes``.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -31,22 +33,21 @@ class Counted:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serves one request, or the beginning and end of the application's life."""
         if scope["type"] == "http":
-            self.counts[scope["method"]] += 1
+            by_node = any(name == b"user-agent" and value == NODE_AGENT for name, value in scope["headers"])
+            self.counts[f"{scope['method']} by nodes" if by_node else scope["method"]] += 1
         await self._relay(scope, receive, send)
 
 
 @contextmanager
-def counted(endpoints: Endpoints) -> Iterator[tuple[Endpoints, Counter[str], Counter[str]]]:
-    """The way to the same services by counting relays, and what they count: for Batch, for Blob."""
+def counted(endpoints: Endpoints, *, blobs: bool = True) -> Iterator[tuple[Endpoints, Counter[str], Counter[str]]]:
+    """The way to the same services by counting relays, and what they count: for Batch and, as a rule, for Blob."""
     batch, blob = Counted(_origin(endpoints.batch_endpoint)), Counted(_origin(endpoints.blob_endpoint))
     with ExitStack() as stack:
-        batch_url, blob_url = (stack.enter_context(_served(app)) for app in (batch, blob))
-        account = urlsplit(endpoints.blob_endpoint).path
-        yield (
-            replace(endpoints, batch_endpoint=batch_url, blob_endpoint=blob_url + account),
-            batch.counts,
-            blob.counts,
-        )
+        way = replace(endpoints, batch_endpoint=stack.enter_context(_served(batch)))
+        if blobs:
+            account = urlsplit(endpoints.blob_endpoint).path
+            way = replace(way, blob_endpoint=stack.enter_context(_served(blob)) + account)
+        yield way, batch.counts, blob.counts
 
 
 def _origin(url: str) -> str:

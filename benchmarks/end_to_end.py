@@ -38,8 +38,8 @@ from pathlib import Path
 
 from benchmarks.findings import Target, at_least, at_most, show
 from benchmarks.machine import airflow_versions
-from benchmarks.many_inputs import make_files
 from benchmarks.prefect_servers import free_port
+from benchmarks.simulated_map import make_files
 from benchmarks.trial import prefect_server
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 

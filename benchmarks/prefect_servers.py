@@ -30,7 +30,7 @@ import httpx
 import psutil
 
 from benchmarks.findings import show
-from benchmarks.many_inputs import make_files
+from benchmarks.simulated_map import make_files
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 

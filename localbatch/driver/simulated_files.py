@@ -16,7 +16,7 @@ from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
 
 # The working directory is where the names of simulated files begin.
 _VARIABLES = {"AZ_BATCH_TASK_DIR": "..", "AZ_BATCH_TASK_WORKING_DIR": "."}
-_HEADERS = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2024-11-04"}
+_HEADERS = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2024-11-04", "User-Agent": "localbatch"}
 _TRIES = 6
 _PAUSE_SECONDS = 1.0
 _SECONDS = 60.0

@@ -1,0 +1,215 @@
+"""A map over very many inputs on simulated nodes, by the map flow's own code: what it takes of time, memory and calls.
+
+    python -m benchmarks.simulated_map [--inputs 1000 10000] [--nodes 50] [--slots 8] [--files] [--json]
+
+Each row is ``python -m flows.map_flow`` with a Prefect server and a local Azure of its own. Inputs are the values of a
+sweep or, with ``--files``, files that are read and uploaded. Each task is over at once and leaves its two logs in
+storage, from where the flow collects them.
+
+wall, cpu      seconds of the flow's process
+peak           MiB that it has taken at most; "bytes each": for each input beyond those of the first row
+others         the same of the Batch service, of Azurite and of the Prefect server, as CPU seconds / MiB
+batch, blob    requests of the flow; those of nodes to Blob storage are left out. Blob requests are counted for up to
+               100,000 inputs, for what counts them takes a millisecond for each
+flow runs ...  rows of the Prefect server's database after the run
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.counting import counted
+from benchmarks.findings import Target, at_most, show
+from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
+from localbatch.wire.connection import Endpoints
+
+MIB = 1 << 20
+MOST_BLOBS_COUNTED = 100_000
+_IN_ONE_DIRECTORY = 10_000
+_LOOK_AGAIN_SECONDS = 0.5
+RECORDS = {"flow runs": "flow_run", "task runs": "task_run", "events": "events", "log lines": "log"}
+
+
+def make_files(folder: Path, count: int) -> None:
+    """Makes so many files, no two with the same content."""
+    for number in range(count):
+        if number % _IN_ONE_DIRECTORY == 0:
+            (folder / f"{number // _IN_ONE_DIRECTORY:03}").mkdir(parents=True)
+        (folder / f"{number // _IN_ONE_DIRECTORY:03}" / f"{number:07}.txt").write_text(f"{folder} {number}")
+
+
+@dataclass
+class Spent:
+    """What a process has spent: CPU seconds, and bytes of memory at most."""
+
+    cpu: float = 0.0
+    peak: int = 0
+
+    def look(self, process: psutil.Process) -> None:
+        """Takes what a process has spent so far; one that has ended has said it before."""
+        with suppress(psutil.Error, OSError, StopIteration):
+            times = process.cpu_times()
+            self.cpu = times.user + times.system
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            self.peak = max(self.peak, next(int(line.split()[1]) * 1024 for line in lines if "VmHWM" in line))
+
+    def __str__(self) -> str:
+        return f"{self.cpu:.0f} / {self.peak / MIB:.0f}"
+
+
+@contextmanager
+def watched(flow: int, service: int) -> Iterator[Mapping[str, Spent]]:
+    """What the processes of a run spend while it goes: those of the flow and of the service, and a child of each."""
+    spent = {name: Spent() for name in ("flow", "prefect", "service", "azurite")}
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK_AGAIN_SECONDS):
+            for number, own, child in ((flow, "flow", "prefect"), (service, "service", "azurite")):
+                with suppress(psutil.Error):
+                    process = psutil.Process(number)
+                    spent[own].look(process)
+                    for each in process.children()[:1]:
+                        spent[child].look(each)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield spent
+    finally:
+        ended.set()
+        watcher.join()
+
+
+@contextmanager
+def counting(azure: LocalAzure, *, blobs: bool) -> Iterator[tuple[Endpoints, Counter[str], Counter[str]]]:
+    """The way to a local Azure by what counts requests, those to Blob storage only if asked to."""
+    with counted(azure.endpoints, blobs=blobs) as (endpoints, batch, blob):
+        yield endpoints, batch, blob
+
+
+def command(asked: argparse.Namespace, count: int, folder: Path) -> list[str]:
+    """The map over so many inputs."""
+    given = ["--sweep", f"n=1..{count}", "--command", "true {n}"]
+    if asked.files:
+        make_files(folder / "inputs", count)
+        given = ["--inputs", str(folder / "inputs"), "--command", "true"]
+    return [
+        sys.executable, "-m", "prefect_azure_batch.flows.map_flow", *given, "--results", str(folder / "results"),
+        "--nodes", str(asked.nodes), "--slots", str(asked.slots),
+    ]  # fmt: skip
+
+
+def records(home: Path) -> dict[str, int]:
+    """What a Prefect server has written."""
+    with closing(sqlite3.connect(f"file:{home / 'prefect.db'}?mode=ro", uri=True)) as database:
+        return {
+            name: int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+            for name, table in RECORDS.items()
+        }
+
+
+def measure(asked: argparse.Namespace, count: int) -> dict[str, object]:
+    """A run, as a row without what compares it with others.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            LocalAzure(driver="simulated", attach=False) as azure,
+            counting(azure, blobs=count <= MOST_BLOBS_COUNTED) as (endpoints, batch, blob),
+        ):
+            words = command(asked, count, folder)
+            (folder / "azure.json").write_text(endpoints.to_line())
+            unset = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+            own = {CONNECTION_VARIABLE: str(folder / "azure.json"), "PREFECT_HOME": str(folder / "prefect")}
+            begun = time.perf_counter()
+            with (folder / "said").open("wb") as said:
+                process = subprocess.Popen(words, env=unset | own, stdout=said, stderr=said)
+                try:
+                    with watched(process.pid, azure.endpoints.pid) as spent:
+                        status = process.wait()
+                finally:
+                    process.kill()
+            seconds = time.perf_counter() - begun
+        check(folder, count, status)
+        return {
+            "inputs": count, "wall": round(seconds, 1), "cpu": round(spent["flow"].cpu, 1),
+            "peak": round(spent["flow"].peak / MIB, 1), "bytes each": "",
+            **{each: str(spent[each]) for each in ("service", "azurite", "prefect")},
+            "batch": batch.total(), "batch each": round(batch.total() / count, 4),
+            "blob": sum(number for kind, number in blob.items() if "nodes" not in kind) or "",
+            **records(folder / "prefect"),
+        }  # fmt: skip
+
+
+def check(folder: Path, count: int, status: int) -> None:
+    """Refuses a run that has not succeeded, or whose results are not all there."""
+    index = folder / "results" / "index.jsonl"
+    ended = 0
+    if index.exists():
+        with index.open("rb") as lines:
+            ended = sum(1 for _ in lines)
+    if status or ended != count:
+        kept = Path(tempfile.gettempdir(), f"simulated-map-{count}.log")
+        shutil.copy(folder / "said", kept)
+        raise SystemExit(f"{ended} of {count} results are there; the flow ended with {status}: see {kept}")
+
+
+def compared(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows, each with the bytes for each input beyond those of the first."""
+    least, peak = int(str(rows[0]["inputs"])), float(str(rows[0]["peak"]))
+    for row in rows[1:]:
+        if int(str(row["inputs"])) > least:
+            more = (float(str(row["peak"])) - peak) * MIB
+            row["bytes each"] = round(more / (int(str(row["inputs"])) - least))
+    return rows
+
+
+def targets(rows: Sequence[Mapping[str, object]]) -> list[Target]:
+    """What is wanted of the rows."""
+    found = []
+    for row in rows:
+        count = int(str(row["inputs"]))
+        if count >= 1000:
+            found.append(at_most(0.02, float(str(row["batch each"])), f"calls to Batch for each of {count:,} tasks"))
+        if count >= 100_000:
+            found.append(at_most(512, float(str(row["peak"])), f"MiB of the flow's process at {count:,} inputs"))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table and the targets."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--inputs", nargs="+", type=int, default=[1000, 10_000], help="how many, a row for each")
+    parser.add_argument("--nodes", type=int, default=50)
+    parser.add_argument("--slots", type=int, default=8, help="of each node")
+    parser.add_argument("--files", action="store_true", help="inputs are files instead of values")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end that clears up
+    rows = []
+    for count in asked.inputs:
+        rows.append(measure(asked, count))
+        print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), file=sys.stderr, flush=True)
+    show(compared(rows), targets(rows), as_json=asked.json)
+
+
+if __name__ == "__main__":
+    main()
