@@ -105,7 +105,7 @@ class _Runs:
         return False, "nobody knows its run"
 
 
-def find_leftovers(account: AzureBatchAccount, ask: RunState) -> list[Leftover]:
+def find_leftovers(account: AzureBatchAccount, ask: RunState, now: datetime | None = None) -> list[Leftover]:
     """Finds pools, jobs and stored work of ours, and tells of each whether its run is over.
 
     A run that lives holds its record in storage, whatever Prefect server it belongs to.
@@ -113,17 +113,18 @@ def find_leftovers(account: AzureBatchAccount, ask: RunState) -> list[Leftover]:
     Args:
         account: the Batch account and its storage.
         ask: what Prefect says of a run.
+        now: the time; None is that of this machine.
 
     Raises:
         ServiceFailure: Azure refused or failed a request.
     """
-    storage, now = account.storage, datetime.now(UTC)
+    storage = account.storage
     container = storage.work_container
     client = storage.get_client().get_container_client(container)
     with translated("look for what runs have left"):
         works = _works(client)
         records = {record.job.run_id: record for work in works for record in list_runs(storage, container, work)}
-        runs = _Runs(storage, ask, now, records)
+        runs = _Runs(storage, ask, now or datetime.now(UTC), records)
         found = [*_pools(account.get_client(), runs), *_jobs(account.get_client(), runs)]
         found += _secrets(storage, runs)
         found += [left for work in works for left in _stored(client, work, runs)]
