@@ -1,17 +1,15 @@
 """The driver that runs nothing, for many thousands of nodes and tasks on one machine."""
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from localbatch.driver.failures import CommandFailed, exit_code_failure, time_limit_failure
 from localbatch.driver.interface import Failure, Mount, MultiInstanceRun, NodePlace, Outcome, Package, Run, Time
-from localbatch.driver.simulated_files import SimulatedFile, Uploader, find
+from localbatch.driver.simulated_files import Uploader, find
 from localbatch.driver.threads import Threads
 from localbatch.rules.simulation import Simulation
 
 _THREADS = 16
-_THREADS_FOR_ONE = 4
 
 
 class SimulatedDriver:
@@ -26,7 +24,7 @@ class SimulatedDriver:
 
     def __init__(self, time: Time, simulation: Simulation | None = None) -> None:
         self._time, self._simulation = time, simulation or Simulation()
-        self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
+        self._threads = Threads(_THREADS, _THREADS)
         self._uploader = Uploader()
 
     async def create_node(
@@ -73,11 +71,8 @@ class SimulatedDriver:
 
     async def _upload(self, run: Run, left: Mapping[str, str], *, succeeded: bool) -> None:
         files = [found for output in run.output_files for found in find(output, left, succeeded=succeeded)]
-        await self._threads.each(self._send, files)
-
-    def _send(self, file: SimulatedFile, given_up: threading.Event) -> None:
-        if not given_up.is_set():
-            self._uploader.send(file)
+        for file in files:
+            await self._threads.call(self._uploader.send, file)
 
     async def clear_directory(self, node: NodePlace, directory: str) -> None:
         """There is nothing to remove."""
