@@ -6,12 +6,15 @@ Each row is ``python -m flows.map_flow`` with a Prefect server and a local Azure
 sweep or, with ``--files``, files that are read and uploaded. Each task is over at once and leaves its two logs in
 storage, from where the flow collects them.
 
-wall, cpu      seconds of the flow's process
-peak           MiB that it has taken at most; "bytes each": for each input beyond those of the first row
-others         the same of the Batch service, of Azurite and of the Prefect server, as CPU seconds / MiB
-batch, blob    requests of the flow; those of nodes to Blob storage are left out. Blob requests are counted for up to
-               100,000 inputs, for what counts them takes a millisecond for each
-flow runs ...  rows of the Prefect server's database after the run
+seconds                 until the flow's process has ended
+flow CPU, flow MiB      its CPU seconds, and the memory that it has taken at most
+bytes each              by how much more that is for each input beyond those of the row before
+service, Azurite,       the same of the Batch service, of the Blob service and of the Prefect server
+Prefect
+Batch calls, each       requests of the flow to Batch, and how many that is for each input
+Blob calls              those to Blob storage, without what nodes send there. They are counted for up to 100,000 inputs,
+                        for what counts them takes a millisecond for each
+flow runs ...           rows of the Prefect server's database after the run
 """
 
 import argparse
@@ -28,6 +31,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -66,9 +70,6 @@ class Spent:
             self.cpu = times.user + times.system
             lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
             self.peak = max(self.peak, next(int(line.split()[1]) * 1024 for line in lines if "VmHWM" in line))
-
-    def __str__(self) -> str:
-        return f"{self.cpu:.0f} / {self.peak / MIB:.0f}"
 
 
 @contextmanager
@@ -149,12 +150,14 @@ def measure(asked: argparse.Namespace, count: int) -> dict[str, object]:
                     process.kill()
             seconds = time.perf_counter() - begun
         check(folder, count, status)
+        columns = {"flow": "flow", "service": "service", "azurite": "Azurite", "prefect": "Prefect"}
         return {
-            "inputs": count, "wall": round(seconds, 1), "cpu": round(spent["flow"].cpu, 1),
-            "peak": round(spent["flow"].peak / MIB, 1), "bytes each": "",
-            **{each: str(spent[each]) for each in ("service", "azurite", "prefect")},
-            "batch": batch.total(), "batch each": round(batch.total() / count, 4),
-            "blob": sum(number for kind, number in blob.items() if "nodes" not in kind) or "",
+            "inputs": count, "seconds": round(seconds, 1),
+            **{f"{title} CPU": round(spent[name].cpu, 1) for name, title in columns.items()},
+            **{f"{title} MiB": round(spent[name].peak / MIB, 1) for name, title in columns.items()},
+            "bytes each": None,
+            "Batch calls": batch.total(), "each": round(batch.total() / count, 4),
+            "Blob calls": sum(number for kind, number in blob.items() if "nodes" not in kind) if blob else None,
             **records(folder / "prefect"),
         }  # fmt: skip
 
@@ -173,25 +176,32 @@ def check(folder: Path, count: int, status: int) -> None:
 
 
 def compared(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """The rows, each with the bytes for each input beyond those of the first."""
-    least, peak = int(str(rows[0]["inputs"])), float(str(rows[0]["peak"]))
-    for row in rows[1:]:
-        if int(str(row["inputs"])) > least:
-            more = (float(str(row["peak"])) - peak) * MIB
-            row["bytes each"] = round(more / (int(str(row["inputs"])) - least))
+    """The rows, each with the bytes for each input beyond those of the one before."""
+    for before, row in pairwise(rows):
+        more = _number(row, "inputs") - _number(before, "inputs")
+        if more > 0:
+            row["bytes each"] = round((_number(row, "flow MiB") - _number(before, "flow MiB")) * MIB / more)
     return rows
 
 
 def targets(rows: Sequence[Mapping[str, object]]) -> list[Target]:
     """What is wanted of the rows."""
     found = []
-    for row in rows:
-        count = int(str(row["inputs"]))
+    for before, row in zip([None, *rows], rows, strict=False):
+        count = int(_number(row, "inputs"))
         if count >= 1000:
-            found.append(at_most(0.02, float(str(row["batch each"])), f"calls to Batch for each of {count:,} tasks"))
+            found.append(at_most(0.02, _number(row, "each"), f"calls to Batch for each of {count:,} tasks"))
         if count >= 100_000:
-            found.append(at_most(512, float(str(row["peak"])), f"MiB of the flow's process at {count:,} inputs"))
+            found.append(at_most(512, _number(row, "flow MiB"), f"MiB of the flow's process at {count:,} inputs"))
+        if before is not None and _number(before, "inputs") >= 10_000 and row["bytes each"] is not None:
+            found.append(at_most(200, _number(row, "bytes each"), f"bytes for each input, up to {count:,}"))
     return found
+
+
+def _number(row: Mapping[str, object], name: str) -> float:
+    value = row[name]
+    assert isinstance(value, int | float)
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
