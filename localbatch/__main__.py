@@ -46,18 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--certfile and --keyfile go together")
     if not (given.allow_remote or ipaddress.ip_address(given.host).is_loopback):
         parser.error(f"{given.host} is not a loopback address; --allow-remote lets other machines call")
-    _check_simulation(parser, given)
+    given.simulation = _read_simulation(parser, given)
     return run(Options(**vars(given)))
 
 
-def _check_simulation(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+def _read_simulation(parser: argparse.ArgumentParser, given: argparse.Namespace) -> "Simulation | None":
     if given.simulation is None:
-        return
+        return None
     if given.driver != "simulated":
         parser.error("--simulation goes with --driver simulated")
     for option in ("task_seconds", "allocation_seconds", "start_seconds", "preemptions_per_hour", "preemption_seed"):
-        if getattr(given, option):
+        if getattr(given, option) != parser.get_default(option):
             parser.error(f"--{option.replace('_', '-')} is a key of the file that --simulation names")
+    from localbatch.host.simulation_file import read_simulation
+
+    try:
+        return read_simulation(given.simulation)
+    except ValueError as error:
+        parser.error(f"--simulation {given.simulation}: {error}")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -87,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--mpi", choices=FLAVOURS, default=MPICH, help="the MPI that nodes have; openmpi and intel are installed once")
     add(
         "--simulation",
-        type=_simulation,
+        type=Path,
         metavar="FILE",
         help="what simulated nodes and tasks do, and how fast time goes for them: keys in YAML, see docs/simulation.md",
     )
@@ -163,15 +169,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) >= UNLIMITED:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0")
     return int(text)
-
-
-def _simulation(text: str) -> "Simulation":
-    from localbatch.host.simulation_file import read_simulation
-
-    try:
-        return read_simulation(Path(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 def _fault(known: Iterable[str], text: str) -> tuple[str, float]:

@@ -80,6 +80,7 @@ def test_hours_go_by_in_seconds_and_a_restart_goes_on_from_there(
         ("", (), "simulation.yaml: it holds no keys, such as duration: 10"),
         ("duration: 1", ("--driver", "process"), "--simulation goes with --driver simulated"),
         ("duration: 1", ("--task-seconds", "1"), "--task-seconds is a key of the file that --simulation names"),
+        ("seed: 1", ("--preemption-seed", "0"), "--preemption-seed is a key of the file that --simulation names"),
         (None, (), "simulation.yaml: it cannot be read: No such file or directory"),
     ],
 )
