@@ -58,8 +58,9 @@ class SimulatedDriver:
             return Outcome(started, self._time.now(), 0, None)
         fate = self._simulation.fate_of(run.task_id, run.command_line)
         life = timedelta(seconds=self._simulation.seconds_of(run.task_id))
-        in_time = run.time_limit is None or run.time_limit >= life
-        await self._time.sleep((life if in_time else run.time_limit or life).total_seconds())
+        allowed = life if run.time_limit is None else min(run.time_limit, life)
+        await self._time.sleep(allowed.total_seconds())
+        in_time = allowed == life
         code = fate.exit_code if in_time else None
         failure = None if code == 0 else exit_code_failure() if in_time else time_limit_failure()
         try:

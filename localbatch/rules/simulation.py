@@ -106,6 +106,9 @@ class Fate(_Keys):
         return all(pattern is None or fnmatchcase(text, pattern) for text, pattern in given)
 
 
+_SUCCESS = Fate()
+
+
 def _check_name(name: str) -> str:
     path = PurePosixPath(name)
     if not path.name or path.is_absolute() or ".." in path.parts:
@@ -166,7 +169,7 @@ class Simulation(_Keys):
         for number, fate in enumerate(self.outcomes):
             if fate.fits(task_id, command_line) and (fate.share == 1 or self._chance(number, task_id) < fate.share):
                 return fate
-        return Fate()
+        return _SUCCESS
 
     def files_of(self, fate: Fate) -> dict[str, str]:
         """Returns what a task leaves, by the path of each file from its working directory."""

@@ -49,6 +49,7 @@ async def test_a_time_limit_shorter_than_that_is_kept(limit: int, tmp_path: Path
     outcome, _ = await simulate(tmp_path, task(tmp_path, limit=limit), duration=60)
     assert outcome.failure is not None
     assert (outcome.exit_code, outcome.failure.code) == (None, "TaskEnded")
+    assert outcome.ended - outcome.started < timedelta(seconds=30)
 
 
 async def test_a_task_ends_as_its_outcome_says(tmp_path: Path) -> None:
