@@ -11,6 +11,7 @@ from prefect_azure_batch.blocks.pool_description import MOST_SLOTS, PoolDescript
 from prefect_azure_batch.flows.parameters import InputName, RunParameters, complaining, name_of_run
 from prefect_azure_batch.tasks.command import REDUCE_VARIABLES, Template, parse_template
 from prefect_azure_batch.tasks.groups import Grouping
+from prefect_azure_batch.tasks.parts import Part
 from prefect_azure_batch.tasks.patterns import parse_pattern
 from prefect_azure_batch.tasks.sweeps import INPUT_COLUMN, columns_of, combinations, parse_sweep, variables_of
 
@@ -80,6 +81,15 @@ class MapParameters(RunParameters):
         default=None,
         title="Group by",
         description="folder: a task for each folder (of blobs: each prefix) that holds inputs, with all of them.",
+    )
+    part: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Part",
+        description=(
+            "1/2: do the first of two parts of the inputs, as another run does the second, on another account or "
+            "machine. An input stays in its part as long as it is called the same."
+        ),
     )
     reduce: str | None = Field(
         default=None,
@@ -202,6 +212,22 @@ class MapParameters(RunParameters):
                     parse_template(text, {}, has_program=self.app is not None or self.is_example)
         return self
 
+    @model_validator(mode="after")
+    def _part_can_be(self) -> Self:
+        if self.part is None:
+            return self
+        with complaining("part"):
+            Part.parse(self.part)
+        if not self.command:
+            raise ValueError("--part: the bundled example has four inputs: say what to run, by --inputs and --command")
+        if self.reduce is not None:
+            raise ValueError("--part: --reduce takes what all inputs have left, and this run has some: leave one out")
+        if "index" in self.template.placeholders:
+            raise ValueError(
+                "--part: {index} counts from 0 in each part: name inputs by {stem}, a --sweep or a --table"
+            )
+        return self
+
     def _placeholders_fit_the_inputs(self) -> None:
         """Refuses groups of what cannot be grouped, and the placeholder of one file for several or the reverse."""
         grouped = [name for name in ("chunk", "group-by") if getattr(self, name.replace("-", "_"))]
@@ -267,7 +293,8 @@ class MapParameters(RunParameters):
     @property
     def run_name(self) -> str:
         """What the flow run is called in Prefect."""
-        return name_of_run("plan of map" if self.plan else "map", self.command)
+        kind = "plan of map" if self.plan else "map"
+        return name_of_run(f"{kind} {self.part}" if self.part else kind, self.command)
 
     @property
     def is_example(self) -> bool:

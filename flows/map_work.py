@@ -23,6 +23,7 @@ from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import FoundInput, find_inputs, search_inputs
 from prefect_azure_batch.tasks.manifest import DONE, OURS, Manifest
 from prefect_azure_batch.tasks.names import REDUCE_LABEL
+from prefect_azure_batch.tasks.parts import Part
 from prefect_azure_batch.tasks.pool import check_pool_task
 from prefect_azure_batch.tasks.records import InputItem, Place, Program, TaskPlan
 from prefect_azure_batch.tasks.secrets import read_values
@@ -140,7 +141,15 @@ def find_work(account: AzureBatchAccount, asked: MapParameters, find_program: Pr
 
 
 def _inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:
-    """What there is a task for: files, rows of a table, or combinations of a sweep."""
+    """What there is a task for: files, rows of a table, or combinations of a sweep; of this part, if it is one."""
+    return _of_part(asked, _all_inputs(account, asked))
+
+
+def _of_part(asked: MapParameters, found: Iterator[FoundInput]) -> Iterator[FoundInput]:
+    return Part.parse(asked.part).of(found, by_folder=asked.group_by == "folder") if asked.part else found
+
+
+def _all_inputs(account: AzureBatchAccount, asked: MapParameters) -> Iterator[FoundInput]:
     lister = blob_lister(account.storage)
     if asked.table:
         return tabulate(Path(asked.table), lister)
@@ -158,7 +167,7 @@ def _manifest(account: AzureBatchAccount, asked: MapParameters) -> Manifest:
     """
     if asked.grouping is None:
         return Manifest.of_inputs(_inputs(account, asked))
-    found = search_inputs(asked.inputs, blob_lister(account.storage))
+    found = _of_part(asked, search_inputs(asked.inputs, blob_lister(account.storage)))
     values = partial(combinations, asked.sweep, zipped=asked.sweep_zip) if asked.sweep else None
     return GroupedManifest.of_groups(found, asked.grouping, values)
 

@@ -1,7 +1,7 @@
 """The options of the flows in the groups in which ``--help`` shows them, each in the order of its use."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What there is a task for": (*("inputs", "sweep", "sweep_zip", "table", "chunk", "group_by", "resume"),),
+    "What there is a task for": (*("inputs", "sweep", "sweep_zip", "table", "chunk", "group_by", "part", "resume"),),
     "What runs": (
         *("command", "application_command", "coordination_command", "mpi", "ranks_per_node", "instances", "fabric"),
         *("app", "common", "env", "secret", "setup", "teardown", "teardown_minutes", "elevated", "reduce"),

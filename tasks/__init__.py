@@ -48,6 +48,7 @@ What they share, none of which imports Prefect:
     manifest        the inputs of a run and what has become of each, in a file
     groups          several inputs for one task
     grouped_manifest  the manifest of groups
+    parts           a part of the inputs: what one of several runs does
     sweeps          inputs that are values: sweeps and tables
     common_files    names of the files that every node of a multi-instance task gets
     program         a program checked and packed

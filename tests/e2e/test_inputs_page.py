@@ -24,5 +24,15 @@ def test_every_command_can_be_run(command: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_there_is_one_for_every_way() -> None:
-    for option in ("--chunk", "--group-by", "--sweep", "--table", "--common", "--reduce", "http://", "*.yaml"):
+    for option in (
+        "--chunk",
+        "--group-by",
+        "--sweep",
+        "--table",
+        "--common",
+        "--reduce",
+        "--part",
+        "http://",
+        "*.yaml",
+    ):
         assert any(option in command for command in COMMANDS), option

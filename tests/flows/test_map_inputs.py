@@ -166,6 +166,16 @@ def test_a_thousand_files_are_one_task_and_too_many_are_refused(
     assert left_behind(account) == []
 
 
+def test_parts_are_done_by_runs_of_their_own_and_nothing_of_them_twice(run: Run) -> None:
+    asked = {"sweep": ["seed=1..6"], "command": "echo {seed}"}
+    first, whole = run(**asked, part="1/2"), run(**asked)
+    number = len(first.tasks)
+    assert 0 < number < 6
+    assert (whole.counts.skipped, whole.counts.succeeded) == (number, 6 - number)
+    assert sorted(texts(whole)) == [f"{seed}\n" for seed in range(1, 7)]
+    assert {task.task_id for task in first.tasks} == {task.task_id for task in whole.tasks if task.state == "skipped"}
+
+
 def test_more_groups_than_prefect_follows_are_refused(run: Run) -> None:
     with pytest.raises(BadInput, match=r"--group-size: 501 inputs in groups of 1 .*: give 2 or more"):
         run(sweep=["seed=1..501"], command="echo {seed}", group_size=1)
