@@ -1,5 +1,6 @@
 """The storage account: clients, and links that nodes read and write blobs by."""
 
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -10,6 +11,7 @@ from azure.storage.blob import BlobServiceClient
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from prefect_azure_batch.blocks.bulk_blobs import BulkBlobs
 from prefect_azure_batch.blocks.clients import blob_options, cached
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER, check_container_name
 from prefect_azure_batch.blocks.credentials import (
@@ -123,8 +125,12 @@ class AzureStorageCredentials(CredentialsBlock):
 
         Copies of this block, and all threads of a process, share one client. Closing it does no harm.
         """
+        return self.get_bulk().service
+
+    def get_bulk(self) -> BulkBlobs:
+        """What sends and fetches many small blobs: shared as the client is, with the same connections and patience."""
         access = self._access()
-        return cached(("blob", access.endpoint, self.credential), lambda: _make_client(access))
+        return cached(("blob", access.endpoint, self.credential), lambda: _make_bulk(access))
 
     def sign_blob(self, container: str, blob: str, permission: str, expiry: datetime) -> str:
         """A link to one blob.
@@ -238,7 +244,7 @@ def _check_access(access: _Access) -> None:
         raise ValueError(f"A {access.token.kind} credential needs an https address, not {access.endpoint}.")
 
 
-def _make_client(access: _Access) -> BlobServiceClient:
+def _make_bulk(access: _Access) -> BulkBlobs:
     credential: AzureNamedKeyCredential | AzureSasCredential | TokenCredential
     if access.key is not None:
         # The name stands in what the client signs; on a domain of one's own it cannot be read from the address.
@@ -248,4 +254,6 @@ def _make_client(access: _Access) -> BlobServiceClient:
     else:
         assert access.token is not None
         credential = token_credential(access.token)
-    return BlobServiceClient(access.endpoint, credential, **blob_options(access.endpoint))
+    options = blob_options(access.endpoint)
+    service = BlobServiceClient(access.endpoint, credential, **options)
+    return BulkBlobs(service, options["transport"], copy(options["retry_policy"]))

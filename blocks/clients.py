@@ -11,18 +11,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
-import requests
 from azure.core.pipeline.transport import RequestsTransport
-from requests.adapters import HTTPAdapter
 
 from prefect_azure_batch.blocks.endpoints import is_local
 from prefect_azure_batch.blocks.patience import BatchRetry, BlobRetry, Patience
+from prefect_azure_batch.blocks.session import ServiceSession
 
 _MOST_KEPT = 64
 _MOST_CONNECTIONS = 64
 _CONNECT_SECONDS = 10
 _LOCAL_CONNECT_SECONDS = 2
 _READ_SECONDS = 60
+# What a stream is read by; azure-core's 4 KiB cost more than the rest of a large download.
+_DATA_BLOCK = 256 << 10
 _PATIENCE = 60.0
 _LOCAL_PATIENCE = 8.0
 
@@ -77,17 +78,14 @@ def shared_transport(endpoint: str) -> RequestsTransport:
     Args:
         endpoint: address of the service.
     """
-    session = requests.Session()
-    # Looking up proxies costs a third of a small request, and a proxy cannot reach this machine's loopback anyway.
-    session.trust_env = not is_local(endpoint)
-    adapter = HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    session = ServiceSession(_MOST_CONNECTIONS)
+    session.trust_env = not is_local(endpoint)  # a proxy cannot reach this machine's loopback
     return RequestsTransport(
         session=session,
         session_owner=False,
         connection_timeout=_LOCAL_CONNECT_SECONDS if is_local(endpoint) else _CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
+        connection_data_block_size=_DATA_BLOCK,
     )
 
 
@@ -115,6 +113,7 @@ def blob_options(endpoint: str) -> dict[str, Any]:
         # Larger pieces than the SDK's 4 MiB save a third of the time, and many threads at once still fit in memory.
         "max_single_put_size": 8 << 20,
         "max_block_size": 8 << 20,
+        "max_single_get_size": 8 << 20,  # what follows comes several pieces at a time
         "max_chunk_get_size": 8 << 20,
     }
 

@@ -51,9 +51,9 @@ def ship_program(storage: AzureStorageCredentials, path: Path, container: str = 
         ServiceFailure: Storage refused or failed a request.
     """
     with _packed(path, container) as (program, archive), translated(f"upload the program {str(path)!r}"):
-        service = storage.get_client()
-        transfer.ensure_container(service, container)
-        transfer.send_file(service.get_blob_client(container, program.blob or ""), archive)
+        bulk = storage.get_bulk()
+        transfer.ensure_container(bulk.service, container)
+        transfer.send_file(bulk, container, program.blob or "", archive)
     return program
 
 

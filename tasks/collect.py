@@ -4,12 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from azure.storage.blob import ContainerClient
-
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.bulk_blobs import BulkBlobs
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure, translated
-from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.ledger import Outcome
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.output_files import EXIT_CODE_BLOB, blobs_of_tasks, is_output
@@ -37,17 +35,17 @@ def collect_outputs(
         ServiceFailure: Storage refused or failed a request, or a blob's name leaves the task's directory.
         ResultsUnwritable: a file cannot be written here.
     """
-    service, container = storage.get_client(), run.outputs.container
-    client = service.get_container_client(container)
+    bulk, container = storage.get_bulk(), run.outputs.container
+    service = bulk.service
     with translated(f"collect the outputs in container {container!r}"):
         kept: dict[str, list[KeptFile]] = {task.folder: [] for task in tasks}
         succeeded = {task.folder for task in tasks if isinstance(task, EndedTask) and task.end.succeeded}
-        for blob in blobs_of_tasks(client, kept):
+        for blob in blobs_of_tasks(bulk, container, kept):
             folder, name = _split(blob.name, run.outputs.folder)
             of_failure = name.startswith(f"{FAILED_FOLDER}/")  # of an attempt before, or with no success to come
-            if folder in kept and not is_folder(blob) and not (of_failure and folder in succeeded):
-                kept[folder].append(KeptFile(name, blob.size, transfer.content_md5(blob)))
-        codes = [_exit_code(client, task, kept[task.folder]) for task in tasks]
+            if folder in kept and not blob.is_folder and not (of_failure and folder in succeeded):
+                kept[folder].append(KeptFile(name, blob.size, blob.md5))
+        codes = [_exit_code(bulk, container, task, kept[task.folder]) for task in tasks]
         if isinstance(results, Place):
             settled = settle(storage, [(Place(container, task.folder), kept[task.folder]) for task in tasks], results)
             collected = [
@@ -60,11 +58,11 @@ def collect_outputs(
         return [replace(files, exit_code=code) for files, code in zip(collected, codes, strict=True)]
 
 
-def _exit_code(client: ContainerClient, task: AddedTask, kept: Iterable[KeptFile]) -> int | None:
+def _exit_code(bulk: BulkBlobs, container: str, task: AddedTask, kept: Iterable[KeptFile]) -> int | None:
     """What a task has told of its exit code, if some of them count as success."""
     if not any(file.name == EXIT_CODE_BLOB for file in kept):
         return None
-    return int(client.download_blob(f"{task.folder}/{EXIT_CODE_BLOB}").readall())
+    return int(bulk.get(container, f"{task.folder}/{EXIT_CODE_BLOB}"))
 
 
 def restore_outputs(
@@ -93,7 +91,7 @@ def restore_outputs(
 def _fetch_all(
     storage: AzureStorageCredentials, tasks: Sequence[tuple[Place, Path, Iterable[KeptFile]]]
 ) -> list[Collected]:
-    service = storage.get_client()
+    bulk = storage.get_bulk()
     plans = [
         (number, place, file, target)
         for number, (place, directory, files) in enumerate(tasks)
@@ -103,8 +101,7 @@ def _fetch_all(
 
     def fetch(plan: tuple[int, Place, KeptFile, Path]) -> KeptFile:
         _, place, file, target = plan
-        blob = service.get_blob_client(place.container, f"{place.folder}/{file.name}")
-        return transfer.fetch_kept(blob, file, target)
+        return transfer.fetch_kept(bulk, place, file, target)
 
     found: list[list[tuple[Path, KeptFile]]] = [[] for _ in tasks]
     for (number, _, _, target), file in zip(plans, transfer.each(fetch, plans), strict=True):

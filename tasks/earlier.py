@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobProperties
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.bulk_blobs import ListedBlob
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.command import INDEX_VARIABLE
 from prefect_azure_batch.tasks.errors import translated
@@ -112,14 +112,13 @@ def _lost(storage: AzureStorageCredentials, outcomes: Sequence[Outcome]) -> list
     folders: dict[tuple[str, str], set[str]] = {}
     for outcome in outcomes:
         folders.setdefault((outcome.container, outcome.folder.rpartition("/")[0]), set()).add(outcome.folder)
-    there: dict[tuple[str, str], BlobProperties] = {}
+    there: dict[tuple[str, str], ListedBlob] = {}
     for (container, _), of_run in folders.items():
-        client = storage.get_client().get_container_client(container)
-        there |= {(container, blob.name): blob for blob in blobs_of_tasks(client, of_run)}
+        there |= {(container, blob.name): blob for blob in blobs_of_tasks(storage.get_bulk(), container, of_run)}
 
     def is_whole(outcome: Outcome) -> bool:
         found = [(there.get((outcome.container, f"{outcome.folder}/{file.name}")), file) for file in outcome.files]
-        return all(blob is not None and transfer.is_kept(blob, file) for blob, file in found)
+        return all(blob is not None and transfer.is_kept(blob.size, blob.md5, file) for blob, file in found)
 
     return [outcome.task_id for outcome in outcomes if not is_whole(outcome)]
 

@@ -16,8 +16,8 @@ from typing import Self
 
 from azure.batch import models
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobProperties, ContainerClient
 
+from prefect_azure_batch.blocks.bulk_blobs import BulkBlobs, ListedBlob
 from prefect_azure_batch.tasks.access import OutputContainer
 from prefect_azure_batch.tasks.names import FAILED_FOLDER, FILE_FOLDER, LOG_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.patterns import Pattern, parse_pattern
@@ -57,16 +57,17 @@ def subtask_folder(number: int, *, succeeded: bool) -> str:
     return own if succeeded else f"{FAILED_FOLDER}/{own}"
 
 
-def blobs_of_tasks(client: ContainerClient, folders: Collection[str]) -> Iterator[BlobProperties]:
+def blobs_of_tasks(bulk: BulkBlobs, container: str, folders: Collection[str]) -> Iterator[ListedBlob]:
     """Lists what lies in the folders of tasks; neighbours are listed together, and others among them come along.
 
     Args:
-        client: of the container, which may be gone.
+        bulk: of the storage account.
+        container: name of the container, which may be gone.
         folders: of tasks, as ``added_task`` makes them.
     """
     try:
         for prefix in covering_prefixes(sorted(folders)):
-            yield from client.list_blobs(name_starts_with=prefix, include=["metadata"])
+            yield from bulk.list(container, prefix)
     except ResourceNotFoundError:
         return
 

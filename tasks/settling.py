@@ -119,7 +119,7 @@ def _is_there(blob: BlobClient, file: KeptFile) -> bool:
         found = blob.get_blob_properties()
     except ResourceNotFoundError:
         return False
-    return transfer.is_kept(found, file) and found.copy.status in (None, "success")
+    return transfer.is_kept(found.size, transfer.content_md5(found), file) and found.copy.status in (None, "success")
 
 
 store_files_task = stage(store_files, name="Store results")

@@ -1,6 +1,7 @@
 """Blobs to and from files: streamed, several at a time, all on one bounded set of threads."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,12 +24,12 @@ from azure.storage.blob import (
     StorageStreamDownloader,
 )
 
+from prefect_azure_batch.blocks.bulk_blobs import MOST_BYTES, BulkBlobs
 from prefect_azure_batch.tasks.errors import ResultsUnwritable, ServiceFailure
 from prefect_azure_batch.tasks.names import digest
-from prefect_azure_batch.tasks.records import KeptFile
+from prefect_azure_batch.tasks.records import KeptFile, Place
 
 _THREADS = 16
-_SINGLE_PUT = 8 << 20
 _PARALLEL_BLOCKS = 4
 _PIECE = 1 << 20
 # The most that one request takes. Source: "Blob Batch", Azure Storage REST reference.
@@ -129,8 +130,14 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         rest = text[begin:]
 
 
-def send_file(blob: BlobClient, path: Path) -> int:
+def send_file(bulk: BulkBlobs, container: str, name: str, path: Path) -> int:
     """Uploads a file to a blob that is named by the file's content, unless the blob is there.
+
+    Args:
+        bulk: of the storage account.
+        container: name of a container that is there.
+        name: of the blob.
+        path: the file.
 
     Returns:
         Bytes sent; 0 if the blob was there.
@@ -139,20 +146,34 @@ def send_file(blob: BlobClient, path: Path) -> int:
         ServiceFailure: the file changed while it was being sent.
     """
     before = path.stat()
-    if before.st_size > _SINGLE_PUT and blob.exists():
-        return 0
     try:
-        with path.open("rb") as file:
-            blob.upload_blob(file, length=before.st_size, validate_content=True, max_concurrency=_PARALLEL_BLOCKS)
+        if before.st_size > MOST_BYTES:
+            return _send_in_blocks(bulk.service.get_blob_client(container, name), path, before)
+        content = path.read_bytes()
+        if _has_changed(path, before):
+            raise changed(path)
+        bulk.put(container, name, content)
     except ResourceExistsError as error:
         if getattr(error, "error_code", None) != "BlobAlreadyExists":
             raise
         return 0
-    after = path.stat()
-    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+    return before.st_size
+
+
+def _send_in_blocks(blob: BlobClient, path: Path, before: os.stat_result) -> int:
+    if blob.exists():
+        return 0
+    with path.open("rb") as file:
+        blob.upload_blob(file, length=before.st_size, validate_content=True, max_concurrency=_PARALLEL_BLOCKS)
+    if _has_changed(path, before):
         blob.delete_blob()
         raise changed(path)
     return before.st_size
+
+
+def _has_changed(path: Path, before: os.stat_result) -> bool:
+    now = path.stat()
+    return (before.st_mtime_ns, before.st_size) != (now.st_mtime_ns, now.st_size)
 
 
 def changed(path: Path) -> ServiceFailure:
@@ -160,8 +181,14 @@ def changed(path: Path) -> ServiceFailure:
     return ServiceFailure(f"The file {str(path)!r} changed while it was being uploaded: run again.")
 
 
-def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
+def fetch_kept(bulk: BulkBlobs, place: Place, file: KeptFile, path: Path) -> KeptFile:
     """Downloads a file of a task, which appears under its name only when it is whole, unless it is here already.
+
+    Args:
+        bulk: of the storage account.
+        place: where the files of the task lie.
+        file: what was kept.
+        path: where it goes.
 
     Returns:
         The same with the MD5 of its content.
@@ -172,21 +199,30 @@ def fetch_kept(blob: BlobClient, file: KeptFile, path: Path) -> KeptFile:
     """
     if file.md5 and path.is_file() and path.stat().st_size == file.size and file_md5(path) == file.md5:
         return file
-    found = ""
+    name = f"{place.folder}/{file.name}"
+    if file.size <= MOST_BYTES:
+        content = bulk.get(place.container, name) if file.size else b""
+        found = _checked(name, file, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
+        write_whole(path, lambda target: target.write(content))
+        return replace(file, md5=found)
+    blob = bulk.service.get_blob_client(place.container, name)
 
     def download(target: IO[bytes]) -> None:
         nonlocal found
-        if file.size:
-            blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(target)
+        blob.download_blob(max_concurrency=_PARALLEL_BLOCKS).readinto(target)
         target.flush()
-        size, found = target.tell(), file_md5(Path(target.name))
-        if size != file.size or file.md5 not in ("", found):
-            raise ServiceFailure(
-                f"The blob {blob.blob_name!r} did not arrive as it was kept: run again.", retryable=True
-            )
+        whole = Path(target.name)  # pieces come in any order, so the stream stands anywhere
+        found = _checked(name, file, whole.stat().st_size, file_md5(whole))
 
+    found = ""
     write_whole(path, download)
     return replace(file, md5=found)
+
+
+def _checked(name: str, file: KeptFile, size: int, md5: str) -> str:
+    if size != file.size or file.md5 not in ("", md5):
+        raise ServiceFailure(f"The blob {name!r} did not arrive as it was kept: run again.", retryable=True)
+    return md5
 
 
 def content_md5(blob: BlobProperties) -> str:
@@ -195,10 +231,9 @@ def content_md5(blob: BlobProperties) -> str:
     return bytes(content).hex() if content else ""
 
 
-def is_kept(blob: BlobProperties, file: KeptFile) -> bool:
+def is_kept(size: int, md5: str, file: KeptFile) -> bool:
     """Whether a blob is what was kept: by its size and, where both are known, its MD5."""
-    md5 = content_md5(blob)
-    return blob.size == file.size and (md5 == file.md5 or "" in (md5, file.md5))
+    return size == file.size and (md5 == file.md5 or "" in (md5, file.md5))
 
 
 def file_md5(path: Path) -> str:

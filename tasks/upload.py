@@ -7,7 +7,7 @@ from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure, translated
 from prefect_azure_batch.tasks.identity import identify, stamp
-from prefect_azure_batch.tasks.inputs import BlobLister, is_folder
+from prefect_azure_batch.tasks.inputs import BlobLister
 from prefect_azure_batch.tasks.names import blob_name
 from prefect_azure_batch.tasks.records import InputItem, StoredInput
 from prefect_azure_batch.tasks.run_outputs import outputs_of_run
@@ -21,16 +21,16 @@ def blob_lister(storage: AzureStorageCredentials) -> BlobLister:
     """What ``find_inputs`` lists the blobs of a storage account with; those of a run are its outputs."""
 
     def list_blobs(container: str, prefix: str) -> Iterator[tuple[str, str]]:
-        client = storage.get_client().get_container_client(container)
+        bulk = storage.get_bulk()
         try:
             with translated(f"list the blobs of container {container!r}"):
-                outputs = outputs_of_run(client, prefix)
+                outputs = outputs_of_run(bulk, container, prefix)
                 if outputs is not None:
                     yield from outputs
                     return
-                for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                    if not is_folder(blob):
-                        yield blob.name, blob.etag or ""
+                for blob in bulk.list(container, prefix):
+                    if not blob.is_folder:
+                        yield blob.name, blob.etag
         except ServiceFailure as error:
             if error.status in (400, 404):
                 raise BadInput(
@@ -60,10 +60,10 @@ def upload_inputs(
     Raises:
         ServiceFailure: Storage refused or failed a request, or a file has changed since it was looked at.
     """
-    service = storage.get_client()
+    bulk = storage.get_bulk()
     with translated(f"upload inputs to container {container!r}"):
         if any(item.path for item in inputs):
-            transfer.ensure_container(service, container)
+            transfer.ensure_container(bulk.service, container)
 
         def store(item: InputItem) -> StoredInput:
             stored = stored_input(item, container)
@@ -71,7 +71,7 @@ def upload_inputs(
                 return stored
             if stamp(item.path) != item.stamp:
                 raise transfer.changed(item.path)
-            sent = transfer.send_file(service.get_blob_client(stored.container, stored.blob), item.path)
+            sent = transfer.send_file(bulk, stored.container, stored.blob, item.path)
             return replace(stored, sent_bytes=sent)
 
         return transfer.each(store, identify(inputs))

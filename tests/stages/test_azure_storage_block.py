@@ -1,6 +1,9 @@
 import copy
+import hashlib
 import logging
 import pickle
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,6 +88,67 @@ def test_each_kind_writes_and_reads_blobs(storage: AzureStorageCredentials) -> N
     assert blob.download_blob().readall() == b"here"
 
 
+def test_each_kind_sends_lists_and_fetches_many_blobs(storage: AzureStorageCredentials) -> None:
+    bulk, folder = storage.get_bulk(), uuid.uuid4().hex
+    for number in range(3):
+        bulk.put(CONTAINER, f"{folder}/{number}", b"%d" % number)
+    listed = list(bulk.list(CONTAINER, f"{folder}/", at_once=2))  # in two pages
+    assert [blob.name for blob in listed] == [f"{folder}/{number}" for number in range(3)]
+    assert [bulk.get(CONTAINER, blob.name) for blob in listed] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE_NAMES, "a//b"])
+def test_a_blob_of_any_name_is_sent_listed_and_fetched_as_the_sdk_does(
+    by_key: AzureStorageCredentials, name: str
+) -> None:
+    bulk, container = by_key.get_bulk(), f"c-{uuid.uuid4()}"
+    client = by_key.get_client().create_container(container)
+    try:
+        bulk.put(container, name, name.encode())
+        (listed,) = bulk.list(container, "")
+        (known,) = client.list_blobs()
+        assert (listed.name, listed.size, listed.etag) == (known.name, known.size, known.etag)
+        assert listed.md5 == hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+        assert bulk.get(container, name) == client.download_blob(name).readall() == name.encode()
+    finally:
+        client.delete_container()
+
+
+def test_what_storage_refuses_is_the_error_that_the_sdk_raises(by_key: AzureStorageCredentials) -> None:
+    bulk, there = by_key.get_bulk(), uuid.uuid4().hex
+    bulk.put(CONTAINER, there, b"first")
+    stranger = make(StorageAccountKey(account_name=by_key.account_name, account_key=KEY), by_key.blob_endpoint)
+    client, strange = by_key.get_client(), stranger.get_client()
+    pairs: list[tuple[Callable[[], object], Callable[[], object]]] = [
+        (
+            lambda: bulk.put(CONTAINER, there, b"second"),
+            lambda: client.get_blob_client(CONTAINER, there).upload_blob(b"second"),
+        ),
+        (
+            lambda: bulk.get(CONTAINER, "not there"),
+            lambda: client.get_blob_client(CONTAINER, "not there").download_blob(),
+        ),
+        (
+            lambda: next(bulk.list("not-there", "")),
+            lambda: next(iter(client.get_container_client("not-there").list_blobs())),
+        ),
+        (
+            lambda: stranger.get_bulk().get(CONTAINER, there),
+            lambda: strange.get_blob_client(CONTAINER, there).download_blob(),
+        ),
+    ]
+    assert [error_of(ours) for ours, _ in pairs] == [error_of(sdks) for _, sdks in pairs]
+    assert bulk.get(CONTAINER, there) == b"first"
+
+
+def error_of(call: Callable[[], object]) -> tuple[type, str, int | None, str]:
+    with pytest.raises(HttpResponseError) as raised:
+        call()
+    error = raised.value
+    code = getattr(error, "error_code", "")
+    return type(error), str(getattr(code, "value", code)), error.status_code, error.message.splitlines()[0]
+
+
 def test_a_signed_link_reads_its_blob(storage: AzureStorageCredentials) -> None:
     storage.get_client().get_blob_client(CONTAINER, "linked.txt").upload_blob(b"linked", overwrite=True)
     with BlobClient.from_blob_url(storage.sign_blob(CONTAINER, "linked.txt", "r", in_hours(1))) as linked:
@@ -134,6 +198,7 @@ def test_a_dead_service_is_given_up_within_seconds_not_minutes(unused_tcp_port: 
 def test_no_secret_reaches_a_log(storage: AzureStorageCredentials, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         storage.get_client().get_container_client(CONTAINER).exists()
+        next(storage.get_bulk().list(CONTAINER, ""), None)
         link = storage.sign_blob(CONTAINER, "a", "r", in_hours(1))
         with BlobClient.from_blob_url(link) as linked:
             linked.exists()
