@@ -5,6 +5,7 @@ process.py         ProcessDriver: tasks are processes of this machine
 simulated.py       SimulatedDriver: runs nothing, completes tasks as a simulation says
 simulated_files.py ... what they leave in storage
 starter.py         the service's side of the program that starts the processes
+idle.py            programs of that kind that wait for their next session
 supervisor.py      that program: starts commands, reports their ends, ends whatever they left behind
 isolation.py       its parts: a node's name, address and paths
 spawning.py        ... from a fork to the program in its place

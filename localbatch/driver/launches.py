@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TypedDict
 
 from localbatch.driver.mpi.variables import NODE_VARIABLES, OPEN_MPI_MEMORY
@@ -39,14 +38,15 @@ class Request(TypedDict):
     environment: dict[str, str]
 
 
-@dataclass
 class _Caller:
     """One connection: what has come so far, and the command that was started for it."""
 
-    connection: socket.socket
-    streams: list[int] = field(default_factory=list)
-    said: bytes = b""
-    child: int = 0
+    # No dataclass: their module brings megabytes, which every fork of a supervisor would have to map.
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.streams: list[int] = []
+        self.said = b""
+        self.child = 0
 
     def close_streams(self) -> None:
         for descriptor in self.streams:

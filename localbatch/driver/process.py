@@ -93,6 +93,7 @@ class ProcessDriver:
         self, node: NodePlace, packages: tuple[Package, ...], mounts: tuple[Mount, ...] = ()
     ) -> Failure | None:
         """Makes the node's directory tree, unpacks the pool's application packages and mounts its file systems."""
+        self._starter.forget_node(node.root)
         try:
             await self._threads.finish(make_node, node)
             self._node(node).mounts = [MountedDirectory(node.root, mount) for mount in mounts]
@@ -141,6 +142,7 @@ class ProcessDriver:
         known = self._nodes.pop(node.root, None)
         if known is not None:
             await known.end_runs()
+        self._starter.forget_node(node.root)
         await self._threads.finish(remove_tree, node.root)
 
     async def close(self) -> None:

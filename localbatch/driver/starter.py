@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from localbatch.driver.idle import Channel, IdleSupervisors
 from localbatch.driver.interface import Usage
 from localbatch.driver.isolation import Place
 from localbatch.driver.supervisor import READY, Order, Report
@@ -47,20 +48,20 @@ class Session:
     What a command leaves in the background lives until the session ends: with its last order, or when it is ended.
 
     Args:
-        open_channel: makes a socket that leads to a new supervisor.
+        starter: makes the supervisor, or has one that waits.
         place: the node the commands see.
 
     Attributes:
         usage: what its processes have used, once it has ended.
     """
 
-    def __init__(self, open_channel: Callable[[], socket.socket], place: Place) -> None:
+    def __init__(self, starter: "Starter", place: Place) -> None:
         self._writer: asyncio.StreamWriter | None = None
-        self._unsent = _line(place)
-        self._is_last = False
+        self._unsent = b""
+        self._is_last = self._is_ending = False
         self.usage = Usage()
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
-        self._life = asyncio.ensure_future(self._live(open_channel))
+        self._life = asyncio.ensure_future(self._live(starter, place))
 
     async def start(self, order: Order) -> Report:
         """Has a command started and waits until it runs; if that is cancelled, the session is ended.
@@ -96,6 +97,7 @@ class Session:
 
     async def end(self) -> None:
         """Ends all processes of the session, gently at first, and waits for it however often it is cancelled."""
+        self._is_ending = True
         self._send(_STOP)
         cancelled = False
         while not self._life.done():
@@ -107,6 +109,8 @@ class Session:
             raise asyncio.CancelledError
 
     def _send(self, line: bytes) -> None:
+        if self._life.done():
+            return  # the supervisor may have another session by now
         if self._writer is None:
             self._unsent += line
         elif not self._writer.is_closing():
@@ -118,22 +122,28 @@ class Session:
             self._reports.put_nowait(_LOST)  # for whoever asks next
         return report
 
-    async def _live(self, open_channel: Callable[[], socket.socket]) -> None:
+    async def _live(self, starter: "Starter", place: Place) -> None:
         lost = _LOST
+        channel: Channel | None = None
+        is_reusable = False
         try:
-            reader, self._writer = await _connect(open_channel)
+            channel = await starter.connect(place)
+            self._writer = channel.writer
             self._writer.write(self._unsent)
-            while (report := await _read(reader)) is not None:
-                self.usage = Usage(*report["used"]) if "used" in report else self.usage
+            while (report := await _read(channel.reader)) is not None:
                 self._reports.put_nowait(report)
+                if "used" in report:
+                    self.usage = Usage(*report["used"])
+                    is_reusable = not self._is_ending
+                    break
         except OSError as error:
             lost = {"errno": error.errno or 0, "reason": error.strerror or str(error)}
         finally:
             if lost is not _LOST:
                 self._reports.put_nowait(lost)
             self._reports.put_nowait(_LOST)
-            if self._writer is not None:
-                self._writer.close()
+            if channel is not None:
+                starter.take_back(channel, is_reusable=is_reusable)
 
 
 class Starter:
@@ -147,13 +157,38 @@ class Starter:
         self._inherited = inherited
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._idle = IdleSupervisors()
 
     def open(self, place: Place) -> Session:
         """Opens a session on a node."""
-        return Session(self._open_channel, place)
+        return Session(self, place)
+
+    async def connect(self, place: Place) -> Channel:
+        """Returns the way to a supervisor on a node that has no session.
+
+        Raises:
+            OSError: there is none to be had.
+        """
+        return self._idle.take(place) or await _connect(self._open_channel, place)
+
+    def take_back(self, channel: Channel, *, is_reusable: bool) -> None:
+        """Takes the way to a supervisor whose session is over."""
+        # One that listens for other nodes belongs to one task.
+        if is_reusable and not channel.place["listen"]:
+            self._idle.keep(channel)
+        else:
+            channel.writer.close()
+
+    def forget_node(self, root: Path) -> None:
+        """Ends the supervisors that wait on a node which is about to be made or removed."""
+        self._idle.dismiss(str(root.absolute()))
 
     def close(self) -> None:
         """Ends the process; commands that still run end with their own channels."""
+        self._idle.close()
+        self._end()
+
+    def _end(self) -> None:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
@@ -166,7 +201,7 @@ class Starter:
             try:
                 socket.send_fds(self._ready_control(), [b"c"], [theirs.fileno()])
             except ConnectionError:
-                self.close()
+                self._end()
                 socket.send_fds(self._ready_control(), [b"c"], [theirs.fileno()])
         ours.setblocking(False)
         return ours
@@ -188,12 +223,13 @@ class Starter:
         return self._control
 
 
-async def _connect(open_channel: Callable[[], socket.socket]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(open_channel: Callable[[], socket.socket], place: Place) -> Channel:
     for _ in range(_TRIES):
         reader, writer = await asyncio.open_connection(sock=open_channel())
         with suppress(ConnectionError):
             if await reader.read(len(READY)):
-                return reader, writer
+                writer.write(_line(place))
+                return Channel(place, reader, writer)
         # A starter that was just being killed has taken the socket with it. Nothing has run yet.
         writer.close()
     raise ConnectionError(_LOST["reason"])

@@ -11,7 +11,8 @@ On the socket the supervisor says that it is READY; then come lines of JSON. The
 one after the other; to each the supervisor answers with a Report when the command has started (or could not) and with
 another one at its end. Most sessions have one order. A task on several nodes has two on the first of them: what the
 coordination command leaves in the background lives on beside the application command. Any line that is no JSON is the
-request to stop.
+request to stop. A session that ends otherwise may be followed by another one on the same node, whose first line is an
+Order.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ import signal
 import socket
 import sys
 import time
-from typing import NoReturn, TypedDict
+from typing import NoReturn, TypeAlias, TypedDict
 
 from localbatch.driver.isolation import NoIsolation, Place, isolate
 from localbatch.driver.launches import Launches
@@ -43,6 +44,8 @@ _LOOK_AGAIN_SECONDS = 0.05
 _BLOCK_BYTES = 512
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+Used: TypeAlias = tuple[float, float, int, int]
 
 
 class Order(TypedDict):
@@ -78,7 +81,7 @@ class Report(TypedDict, total=False):
         errno: why the command could not be started.
         reason: the same in words.
         code: exit code at its end; the negative number of the signal that ended it.
-        used: with the last report, what all processes of the session have used: seconds in user and in kernel mode,
+        used: with the last report of a session, what all its processes have used: seconds in user and in kernel mode,
             bytes read and written.
     """
 
@@ -87,7 +90,7 @@ class Report(TypedDict, total=False):
     errno: int
     reason: str
     code: int
-    used: tuple[float, float, int, int]
+    used: Used
 
 
 def main() -> None:
@@ -185,7 +188,7 @@ class Supervisor:
         self._launches: Launches | None = None
 
     def run(self) -> None:
-        """From the first order to the last report."""
+        """From the first order to the last report, of one session after the other."""
         if _ON_LINUX:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         line = self._next_line()
@@ -195,13 +198,20 @@ class Supervisor:
         self._plain = self._isolate()
         if self._place["listen"]:
             self._launches = Launches(self._place["listen"])
+        while (line := self._next_line()) is not None:
+            self._run_session(line)
+
+    def _run_session(self, first: bytes) -> None:
+        before = _used()
+        self._groups.clear()
+        self._cleanup.clear()
         report: Report = {}
         try:
-            report = self._follow_orders() or report
+            report = self._follow_orders(first) or report
         finally:
             self._clean_up()
             self._end_all()
-        report["used"] = _used()
+        report["used"] = _difference(_used(), before)
         self._send(report)
 
     def _isolate(self) -> str:
@@ -213,9 +223,10 @@ class Supervisor:
             return str(error)
         return ""
 
-    def _follow_orders(self) -> Report | None:
+    def _follow_orders(self, first: bytes) -> Report | None:
         """Runs one order after the other; returns the report that is due when all has ended."""
-        while (line := self._next_line()) is not None:
+        line: bytes | None = first
+        while line is not None:
             order: Order = json.loads(line)
             self._cleanup += [(words, order["environment"]) for words in order["cleanup"]]
             child = self._launch(order)
@@ -229,6 +240,7 @@ class Supervisor:
             if order["last"] or self._asked_to_stop:
                 return report
             self._send(report)
+            line = self._next_line()
         return None
 
     def _follow_child(self) -> int:
@@ -332,10 +344,14 @@ class Supervisor:
         return {-group for group in groups if send_signal(-group, 0)}
 
 
-def _used() -> tuple[float, float, int, int]:
+def _used() -> Used:
     """Tells what the children that were collected have used, with all of theirs."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime, usage.ru_stime, usage.ru_inblock * _BLOCK_BYTES, usage.ru_oublock * _BLOCK_BYTES
+
+
+def _difference(now: Used, before: Used) -> Used:
+    return now[0] - before[0], now[1] - before[1], now[2] - before[2], now[3] - before[3]
 
 
 def _wake_on_ended_child() -> socket.socket:

@@ -140,4 +140,7 @@ def give_order(control: socket.socket, where: Place, order: supervisor.Order) ->
             ours.sendall(json.dumps(message).encode() + b"\n")
         with ours.makefile("rb") as stream:
             assert stream.read(len(supervisor.READY)) == supervisor.READY
-            return [json.loads(line) for line in stream]
+            reports: list[supervisor.Report] = []
+            while not reports or "used" not in reports[-1]:
+                reports.append(json.loads(stream.readline()))
+            return reports

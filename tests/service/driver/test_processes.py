@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.nodes import TASK, Node, eventually, local_node, processes_below
-from tests.support.processes import Process, descendants, wait_until
+from tests.support.processes import Process, descendants, process, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 # A child in a session of its own, and a daemon: forked twice, the parent in between gone.
@@ -172,6 +172,25 @@ async def test_commands_start_again_after_their_starter_was_killed(tmp_path: Pat
         assert (await running).exit_code == 0
 
 
+async def test_commands_of_a_node_follow_each_other_under_one_supervisor_and_each_has_used_its_own(
+    tmp_path: Path,
+) -> None:
+    async with local_node(tmp_path) as node:
+        busy = await node.run("/bin/sh -c 'echo $PPID; i=0; while test $i -lt 100000; do i=$((i+1)); done'")
+        first = told(node)
+        assert (await node.run("/absent")).exit_code is None
+        idle = await node.run("/bin/sh -c 'echo $PPID'")
+        assert told(node) == first
+        assert idle.usage.user_seconds < busy.usage.user_seconds
+        os.kill(first.pid, signal.SIGKILL)
+        await eventually(lambda: not first.alive())
+        assert (await node.run("/bin/sh -c 'echo $PPID'")).exit_code == 0
+        last = told(node)
+        assert last != first
+        await node.driver.remove_node(node.place)
+        await eventually(lambda: not last.alive())
+
+
 async def test_two_hundred_commands_run_side_by_side(tmp_path: Path) -> None:
     meet = f"/bin/sh -c 'touch ../../$AZ_BATCH_TASK_ID; while test ! -e {tmp_path}/go; do sleep 0.2; done'"
     async with local_node(tmp_path) as node:
@@ -187,6 +206,13 @@ async def test_two_hundred_commands_run_side_by_side(tmp_path: Path) -> None:
         await eventually(lambda: all((job / str(number)).exists() for number in range(200)), 60)
         (tmp_path / "go").touch()
         assert {outcome.exit_code for outcome in await asyncio.gather(*runs)} == {0}
+
+
+def told(node: Node) -> Process:
+    """Returns the process whose id a command has printed."""
+    found = process(int(node.stdout()))
+    assert found is not None
+    return found
 
 
 def parent(child: Process) -> int:
