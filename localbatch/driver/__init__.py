@@ -23,6 +23,7 @@ container_session.py, container_runtime.py, container_options.py   podman and do
 layout.py          the directories of a node and of a task
 node_paths.py      where links on a node lead
 failures.py        every way a command can fail, as the service words it
+exchange.py        small requests to a server on this machine
 downloads.py       fetching one link to one file
 mounts.py          containers of blobs that seem to be mounted
 blob_containers.py containers reached by a link, and why one could not be

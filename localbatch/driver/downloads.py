@@ -27,6 +27,11 @@ class DownloadError(Exception):
         self.try_again = try_again
 
 
+def refusal_of(status: int) -> DownloadError:
+    """Makes the error of an answer with this status code."""
+    return DownloadError(status, str(status), try_again=status in _WORTH_ANOTHER_TRY)
+
+
 class DownloadGivenUp(Exception):
     """Nobody wants the file any more."""
 
@@ -49,8 +54,16 @@ class Downloader:
             mounts=dict.fromkeys(_LOOPBACK),
         )
 
-    def fetch(self, link: str, stream: IO[bytes], given_up: threading.Event) -> None:
+    def fetch(
+        self, link: str, stream: IO[bytes], given_up: threading.Event, refusal: DownloadError | None = None
+    ) -> None:
         """Writes what lies behind a link to a stream, which is taken back to its start for every try.
+
+        Args:
+            link: where from.
+            stream: where to.
+            given_up: set when nobody wants it any more.
+            refusal: how a first try has ended that was made elsewhere.
 
         Raises:
             DownloadError: the server refused it, or it could not be fetched in several tries.
@@ -60,10 +73,13 @@ class Downloader:
         pause = _FIRST_PAUSE_SECONDS
         for left in reversed(range(_TRIES)):
             try:
+                if refusal is not None:
+                    raise refusal
                 self._try(link, stream, given_up)
             except DownloadError as error:
                 if not left or not error.try_again:
                     raise
+                refusal = None
             else:
                 return
             if given_up.wait(pause):
@@ -80,8 +96,7 @@ class Downloader:
         try:
             with self._client.stream("GET", link) as answer:
                 if not answer.is_success:
-                    again = answer.status_code in _WORTH_ANOTHER_TRY
-                    raise DownloadError(answer.status_code, str(answer.status_code), try_again=again)
+                    raise refusal_of(answer.status_code)
                 for piece in answer.iter_raw():
                     if given_up.is_set():
                         raise DownloadGivenUp

@@ -25,6 +25,7 @@ The same of a subtask, which shares all but its logs with the primary's director
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from localbatch.driver.interface import NodePlace
@@ -63,7 +64,7 @@ class TaskDirectory:
             raise ValueError(f"{directory!r} is not a directory of a task.")
         return cls(root, path, subtask, node.mount)
 
-    @property
+    @cached_property
     def node(self) -> NodePaths:
         """The node's directory tree."""
         return NodePaths(self.root.resolve(), self.mount)

@@ -2,14 +2,17 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from localbatch.bodies.commands import OutputContainer, OutputFile
 from localbatch.driver.blob_containers import open_container, reason_of
+from localbatch.driver.exchange import LARGEST, Exchange
 from localbatch.driver.failures import CommandFailed, upload_failure, without_signature
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.node_paths import NodePaths
@@ -20,6 +23,11 @@ NO_IDENTITY = "The pool has no such managed identity, or it has no access"
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 2
+_BLOB_HEADERS = {
+    "Content-Type": "application/octet-stream",
+    "x-ms-blob-type": "BlockBlob",
+    "x-ms-version": "2025-01-05",
+}
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,24 @@ class Upload:
     container: OutputContainer
 
 
+@dataclass(frozen=True)
+class Carriers:
+    """What uploads files.
+
+    Attributes:
+        exchange: takes small files to a service on this machine.
+        threads: run what takes all others.
+    """
+
+    exchange: Exchange
+    threads: Threads
+
+
 async def upload_output_files(
     files: Iterable[OutputFile],
     directory: TaskDirectory,
     variables: Mapping[str, str],
-    threads: Threads,
+    carriers: Carriers,
     *,
     succeeded: bool,
 ) -> None:
@@ -53,12 +74,53 @@ async def upload_output_files(
     if not chosen:
         return
     # Before the logs are made, which a pattern such as ../*.txt would match.
-    uploads = await threads.call(lambda: [upload for file in chosen for upload in find(file, directory, variables)])
+    uploads = await _find_all(chosen, directory, variables, carriers.threads)
     log = _Log(directory)
+
+    async def upload(each: Upload, _: threading.Event) -> None:
+        if await _sent_at_once(each, carriers.exchange):
+            log.uploaded(each)
+        else:
+            await carriers.threads.call(_upload, each, log)
+
     try:
-        await threads.each(lambda upload, _: _upload(upload, log), uploads)
+        await carriers.threads.each(upload, uploads)
     finally:
         log.close()
+
+
+async def _find_all(
+    files: Sequence[OutputFile], directory: TaskDirectory, variables: Mapping[str, str], threads: Threads
+) -> list[Upload]:
+    def find_all() -> list[Upload]:
+        return [upload for file in files for upload in find(file, directory, variables)]
+
+    # A name is found at once; a search may take as long as there are files.
+    is_search = any(parse_pattern(file.file_pattern, variables).has_wildcard for file in files)
+    return await threads.call(find_all) if is_search else find_all()
+
+
+async def _sent_at_once(upload: Upload, exchange: Exchange) -> bool:
+    """Sends a small file to a service on this machine; false if it is to be sent with more patience."""
+    link = _blob_link(upload)
+    try:
+        if link is None or upload.file.stat().st_size > LARGEST:
+            return False
+        body = upload.file.read_bytes()
+    except OSError:
+        return False  # who tries again finds the same, and tells it
+    answer = await exchange.ask("PUT", link, body, _BLOB_HEADERS | headers_of(upload.container))
+    return answer is not None and answer.status == HTTPStatus.CREATED
+
+
+def _blob_link(upload: Upload) -> str | None:
+    """Returns the link to a blob, if its container's is one that leads to ``/account/container``."""
+    container = upload.container
+    link, _, signature = container.container_url.partition("?")
+    path = link.partition("://")[2].partition("/")[2].rstrip("/")
+    if container.identity_reference is not None or path.count("/") != 1 or "#" in container.container_url:
+        return None
+    return f"{link.rstrip('/')}/{quote(upload.blob, safe='~/')}?{signature}"
 
 
 def find(file: OutputFile, directory: TaskDirectory, variables: Mapping[str, str]) -> list[Upload]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from localbatch.driver.containers import Containers
 from localbatch.driver.downloads import Downloader
+from localbatch.driver.exchange import Exchange
 from localbatch.driver.failures import (
     CommandFailed,
     directory_failure,
@@ -76,12 +77,14 @@ class ProcessDriver:
         image = image or NodeImage()
         self._threads = Threads(_THREADS, _THREADS_FOR_ONE)
         self._downloader = Downloader(_THREADS)
+        self._exchange = Exchange()
         self._starter = Starter(inherited)
         self._nodes: dict[Path, _Node] = {}
         self._containers = Containers(self._starter, self._threads, image, grace)
         self._tools = NodeTools(
             self._packages,
             self._downloader,
+            self._exchange,
             self._threads,
             self._starter,
             image,
@@ -152,6 +155,7 @@ class ProcessDriver:
         await self._containers.close()
         self._starter.close()
         self._threads.close()
+        self._exchange.close()
         self._downloader.close()
 
     def _node(self, node: NodePlace) -> _Node:

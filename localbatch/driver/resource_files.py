@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,8 @@ from azure.storage.blob import BlobProperties
 
 from localbatch.bodies.commands import ResourceFile
 from localbatch.driver.blob_containers import is_folder, open_container, reason_of
-from localbatch.driver.downloads import Downloader, DownloadError
+from localbatch.driver.downloads import Downloader, DownloadError, refusal_of
+from localbatch.driver.exchange import Exchange
 from localbatch.driver.failures import CommandFailed, download_failure, resource_file_failure, write_failure
 from localbatch.driver.threads import Threads
 
@@ -40,6 +42,7 @@ async def fetch_resource_files(
     working: Path,
     downloader: Downloader,
     threads: Threads,
+    exchange: Exchange,
     taken: frozenset[str] = frozenset(),
 ) -> None:
     """Fetches all resource files of a command, several at a time. Of two for the same place the later one wins.
@@ -49,6 +52,7 @@ async def fetch_resource_files(
         working: the directory they go to.
         downloader: what fetches links.
         threads: what it runs in.
+        exchange: what fetches small files that lie on this machine.
         taken: names in that directory that no file may have.
 
     Raises:
@@ -61,8 +65,15 @@ async def fetch_resource_files(
     for name in sorted(taken & wanted.keys()):
         raise CommandFailed(resource_file_failure(name, "The name belongs to a file of Batch's own."))
 
-    def fetch(placement: Placement, given_up: threading.Event) -> None:
-        _fetch(placement, working, downloader, given_up)
+    async def fetch(placement: Placement, given_up: threading.Event) -> None:
+        answer = None if placement.name.endswith("/") else await exchange.ask("GET", placement.link)
+        if answer is not None and answer.status == HTTPStatus.OK:
+            _write(placement, working, answer.body)
+            return
+        refusal = refusal_of(answer.status) if answer and answer.status >= HTTPStatus.BAD_REQUEST else None
+        await threads.call(
+            _fetch, placement, working, lambda stream: downloader.fetch(placement.link, stream, given_up, refusal)
+        )
 
     await threads.each(fetch, list(wanted.values()))
 
@@ -93,6 +104,8 @@ def place_inside(working: Path, name: str) -> Path:
             raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
         path = working / name
         home = working.resolve(strict=True)  # not made anew by a thread that is late
+        if path.parent == working:
+            return home / path.name
         if not path.parent.resolve().is_relative_to(home):
             raise CommandFailed(resource_file_failure(name, "The path leads out of the working directory."))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,14 +143,22 @@ def _local_name(blob: BlobProperties) -> str:
     return f"{blob.name.rstrip('/')}/" if is_folder(blob) else blob.name
 
 
-def _fetch(placement: Placement, working: Path, downloader: Downloader, given_up: threading.Event) -> None:
+def _write(placement: Placement, working: Path, body: bytes) -> None:
+    try:
+        with _create(place_inside(working, placement.name), placement) as stream:
+            stream.write(body)
+    except OSError as error:
+        raise CommandFailed(write_failure(placement.name, error)) from error
+
+
+def _fetch(placement: Placement, working: Path, download: Callable[[BinaryIO], None]) -> None:
     path = place_inside(working, placement.name)
     if placement.name.endswith("/"):
         path.mkdir(exist_ok=True)
         return
     try:
         with _create(path, placement) as stream:
-            downloader.fetch(placement.link, stream, given_up)
+            download(stream)
     except DownloadError as error:
         raise CommandFailed(download_failure(error.status, placement.link, placement.name, str(error))) from error
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
@@ -49,19 +49,25 @@ class Threads:
             call.exception()  # nobody waits for it any more
             raise
 
-    async def each(self, function: Callable[[_Item, threading.Event], None], items: Sequence[_Item]) -> None:
-        """Calls a function for every item, several at a time; the first error ends it.
+    async def each(self, function: Callable[[_Item, threading.Event], Awaitable[None]], items: Sequence[_Item]) -> None:
+        """Does something for every item, for several at a time; the first error ends it.
 
         Args:
             function: takes an item, and an event that is set as soon as its work is of no use any more.
             items: what to do.
         """
         given_up = threading.Event()
+        if len(items) == 1:
+            try:
+                await function(items[0], given_up)
+            finally:
+                given_up.set()
+            return
         remaining = iter(items)
 
         async def work() -> None:
             for item in remaining:
-                await self.call(function, item, given_up)
+                await function(item, given_up)
 
         workers = [asyncio.ensure_future(work()) for _ in range(min(self._share, len(items)))]
         try:

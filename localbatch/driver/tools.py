@@ -7,12 +7,13 @@ from pathlib import Path
 from localbatch.bodies.commands import ResourceFile
 from localbatch.driver.downloads import Downloader
 from localbatch.driver.environment import command_environment
+from localbatch.driver.exchange import Exchange
 from localbatch.driver.failures import CommandFailed, directory_failure
 from localbatch.driver.image import NodeImage
 from localbatch.driver.interface import NodePlace, Run
 from localbatch.driver.layout import TaskDirectory
 from localbatch.driver.mpi.shims import LaunchDirectory
-from localbatch.driver.output_files import upload_output_files
+from localbatch.driver.output_files import Carriers, upload_output_files
 from localbatch.driver.packages import NodePackages
 from localbatch.driver.prepared import PreparedCommand
 from localbatch.driver.resource_files import fetch_resource_files
@@ -34,6 +35,7 @@ class NodeTools:
         self,
         packages: Callable[[NodePlace], NodePackages],
         downloader: Downloader,
+        exchange: Exchange,
         threads: Threads,
         starter: Starter,
         image: NodeImage,
@@ -42,7 +44,7 @@ class NodeTools:
         grace: float,
     ) -> None:
         self._packages, self._image = packages, image
-        self._downloader, self._threads, self._starter = downloader, threads, starter
+        self._downloader, self._exchange, self._threads, self._starter = downloader, exchange, threads, starter
         self._isolate, self._grace = isolate, grace
 
     async def prepare(self, run: Run, subtask: int = 0, launch: LaunchDirectory | None = None) -> PreparedCommand:
@@ -58,7 +60,11 @@ class NodeTools:
         """
         try:
             directory = TaskDirectory.of(run.node, run.directory, subtask)
-            await self._threads.finish(directory.prepare, keep=run.keep_directory)
+            if directory.path.exists():
+                await self._threads.finish(directory.prepare, keep=run.keep_directory)
+            else:
+                # A few calls of the system, which cost less than to hand them to a thread.
+                directory.prepare(keep=False)
         except (OSError, ValueError) as error:
             raise CommandFailed(directory_failure(str(error))) from error
         installed = await self._packages(run.node).install(run.packages)
@@ -78,7 +84,7 @@ class NodeTools:
         Raises:
             CommandFailed: one of them could not be fetched or written.
         """
-        await fetch_resource_files(files, directory, self._downloader, self._threads, taken)
+        await fetch_resource_files(files, directory, self._downloader, self._threads, self._exchange, taken)
 
     def open(self, command: PreparedCommand, listen: str = "") -> Session:
         """Opens a session for a command.
@@ -95,6 +101,6 @@ class NodeTools:
         Raises:
             CommandFailed: one could not be uploaded.
         """
-        await upload_output_files(
-            run.output_files, command.directory, command.environment.variables, self._threads, succeeded=succeeded
-        )
+        carriers = Carriers(self._exchange, self._threads)
+        variables = command.environment.variables
+        await upload_output_files(run.output_files, command.directory, variables, carriers, succeeded=succeeded)

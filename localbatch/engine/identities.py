@@ -5,6 +5,7 @@ Nobody can be asked for tokens here, so that what an identity reads or writes is
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import cached_property
 
 from localbatch.bodies.commands import IdentityReference, OutputFile, ResourceFile
 from localbatch.engine.context import Context
@@ -48,7 +49,11 @@ class NodeIdentities:
     """
 
     def __init__(self, context: Context, node: Node) -> None:
-        self._context, self._pool = context, context.store.pools.get(node.record.pool)
+        self._context, self._node = context, node
+
+    @cached_property
+    def _pool(self) -> PoolRecord | None:
+        return self._context.store.pools.get(self._node.record.pool)
 
     def reading(self, file: ResourceFile) -> ResourceFile:
         """Puts links into a resource file, instead of the identity that may read it.
@@ -78,6 +83,8 @@ class NodeIdentities:
         if reference is not None:
             with suppress(IdentityError):
                 link, reference = self._link(reference, link, "rcwl"), None
+        if (link, reference) == (container.container_url, container.identity_reference):
+            return output
         reached = container.model_copy(update={"container_url": link, "identity_reference": reference})
         destination = output.destination.model_copy(update={"container": reached})
         return output.model_copy(update={"destination": destination})

@@ -220,8 +220,8 @@ def _resolve_files(context: Context, node: Node, command: Command) -> tuple[Reso
 
 def _resolve(context: Context, node: Node, file: ResourceFile) -> ResourceFile:
     for name, link in (("http_url", file.http_url), ("storage_container_url", file.storage_container_url)):
-        if link is not None:
-            file = file.model_copy(update={name: context.lead_home(link)})
+        if link is not None and (home := context.lead_home(link)) != link:
+            file = file.model_copy(update={name: home})
     try:
         file = NodeIdentities(context, node).reading(file)
     except IdentityError as error:
