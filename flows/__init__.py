@@ -63,6 +63,7 @@ recording       makes sure that Prefect's ephemeral server has recorded every ta
 prefect_server  a Prefect server for a run from the command line
 server_process  the process of it
 early_starts    it and a local Azure, started while Prefect is imported
+collector       has nothing to do while modules are imported
 environment     Prefect's settings for a run from the command line
 examples        where the bundled examples lie
 """

@@ -4,6 +4,8 @@ import os
 import sys
 import threading
 
+from prefect_azure_batch.flows.collector import resting_collector
+
 _BY_SIGNAL = 128
 _LAST_SECONDS = 10.0
 
@@ -42,8 +44,9 @@ def run_explain() -> int:
 
 def _run(entry: str) -> int:
     try:  # who presses Ctrl-C at once is told no more than who does so later
-        from prefect_azure_batch.flows import entries
-        from prefect_azure_batch.flows.main import main
+        with resting_collector():
+            from prefect_azure_batch.flows import entries
+            from prefect_azure_batch.flows.main import main
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing had begun.\n")
         return 130

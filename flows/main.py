@@ -4,13 +4,13 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NoReturn, Protocol
-
-import httpx
 
 from localbatch.launcher import LocalAzureError
 from prefect_azure_batch.flows.arguments import Arguments, parse_arguments
 from prefect_azure_batch.flows.check_result import ChecksFailed
+from prefect_azure_batch.flows.collector import resting_collector
 from prefect_azure_batch.flows.early_starts import early_starts
 from prefect_azure_batch.flows.endings import ended_by_signals, first_signal, notes_of
 from prefect_azure_batch.flows.entries import Entry
@@ -68,8 +68,11 @@ def _run(entry: Entry, asked: Arguments) -> int:
     try:
         with early_starts(asked.run):
             # Prefect takes seconds to import, and reads its settings then.
-            flow = getattr(importlib.import_module(f"prefect_azure_batch.flows.{entry.name}"), entry.name)
-            from prefect_azure_batch.flows.prefect_server import prefect_server
+            with resting_collector():
+                flow = getattr(importlib.import_module(f"prefect_azure_batch.flows.{entry.name}"), entry.name)
+                from prefect_azure_batch.flows.prefect_server import prefect_server
+
+                _import_engine()
 
             with prefect_server():
                 result = flow(asked.run)
@@ -83,12 +86,26 @@ def _run(entry: Entry, asked: Arguments) -> int:
     except ChecksFailed as error:
         _report(error.result, asked.as_json)
         return _complain(entry, error, FAILED)
-    except httpx.HTTPError as error:
+    except _http_error() as error:
         _tell_without_prefect(entry, asked, error)
     return SUCCEEDED
 
 
-def _tell_without_prefect(entry: Entry, asked: Arguments, error: httpx.HTTPError) -> NoReturn:
+def _import_engine() -> None:
+    """Imports what Prefect imports only when a flow begins, while there is time: its server takes longer to start."""
+    for name in ("prefect.flow_engine", "prefect.task_engine", "fastapi.encoders"):
+        with suppress(ImportError):  # then Prefect does it in another way
+            importlib.import_module(name)
+
+
+def _http_error() -> type[Exception]:
+    """What Prefect raises when its server cannot be reached; known only when it is looked for, for it takes long."""
+    import httpx
+
+    return httpx.HTTPError
+
+
+def _tell_without_prefect(entry: Entry, asked: Arguments, error: Exception) -> NoReturn:
     """Gives the result of a run whose end could not be told to Prefect; it is the same for that."""
     from prefect_azure_batch.flows.results import require_well
     from prefect_azure_batch.flows.telling import kept_result

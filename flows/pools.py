@@ -6,7 +6,6 @@ from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
-from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
 from prefect_azure_batch.blocks.pool_description import first_complaint
 from prefect_azure_batch.flows.check_parameters import CheckParameters
 from prefect_azure_batch.flows.parameters import RunParameters
@@ -28,6 +27,8 @@ def with_pool_block(asked: _Asked) -> _Asked:
     """
     if asked.pool_block is None:
         return asked
+    from prefect_azure_batch.blocks.azure_batch_pool import AzureBatchPool
+
     block = load_block(AzureBatchPool, asked.pool_block, "--pool-block", "Azure Batch Pool")
     given = {name: getattr(asked, name) for name in asked.model_fields_set}
     try:

@@ -17,11 +17,17 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
+from prefect_azure_batch.flows.collector import resting_collector
+
+# Whoever saves a block writes down its type. A server that stays does so for all there are, and imports the packages
+# that have some, as this one, to see whether they have changed.
+_UNREGISTERED = {
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+}
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
-_LOOK_AGAIN_SECONDS = 0.1
 
 
 class ServerProcess:
@@ -32,7 +38,7 @@ class ServerProcess:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "prefect_azure_batch.flows.server_process"],
-                env=os.environ | {"PYTHONPATH": _path()},
+                env=_UNREGISTERED | os.environ | {"PYTHONPATH": _path()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
@@ -45,18 +51,17 @@ class ServerProcess:
     def await_url(self) -> str | None:
         """Address of its API, once it answers; None if it does not come so far."""
         assert self._process.stdout is not None
+        import httpx  # Prefect needs it, too; who starts this process need not wait for that
+
         line = self._process.stdout.readline()
         if not line:
             return None
         url = f"http://127.0.0.1:{json.loads(line)['port']}/api"
-        deadline = time.monotonic() + _START_SECONDS
-        while self._process.poll() is None and time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{url}/health", timeout=_START_SECONDS, trust_env=False).status_code == httpx.codes.OK:
-                    return url
-            except httpx.TransportError:
-                time.sleep(_LOOK_AGAIN_SECONDS)
-        return None
+        try:  # its port takes the request already, and it answers when it can, or ends
+            answer = httpx.get(f"{url}/health", timeout=_START_SECONDS, trust_env=False)
+        except httpx.TransportError:
+            return None
+        return url if answer.status_code == httpx.codes.OK else None
 
     def last_words(self) -> str:
         """The last line that it has said."""
@@ -85,11 +90,13 @@ def _path() -> str:
 
 def _serve() -> None:
     threading.Thread(target=_end_with_owner, daemon=True).start()
-    import uvicorn
-    from prefect.server.api.server import create_app  # takes seconds, which the owner need not spend too
+    with resting_collector():
+        import uvicorn
+        from prefect.server.api.server import create_app  # takes seconds, which the owner need not spend too
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()
         sys.stdout.write(json.dumps({"port": listener.getsockname()[1]}) + "\n")
         sys.stdout.flush()
         config = uvicorn.Config(create_app(ephemeral=True, final=True), log_level="error", lifespan="on")

@@ -45,6 +45,7 @@ What they share, none of which imports Prefect:
     identity        what names an input's content
     inputs          finding inputs: files, globs, directories, blobs, links
     web_links       inputs that are links of the web
+    link_versions   what their servers say of what lies behind them
     manifest        the inputs of a run and what has become of each, in a file
     groups          several inputs for one task
     grouped_manifest  the manifest of groups

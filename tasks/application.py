@@ -8,15 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceNotFoundError
-from azure.mgmt.batch import BatchManagementClient
-from azure.mgmt.batch.models import (
-    ActivateApplicationPackageParameters,
-    Application,
-    ApplicationPackage,
-)
 from azure.storage.blob import BlobClient
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
@@ -28,6 +22,9 @@ from prefect_azure_batch.tasks.program import check_program, write_archive, writ
 from prefect_azure_batch.tasks.records import Program
 from prefect_azure_batch.tasks.stage import stage
 from prefect_azure_batch.tasks.upload import INPUT_CONTAINER
+
+if TYPE_CHECKING:
+    from azure.mgmt.batch import BatchManagementClient
 
 ARCHIVE_NAME = "program.tar.gz"
 JOB_DIRECTORY_VARIABLE = "AZ_BATCH_JOB_PREP_WORKING_DIR"
@@ -112,7 +109,7 @@ def use_package(account: AzureBatchAccount, application_id: str, version: str) -
 
 
 def publish_application(
-    client: BatchManagementClient,
+    client: "BatchManagementClient",
     resource_group: str,
     account_name: str,
     application_id: str,
@@ -138,6 +135,8 @@ def publish_application(
         BadInput: the path does not exist or holds no files.
         ServiceFailure: Azure refused or failed a request.
     """
+    from azure.mgmt.batch.models import ActivateApplicationPackageParameters, Application, ApplicationPackage
+
     check_program(path)
     where = (resource_group, account_name, application_id)
     with translated(f"publish application {application_id!r} version {version!r}"):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import BadInput
+from prefect_azure_batch.tasks.link_versions import link_version
 from prefect_azure_batch.tasks.names import file_digest
 from prefect_azure_batch.tasks.records import InputItem
-from prefect_azure_batch.tasks.web_links import link_version
 
 
 def identify(inputs: Sequence[InputItem]) -> list[InputItem]:

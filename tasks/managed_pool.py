@@ -5,32 +5,41 @@ What is asked for is the request of the data plane, said in the management plane
 """
 
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from azure.batch.models import BatchPoolCreateOptions
 from azure.core import MatchConditions
-from azure.mgmt.batch import BatchManagementClient, models
 
 from prefect_azure_batch.blocks.pool_description import PoolDescription
+
+if TYPE_CHECKING:
+    from azure.mgmt.batch import BatchManagementClient, models
 
 _SAME = (
     *("vmSize", "taskSlotsPerNode", "taskSchedulingPolicy", "startTask", "networkConfiguration"),
     *("mountConfiguration", "userAccounts", "metadata"),
 )
 _NAMES = {"nodeAgentSKUId": "nodeAgentSkuId", "virtualMachineImageId": "id"}
-_ENUMS: tuple[type[Enum], ...] = (
-    *(models.AutoUserScope, models.CachingType, models.ComputeNodeFillType, models.ContainerType),
-    *(models.DiffDiskPlacement, models.DiskEncryptionTarget, models.ElevationLevel, models.IPAddressProvisioningType),
-    models.StorageAccountType,
-)
 _ENUMERATED = {
     *("scope", "caching", "nodeFillType", "type", "placement", "targets", "elevationLevel", "provision"),
     "storageAccountType",
 }
 # What these hold is the user's own.
 _UNTOUCHED = {"metadata", "environmentSettings"}
-_VALUES = {str(member.value).lower(): str(member.value) for enum in _ENUMS for member in enum}
+
+
+@cache
+def _values() -> Mapping[str, str]:
+    """Enumerated values as the management plane writes them, by their small letters."""
+    from azure.mgmt.batch import models
+
+    enums = (
+        *(models.AutoUserScope, models.CachingType, models.ComputeNodeFillType, models.ContainerType),
+        *(models.DiffDiskPlacement, models.DiskEncryptionTarget, models.ElevationLevel),
+        *(models.IPAddressProvisioningType, models.StorageAccountType),
+    )
+    return {str(member.value).lower(): str(member.value) for enum in enums for member in enum}
 
 
 def is_managed(asked: PoolDescription) -> bool:
@@ -39,7 +48,7 @@ def is_managed(asked: PoolDescription) -> bool:
 
 
 def create_managed_pool(
-    client: BatchManagementClient,
+    client: "BatchManagementClient",
     resource_group: str,
     account_name: str,
     options: BatchPoolCreateOptions,
@@ -70,8 +79,10 @@ def create_managed_pool(
     )
 
 
-def managed_pool(options: BatchPoolCreateOptions, asked: PoolDescription) -> models.Pool:
+def managed_pool(options: BatchPoolCreateOptions, asked: PoolDescription) -> "models.Pool":
     """The body of that request."""
+    from azure.mgmt.batch import models
+
     given = options.as_dict()
     properties: dict[str, Any] = {name: _translated(name, given[name]) for name in _SAME if name in given}
     machine = _translated("", given["virtualMachineConfiguration"])
@@ -106,4 +117,4 @@ def _translated(name: str, value: Any) -> Any:
         return {_NAMES.get(key, key): _translated(key, each) for key, each in value.items()}
     if isinstance(value, list):
         return [_translated(name, each) for each in value]
-    return _VALUES.get(value.lower(), value) if name in _ENUMERATED and isinstance(value, str) else value
+    return _values().get(value.lower(), value) if name in _ENUMERATED and isinstance(value, str) else value

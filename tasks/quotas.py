@@ -7,17 +7,19 @@ Learn; the properties of ``BatchAccount`` in azure-mgmt-batch.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.batch import BatchClient
-from azure.mgmt.batch import BatchManagementClient
-from azure.mgmt.batch.models import BatchAccount, PoolAllocationMode, SupportedSku
 
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.errors import CredentialError
 from prefect_azure_batch.tasks.errors import translated
 from prefect_azure_batch.tasks.findings import DOUBTFUL, FINE, REFUSED, UNKNOWN, Finding
 from prefect_azure_batch.tasks.records import PoolPlan
+
+if TYPE_CHECKING:
+    from azure.mgmt.batch import BatchManagementClient
+    from azure.mgmt.batch.models import BatchAccount, SupportedSku
 
 _NAME = "quota"
 
@@ -146,7 +148,7 @@ class Account:
 
 
 def read_account(
-    management: BatchManagementClient, batch: BatchClient, group: str, name: str, **request_options: Any
+    management: "BatchManagementClient", batch: BatchClient, group: str, name: str, **request_options: Any
 ) -> Account:
     """Reads what an account may have, and what it has.
 
@@ -167,8 +169,10 @@ def read_account(
     return Account(quotas_of(account), _used(batch, sizes), sizes)
 
 
-def quotas_of(account: BatchAccount) -> Quotas:
+def quotas_of(account: "BatchAccount") -> Quotas:
     """What an account may have, by what Azure Resource Manager says of it."""
+    from azure.mgmt.batch.models import PoolAllocationMode
+
     families = account.dedicated_core_quota_per_vm_family or []
     enforced = account.dedicated_core_quota_per_vm_family_enforced
     by_family = {str.lower(each.name or ""): each.core_quota or 0 for each in families} if enforced else {}
@@ -182,7 +186,7 @@ def quotas_of(account: BatchAccount) -> Quotas:
     )
 
 
-def _size(sku: SupportedSku) -> SizeCores | None:
+def _size(sku: "SupportedSku") -> SizeCores | None:
     cores = {each.name: each.value for each in sku.capabilities or []}.get("vCPUs")
     return SizeCores(sku.name.lower(), str.lower(sku.family_name or ""), int(cores)) if sku.name and cores else None
 

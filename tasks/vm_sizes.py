@@ -7,12 +7,13 @@ those with GPUs; any other size can be named.
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from azure.mgmt.batch import BatchManagementClient
+from typing import TYPE_CHECKING, Any
 
 from prefect_azure_batch.blocks.pool_parts import Needs
 from prefect_azure_batch.tasks.errors import BadInput
+
+if TYPE_CHECKING:
+    from azure.mgmt.batch import BatchManagementClient
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def choose_size(needs: Needs, supported: Collection[str] | None) -> VmSize:
 
 
 def supported_sizes(
-    client: BatchManagementClient, resource_group: str, account_name: str, **request_options: Any
+    client: "BatchManagementClient", resource_group: str, account_name: str, **request_options: Any
 ) -> set[str]:
     """Names of the sizes that pools of an account can have, in small letters.
 

@@ -10,12 +10,13 @@ from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure
 from prefect_azure_batch.tasks.identity import identify
 from prefect_azure_batch.tasks.inputs import find_inputs, search_inputs
+from prefect_azure_batch.tasks.link_versions import link_version
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.records import InputItem
 from prefect_azure_batch.tasks.requests import without_secrets
 from prefect_azure_batch.tasks.sweeps import tabulate
 from prefect_azure_batch.tasks.upload import stored_input
-from prefect_azure_batch.tasks.web_links import link_version, linked_input, place_of
+from prefect_azure_batch.tasks.web_links import linked_input, place_of
 from tests.support.web import Web, web_server
 
 SIGNED = "sv=2025-01-05&se=2026-12-01&sp=r&sig=s3cret%2B"
