@@ -1,8 +1,9 @@
 """The account a run talks to: a block, or a local Azure for the life of the run."""
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from pydantic import ValidationError
 
@@ -41,10 +42,11 @@ def open_account(
         BadInput: there is no such block, or the local Azure that runs already has another MPI or cannot be reached.
         LocalAzureError: the local Azure could not start.
     """
-    with _opened(name, mpi, tells_page=tells_page) as account:
-        yield account if work_container is None else _with_container(account, work_container)
-    with telling_prefect("of all task runs"):
-        wait_until_recorded()
+    with ExitStack() as ending:
+        with _opened(name, mpi, ending, tells_page=tells_page) as account:
+            yield account if work_container is None else _with_container(account, work_container)
+        with telling_prefect("of all task runs"):
+            wait_until_recorded()
 
 
 def _with_container(account: AzureBatchAccount, name: str) -> AzureBatchAccount:
@@ -52,11 +54,11 @@ def _with_container(account: AzureBatchAccount, name: str) -> AzureBatchAccount:
 
 
 @contextmanager
-def _opened(name: str | None, mpi: Mpi | None, *, tells_page: bool) -> Iterator[AzureBatchAccount]:
+def _opened(name: str | None, mpi: Mpi | None, ending: ExitStack, *, tells_page: bool) -> Iterator[AzureBatchAccount]:
     if name is not None:
         yield load_block(AzureBatchAccount, name, "--account", "Azure Batch account")
         return
-    with _local_azure(mpi) as azure:
+    with _ending_beside(_local_azure(mpi), ending) as azure:
         if mpi and azure.mpi not in (None, mpi):
             raise BadInput(
                 f"The local Azure that runs has {azure.mpi} on its nodes: start it by `python -m localbatch --mpi "
@@ -66,6 +68,17 @@ def _opened(name: str | None, mpi: Mpi | None, *, tells_page: bool) -> Iterator[
         if tells_page:
             tell_status_page(azure)
         yield account
+
+
+@contextmanager
+def _ending_beside(azure: LocalAzure, ending: ExitStack) -> Iterator[LocalAzure]:
+    """Has a local Azure begin to end when the context is left; what is left as the last waits for that."""
+    try:
+        yield azure
+    finally:
+        stopping = threading.Thread(target=azure.stop, name="stop-local-azure")
+        stopping.start()
+        ending.callback(stopping.join)
 
 
 def _account_of(azure: LocalAzure) -> AzureBatchAccount:

@@ -56,9 +56,9 @@ def map_flow(run: Form[MapParameters] = MapParameters()) -> MapResult:  # noqa: 
         if run.plan:
             return MapResult.planned(show_plan(plan_map(account, run)))
         result = run_map(account, run)
-    keep_result(result)
-    tell_done(result)
-    with telling_prefect("the results"):
-        publish_results(result, "batch-map-results", account.storage)
+        keep_result(result)
+        tell_done(result)
+        with telling_prefect("the results"):
+            publish_results(result, "batch-map-results", account.storage)
     require_well(result)
     return result

@@ -56,10 +56,10 @@ def mpi_flow(run: Form[MpiParameters] = MpiParameters()) -> MpiResult:  # noqa: 
         if run.plan:
             return MpiResult.planned(show_plan(plan_mpi(account, run)))
         result = run_mpi(account, run)
-    keep_result(result)
-    tell_done(result)
-    with telling_prefect("the results"):
-        publish_results(result, "batch-mpi-results", account.storage)
-        publish_subtasks(result, "batch-mpi-subtasks", account.storage)
+        keep_result(result)
+        tell_done(result)
+        with telling_prefect("the results"):
+            publish_results(result, "batch-mpi-results", account.storage)
+            publish_subtasks(result, "batch-mpi-subtasks", account.storage)
     require_well(result)
     return result

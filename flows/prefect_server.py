@@ -7,6 +7,7 @@ from prefect.client.base import ServerType
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOGGING_TO_API_ENABLED,
     get_current_settings,
     temporary_settings,
@@ -40,8 +41,14 @@ def prefect_server() -> Iterator[None]:
         if url is None:
             raise PrefectServerError(f"Prefect's server did not start: {process.last_words()}")
         _own_urls.add(url)
-        # Log lines would still be on their way to the server when it ends, and complain.
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        settings = {
+            PREFECT_API_URL: url,
+            # Log lines would still be on their way to the server when it ends, and complain.
+            PREFECT_LOGGING_TO_API_ENABLED: False,
+            # Nobody is there to miss signs of life when this process is gone; their end is waited for, up to a second.
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
+        with temporary_settings(settings):
             yield
     finally:
         process.stop()
