@@ -173,7 +173,7 @@ class MapStages:
                     self.account, run, self.manifest, batch, label=label, return_state=False
                 )
                 yield _OnItsWay(
-                    batch, (ended, self._collect(run, ended, label)), partial(self._collect_here, run, batch)
+                    batch, (ended, self._collect(run, batch, label, ended)), partial(self._collect_here, run, batch)
                 )
             else:
                 told = wait_for_other_batch_task.submit(
@@ -201,14 +201,14 @@ class MapStages:
             return []
         labels = [batch.label for batch in batches]
         storage, manifest = unmapped(self.account.storage), unmapped(self.manifest)
-        fixed = (unmapped(self.account), unmapped(run), manifest)
         further.append(keep_manifest_task.submit(self.account.storage, run, self.manifest, return_state=False))
         stored = upload_batch_task.map(storage, manifest, batches, label=labels)
         for batch, future in zip(batches, stored, strict=True):
             future.add_done_callback(partial(self._note_uploaded, batch))
-        added = list(add_batch_task.map(*fixed, stored, unmapped(self.plan), label=labels))
-        ended = wait_for_batch_task.map(*fixed, added, label=labels)
-        collected = [self._collect(run, future, label) for future, label in zip(ended, labels, strict=True)]
+        named = list(zip(batches, labels, strict=True))
+        added = [self._add(run, *batch, before) for batch, before in zip(named, stored, strict=True)]
+        ended = [self._wait(run, *batch, before) for batch, before in zip(named, added, strict=True)]
+        collected = [self._collect(run, *batch, before) for batch, before in zip(named, ended, strict=True)]
         stages = zip(stored, added, ended, collected, strict=True)
         under_way += [
             _OnItsWay(batch, futures, partial(self._collect_here, run, batch), partial(self._send_here, run, batch))
@@ -249,16 +249,8 @@ class MapStages:
         if reduction.added is None:
             self._close(run, [], further)
         assert reduction.added is not None
-        ended = wait_for_batch_task.submit(
-            self.account,
-            run,
-            stages.manifest,
-            batch,
-            label=REDUCE_LABEL,
-            wait_for=[reduction.added],
-            return_state=False,
-        )
-        futures = (reduction.added, ended, stages._collect(run, ended, REDUCE_LABEL))
+        ended = stages._wait(run, batch, REDUCE_LABEL, reduction.added)
+        futures = (reduction.added, ended, stages._collect(run, batch, REDUCE_LABEL, ended))
         send = partial(add_reduce, self.account, run, reduction.index, reduction.plan, reduction.maps)
         stages._follow([_OnItsWay(batch, futures, partial(stages._collect_here, run, batch), send)])
 
@@ -298,10 +290,30 @@ class MapStages:
         for number, label, outcome, files in some:
             self.index.write(number, result_of_other(outcome, files).model_copy(update={"input": label}))
 
-    def _collect(self, run: Run, ended: PrefectFuture[Batch], label: str) -> PrefectFuture[None]:
+    # What a stage follows is said by ``wait_for``: a future that is an argument costs Prefect a client and a request.
+
+    def _add(self, run: Run, batch: Batch, label: str, stored: PrefectFuture[Any]) -> PrefectFuture[Batch]:
+        return add_batch_task.submit(
+            self.account, run, self.manifest, batch, self.plan, label=label, wait_for=[stored], return_state=False
+        )
+
+    def _wait(self, run: Run, batch: Batch, label: str, added: PrefectFuture[Any]) -> PrefectFuture[Batch]:
+        return wait_for_batch_task.submit(
+            self.account, run, self.manifest, batch, label=label, wait_for=[added], return_state=False
+        )
+
+    def _collect(self, run: Run, batch: Batch, label: str, ended: PrefectFuture[Any]) -> PrefectFuture[None]:
         report = self._report_ended(run)
         return collect_batch_task.submit(
-            self.account, run, self.manifest, ended, self.results, report, label=label, return_state=False
+            self.account,
+            run,
+            self.manifest,
+            batch,
+            self.results,
+            report,
+            label=label,
+            wait_for=[ended],
+            return_state=False,
         )
 
     def _restore(self, known: Any, batch: Batch) -> PrefectFuture[None]:
