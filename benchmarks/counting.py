@@ -19,6 +19,12 @@ from localbatch.wire.connection import Endpoints
 NODE_AGENT = b"localbatch"
 
 
+class Requests(Counter[str]):
+    """Requests by method; ``sent`` is the bytes of their bodies, but for those of simulated nodes."""
+
+    sent = 0
+
+
 class Counted:
     """A relay that counts what it passes on.
 
@@ -27,19 +33,27 @@ class Counted:
     """
 
     def __init__(self, endpoint: str) -> None:
-        self.counts = Counter[str]()
+        self.counts = Requests()
         self._relay = Relay(endpoint)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serves one request, or the beginning and end of the application's life."""
-        if scope["type"] == "http":
-            by_node = any(name == b"user-agent" and value == NODE_AGENT for name, value in scope["headers"])
-            self.counts[f"{scope['method']} by nodes" if by_node else scope["method"]] += 1
-        await self._relay(scope, receive, send)
+        if scope["type"] != "http":
+            await self._relay(scope, receive, send)
+            return
+        by_node = any(name == b"user-agent" and value == NODE_AGENT for name, value in scope["headers"])
+        self.counts[f"{scope['method']} by nodes" if by_node else scope["method"]] += 1
+
+        async def counting() -> Any:
+            message = await receive()
+            self.counts.sent += 0 if by_node else len(message.get("body", b""))
+            return message
+
+        await self._relay(scope, counting, send)
 
 
 @contextmanager
-def counted(endpoints: Endpoints, *, blobs: bool = True) -> Iterator[tuple[Endpoints, Counter[str], Counter[str]]]:
+def counted(endpoints: Endpoints, *, blobs: bool = True) -> Iterator[tuple[Endpoints, Requests, Requests]]:
     """The way to the same services by counting relays, and what they count: for Batch and, as a rule, for Blob."""
     batch, blob = Counted(_origin(endpoints.batch_endpoint)), Counted(_origin(endpoints.blob_endpoint))
     with ExitStack() as stack:

@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.findings import Target, at_most, show
-from benchmarks.many_inputs import make_files
 from benchmarks.prefect_servers import busy, count_runs, prefect, unset
+from benchmarks.simulated_map import make_files
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
