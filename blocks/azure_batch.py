@@ -1,6 +1,7 @@
 """The Azure Batch account, with the storage account that belongs to it."""
 
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential, TokenCredential
@@ -113,6 +114,13 @@ class AzureBatchAccount(CredentialsBlock):
                 "use https://NAME.REGION.batch.azure.com."
             )
         return name
+
+    @property
+    def identity(self) -> str:
+        """Tells the account from others, as its host name does on Azure; empty if only the service knows its name."""
+        if batch_account_in(self.endpoint):
+            return urlsplit(self.endpoint).netloc
+        return self.credential.account_name if isinstance(self.credential, BatchSharedKey) else ""
 
     @property
     def region(self) -> str | None:

@@ -36,7 +36,7 @@ def plan_map(account: AzureBatchAccount, asked: MapParameters) -> Plan:
     ours = work.inputs.ours
     run_id = new_run_id("map")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
-    record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
+    record = record_of(plan, run_id, account, work.program, datetime.now(UTC))
     if work.ours:
         containers, slots = asked.pool_description.container is not None, asked.required_slots
         seen = look_ahead(account, record, containers=containers, required_slots=slots, terms=asked.terms)

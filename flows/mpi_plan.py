@@ -32,7 +32,7 @@ def plan_mpi(account: AzureBatchAccount, asked: MpiParameters) -> Plan:
     ours = work.inputs.ours
     run_id = new_run_id("mpi")
     plan = work.run_plan(asked.pool_description, asked.place_of(run_id))
-    record = record_of(plan, run_id, account.storage.work_container, work.program, datetime.now(UTC))
+    record = record_of(plan, run_id, account, work.program, datetime.now(UTC))
     seen = (
         look_ahead(account, record, asked.task_instances, terms=asked.terms) if ours else look_at_rest(account, record)
     )

@@ -206,13 +206,15 @@ def plan_of(
     )
 
 
-def record_of(plan: RunPlan, run_id: str, container: str, program: Program | None, now: datetime) -> RunRecord:
+def record_of(
+    plan: RunPlan, run_id: str, account: AzureBatchAccount, program: Program | None, now: datetime
+) -> RunRecord:
     """What a run makes in Azure: its job, and its pool unless that is there.
 
     Args:
         plan: the run.
         run_id: names it.
-        container: of works.
+        account: the Batch account; what the run keeps is in its storage's container of works.
         program: as the tasks find it; None if there is none, or it is not shipped yet.
         now: when it begins.
     """
@@ -238,7 +240,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         plan.retries,
         plan.setup,
         plan.setup_limit,
-        container=container,
+        container=account.storage.work_container,
         folder=f"{plan.work}/{run_id}" if plan.work else "",
         lease=plan.lease,
         results=plan.results,
@@ -251,7 +253,7 @@ def record_of(plan: RunPlan, run_id: str, container: str, program: Program | Non
         secrets=plan.secrets,
         dependencies=plan.dependencies,
     )
-    return RunRecord(job, None if description.existing else pool, now)
+    return RunRecord(job, None if description.existing else pool, now, account.identity)
 
 
 @contextmanager
@@ -280,7 +282,7 @@ def open_run(account: AzureBatchAccount, plan: RunPlan, meter: Meter | None = No
     found = program if isinstance(program, Program) else find_program(account, program) if package else None
     if program and not found:
         check_program(Path(str(program)))
-    record = record_of(plan, new_run_id(plan.name), account.storage.work_container, found, datetime.now(UTC))
+    record = record_of(plan, new_run_id(plan.name), account, found, datetime.now(UTC))
     if existing:
         check_pool_task(
             account,

@@ -64,7 +64,8 @@ def find_earlier(
         ServiceFailure: Azure refused or failed a request.
     """
     container = account.storage.work_container
-    records = list_runs(account.storage, container, work)
+    # What a run on another account does is known to that account alone.
+    records = [record for record in list_runs(account.storage, container, work) if record.is_of(account)]
     # After the records: a run writes its ledger before its record goes.
     find_done(account, work, manifest, succeed_on)
     found = []

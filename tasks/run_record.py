@@ -14,6 +14,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.storage.blob import BlobLeaseClient, BlobServiceClient
 from pydantic import TypeAdapter, ValidationError
 
+from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import translated
@@ -37,11 +38,17 @@ class RunRecord:
         job: its job.
         pool: its pool; None for a pool of somebody else's.
         begun: when.
+        account: tells its Batch account from others that may share the storage; empty if that is not known.
     """
 
     job: JobPlan
     pool: PoolPlan | None
     begun: datetime
+    account: str = ""
+
+    def is_of(self, account: AzureBatchAccount) -> bool:
+        """Whether the run is on this Batch account, as far as is known."""
+        return account.identity in (self.account, "") or not self.account
 
 
 _RECORDS = TypeAdapter(RunRecord)

@@ -78,7 +78,7 @@ class Leftover:
 class _Runs:
     """What is known of the lives of runs."""
 
-    storage: AzureStorageCredentials
+    account: AzureBatchAccount
     ask: RunState
     now: datetime
     records: Mapping[str, RunRecord] = field(default_factory=dict)
@@ -92,7 +92,10 @@ class _Runs:
 
     def _judge(self, run_id: str, lease_end: datetime | None) -> tuple[bool, str]:
         if run_id in self.records:
-            hold = take_over(self.storage, self.records[run_id], 0)
+            record = self.records[run_id]
+            if not record.is_of(self.account):
+                return False, f"its run is on the account {record.account}"
+            hold = take_over(self.account.storage, record, 0)
             if hold is None:
                 return False, "its run goes on"
             hold.release()
@@ -124,7 +127,7 @@ def find_leftovers(account: AzureBatchAccount, ask: RunState, now: datetime | No
     with translated("look for what runs have left"):
         works = _works(client)
         records = {record.job.run_id: record for work in works for record in list_runs(storage, container, work)}
-        runs = _Runs(storage, ask, now or datetime.now(UTC), records)
+        runs = _Runs(account, ask, now or datetime.now(UTC), records)
         found = [*_pools(account.get_client(), runs), *_jobs(account.get_client(), runs)]
         found += _secrets(storage, runs)
         found += [left for work in works for left in _stored(client, work, runs)]
@@ -215,7 +218,7 @@ def delete_leftovers(account: AzureBatchAccount, leftovers: Sequence[Leftover]) 
         What could not be deleted, in words.
     """
     failures = _sum_ledgers(account.storage, leftovers)
-    dead = {left.run_id: left.record for left in leftovers if left.record is not None}
+    dead = {left.run_id: left.record for left in leftovers if left.record and left.record.is_of(account)}
     holds = {run_id: take_over(account.storage, record, 0) for run_id, record in dead.items()}
     alive = {run_id for run_id, hold in holds.items() if hold is None}
     for kinds in (("pool", "job", "secret"), ("work",)):

@@ -115,7 +115,7 @@ def test_nodes_that_stand_idle_and_what_is_left_of_a_run_are_told_of(
     def idle() -> str:
         run_id = new_run_id("map")
         plan = RunPlan("map", pool=PoolDescription(nodes=2))
-        record = record_of(plan, run_id, account.storage.work_container, None, datetime.now(UTC))
+        record = record_of(plan, run_id, account, None, datetime.now(UTC))
         assert record.pool
         create_pool(account, record.pool)
         decides = Watched(idle_for=timedelta(seconds=0.2), silence=timedelta(hours=1))
@@ -139,7 +139,7 @@ def test_a_pool_that_gets_no_nodes_is_told_of_once(
 ) -> None:
     run_id = f"map-{uuid.uuid4()}"
     plan = RunPlan("map", pool=PoolDescription(nodes=1))
-    record = record_of(plan, run_id, account.storage.work_container, None, datetime.now(UTC))
+    record = record_of(plan, run_id, account, None, datetime.now(UTC))
     assert record.pool
     azure.fail_allocation(record.pool.pool_id, code="AllocationFailed", message="The region is full.")
     try:

@@ -10,6 +10,7 @@ import pytest
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.containers import WORK_CONTAINER
 from prefect_azure_batch.tasks import transfer
+from prefect_azure_batch.tasks.earlier import find_earlier
 from prefect_azure_batch.tasks.errors import BadInput, ServiceFailure
 from prefect_azure_batch.tasks.job import run_of
 from prefect_azure_batch.tasks.ledger import (
@@ -25,6 +26,7 @@ from prefect_azure_batch.tasks.manifest import DONE, Manifest
 from prefect_azure_batch.tasks.records import JobPlan, KeptFile, Run
 from prefect_azure_batch.tasks.run_record import RunRecord, hold_run, is_there, list_runs, take_over
 from prefect_azure_batch.tasks.transfer import delete_folder
+from prefect_azure_batch.tasks.upkeep import delete_leftovers, find_leftovers
 
 
 @pytest.fixture
@@ -192,3 +194,18 @@ def test_a_run_is_taken_over_when_it_is_dead_and_not_before(account: AzureBatchA
     assert not is_there(account.storage, record)
     assert take_over(account.storage, record, 0) is None
     assert run_of(job).folder == f"{work}/run-1"
+
+
+def test_a_run_on_another_account_that_shares_the_storage_is_left_to_that(account: AzureBatchAccount) -> None:
+    work, run_id = uuid.uuid4().hex[:24], f"map-{uuid.uuid4()}"
+    there = account.model_copy(update={"endpoint": "https://north.westeurope.batch.azure.com"})
+    record = RunRecord(
+        JobPlan(run_id, run_id, run_id, folder=f"{work}/{run_id}"), None, datetime.now(UTC), there.identity
+    )
+    hold_run(account.storage, record).release()  # it is dead
+    assert find_earlier(account, work, Manifest.of_tasks([("a", "a")])) == ()
+    (left,) = [left for left in find_leftovers(account, lambda run_id: None) if left.run_id == run_id]
+    assert (left.is_over, left.why) == (False, "its run is on the account north.westeurope.batch.azure.com")
+    assert delete_leftovers(account, [left]) == []
+    assert is_there(account.storage, record)
+    delete_folder(account.storage.get_client(), WORK_CONTAINER, work)
