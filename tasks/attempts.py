@@ -11,32 +11,54 @@ from prefect_azure_batch.tasks.task_directory import BATCH_DIRECTORIES, BATCH_FI
 ATTEMPTS_FOLDER = ".attempts"
 """In directories of multi-instance tasks: what earlier attempts have left there."""
 
-# What is in the directory when the first attempt begins is noted, under another name until the notes are whole.
-_TIDY = """
+# What there is before the first attempt stands in a file, and behind it a mark that this is all: no file is called so.
+# No process is started for that, for it comes before each of very many tasks.
+_NOTE_NAMES = "printf '%s\\0' * / 2> /dev/null > {beside}/began-with"
+_TIDY_BY_NAMES = f"""
+if [ -e {{beside}}/began-with ]; then (
+shopt -s nullglob dotglob
+beside={{beside}} last=
+declare -A known
+while IFS= read -r -d '' name; do known["/$name"]=1 last=$name; done < "$beside/began-with"
+if [ "$last" != / ]; then {_NOTE_NAMES}; exit; fi
+{{away}}
+) else
+shopt -s nullglob dotglob
+{_NOTE_NAMES}
+shopt -u nullglob dotglob
+fi
+""".strip()
+_IS_NAMED = '[ -n "${known["/$name"]}" ]'
+_AWAY = """
+attempt=1
+while [ -e "$beside/attempt-$attempt" ]; do attempt=$((attempt + 1)); done
+mkdir "$beside/attempt-$attempt"
+for name in *; do
+    case $name in {left}) continue ;; esac
+    {is_known} || mv -- "$name" "$beside/attempt-$attempt/"
+done
+""".strip()
+
+# What is in the directory when the first attempt begins is copied, under another name until the copies are whole.
+_TIDY_BY_COPIES = """
 (
-cd {directory} || exit 0
 shopt -s nullglob dotglob
 beside={beside}
 if [ ! -e "$beside/began" ]; then
     rm -rf "$beside/begins" && mkdir -p "$beside/begins" 2> /dev/null || exit 0
     for name in *; do
         case $name in {left}) continue ;; esac
-        {note} || exit 0
+        {copy} || exit 0
     done
     mv "$beside/begins" "$beside/began"
 elif [ -d "$beside/began" ]; then
-    attempt=1
-    while [ -e "$beside/attempt-$attempt" ]; do attempt=$((attempt + 1)); done
-    mkdir "$beside/attempt-$attempt"
-    for name in *; do
-        case $name in {left}) continue ;; esac
-        [ -e "$beside/began/$name" ] || [ -L "$beside/began/$name" ] || mv -- "$name" "$beside/attempt-$attempt/"
-    done
-    {restore}
+{away}
+{restore}
 fi
 )
 """.strip()
 _NOTE = 'mkdir -- "$beside/begins/$name"'
+_IS_COPIED = '[ -e "$beside/began/$name" ] || [ -L "$beside/began/$name" ]'
 # A file that there is no room for is noted like what is no file. Of folders only that of inputs is there before.
 _COPY = f"""
         if [ -L "$name" ] || [ -f "$name" ] || [ "$name" = {INPUT_FOLDER} ]; then
@@ -44,11 +66,11 @@ _COPY = f"""
         else {_NOTE}; fi
 """.strip()
 _RESTORE = f"""
-    for copy in "$beside/began"/*; do
-        if [ -L "$copy" ] || [ -f "$copy" ] ||
-            {{ [ "${{copy##*/}}" = {INPUT_FOLDER} ] && compgen -G "$copy/*" > /dev/null; }}
-        then rm -rf -- "./${{copy##*/}}" && cp -a -- "$copy" .; fi
-    done
+for copy in "$beside/began"/*; do
+    if [ -L "$copy" ] || [ -f "$copy" ] ||
+        {{ [ "${{copy##*/}}" = {INPUT_FOLDER} ] && compgen -G "$copy/*" > /dev/null; }}
+    then rm -rf -- "./${{copy##*/}}" && cp -a -- "$copy" .; fi
+done
 """.strip()
 
 _NODES = ("AZ_BATCH_TASK_SHARED_DIR", "AZ_BATCH_TASK_WORKING_DIR")
@@ -64,7 +86,7 @@ def from_the_beginning(script: str, *, keeps_files: bool) -> str:
         keeps_files: files that an attempt has changed or deleted are there again for the next, from copies made before
             the first; otherwise only what is new is moved away.
     """
-    return f"{_tidy('.', '..', '', keeps_files)}\n{script}"
+    return f"{_tidy('..', '', keeps_files)}\n{script}"
 
 
 def nodes_from_the_beginning(script: str, *, keeps_files: bool) -> str:
@@ -72,16 +94,19 @@ def nodes_from_the_beginning(script: str, *, keeps_files: bool) -> str:
 
     What attempts have left in the shared and the working directory is moved to ``.attempts`` in the same.
     """
-    tidied = [_tidy(f'"${name}"', ATTEMPTS_FOLDER, _OF_BATCH, keeps_files) for name in _NODES]
+    tidied = [_in_directory(name, _tidy(ATTEMPTS_FOLDER, _OF_BATCH, keeps_files)) for name in _NODES]
     return "\n".join([*tidied, script])
 
 
-def _tidy(directory: str, beside: str, left: str, keeps_files: bool) -> str:
+def _in_directory(variable: str, script: str) -> str:
+    return f'(\ncd "${variable}" && mkdir -p {ATTEMPTS_FOLDER} 2> /dev/null || exit 0\n{script}\n)'
+
+
+def _tidy(beside: str, left: str, keeps_files: bool) -> str:
     """Shell text; ``left`` is a pattern of names that stay as they are."""
-    parts = {"directory": directory, "beside": beside, "left": left or "''"}
-    parts |= {"note": _COPY, "restore": _RESTORE} if keeps_files else {"note": _NOTE, "restore": ":"}
-    text = _TIDY
-    for name, part in parts.items():
+    text, known = (_TIDY_BY_COPIES, _IS_COPIED) if keeps_files else (_TIDY_BY_NAMES, _IS_NAMED)
+    parts = {"away": _AWAY, "copy": _COPY, "restore": _RESTORE, "is_known": known, "beside": beside}
+    for name, part in (parts | {"left": left or "''"}).items():
         text = text.replace(f"{{{name}}}", part)
     return text
 

@@ -67,6 +67,17 @@ def test_copies_that_were_cut_short_are_made_again(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "content")
 
 
+def test_names_that_were_cut_short_are_noted_again(tmp_path: Path) -> None:
+    (tmp_path / "began-with").write_bytes(b"inp")
+    (tmp_path / "wd").mkdir()
+    (tmp_path / "wd" / "input").write_text("content")
+    words = shlex.split(shell_command(from_the_beginning("ls; touch left", keeps_files=False)))
+    for attempt in range(2):
+        done = subprocess.run(words, cwd=tmp_path / "wd", capture_output=True, text=True, check=False, timeout=10)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "input\n", "")
+        assert [path.name for path in tmp_path.glob("attempt-*/*")] == ["left"] * attempt
+
+
 @pytest.mark.parametrize("keeps_files", [False, True])
 def test_a_directory_that_cannot_be_told_apart_does_no_harm(tmp_path: Path, keeps_files: bool) -> None:
     (tmp_path / "began").write_text("a file of somebody else's")
