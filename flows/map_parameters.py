@@ -132,8 +132,8 @@ class MapParameters(RunParameters):
         ge=1,
         title="Group size",
         description=(
-            "Inputs that go through the stages together, as one row in Prefect. Not given: 1 for up to 50 inputs, else "
-            "a fiftieth of them. At most 500 groups."
+            "Inputs that go through the stages together, as one row in Prefect. Not given: 1 for up to 10 inputs, else "
+            "a tenth of them, but no more than 500 or, if that is more, a fiftieth. At most 500 groups."
         ),
     )
     resume: bool = Field(

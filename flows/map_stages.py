@@ -28,6 +28,7 @@ from prefect_azure_batch.tasks.batches import (
     ReportEnded,
     add_batch,
     add_batch_task,
+    batch_size,
     collect_batch,
     collect_batch_task,
     keep_manifest_task,
@@ -48,9 +49,6 @@ from prefect_azure_batch.tasks.poller import Ends
 from prefect_azure_batch.tasks.records import AddedTask, Collected, EndedTask, Place, Run, TaskEnd, TaskPlan
 from prefect_azure_batch.tasks.reduce import add_reduce, add_reduce_task
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller
-
-MOST_BATCHES = 50
-"""Up to this many inputs go through the stages one by one; more go in so many batches, unless it is asked otherwise."""
 
 # What becomes of a stage that Prefect could not start, or not end, because its server is gone.
 _OF_PREFECT = (httpx.HTTPError, CrashedRun, UnfinishedRun)
@@ -156,9 +154,7 @@ class MapStages:
             yield from self.reduction.manifest.tasks_of(OURS, run)
 
     def _batches(self, source: int) -> list[Batch]:
-        return self.manifest.batches(
-            source, self.asked.group_size or -(-self.manifest.count(source) // MOST_BATCHES) or 1
-        )
+        return self.manifest.batches(source, self.asked.group_size or batch_size(self.manifest.count(source)))
 
     def _restored(self) -> Iterator[_OnItsWay]:
         for batch in self._batches(DONE):

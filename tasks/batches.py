@@ -25,6 +25,9 @@ from prefect_azure_batch.tasks.wait import job_poller
 
 MANIFEST_NAME = "manifest.jsonl"
 
+FEW_BATCHES, MOST_BATCHES = 10, 50
+_LARGE_BATCH = 500
+
 _PATIENCE, _LONGEST_PATIENCE = 15.0, 240.0
 # So many batches at a time: the first one's tasks run while the last ones wait for their turn, and what is in memory
 # does not grow with the number of batches.
@@ -34,6 +37,16 @@ ReportEnded = Callable[[Sequence[tuple[int, EndedTask, Collected]]], None]
 """Takes how inputs fared that this run has done, and their files; with the inputs' numbers."""
 ReportRestored = Callable[[Sequence[tuple[int, str, Outcome, Collected]]], None]
 """Takes how inputs fared that other runs have done, and their files; with the inputs' numbers and labels."""
+
+
+def batch_size(inputs: int) -> int:
+    """How many of so many inputs go through the stages together, unless it is asked otherwise.
+
+    Each batch is a task run of every stage, which costs Prefect and its server 50 ms of CPU, as much as several tasks:
+    there are few batches while none of them is so large that the first tasks would wait for it.
+    """
+    in_few = min(-(-inputs // FEW_BATCHES), _LARGE_BATCH)
+    return max(1, in_few, -(-inputs // MOST_BATCHES))
 
 
 def keep_manifest(storage: AzureStorageCredentials, run: Run, manifest: Manifest) -> None:

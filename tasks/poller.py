@@ -1,7 +1,8 @@
 """One poller per job, whatever the number of tasks and of those who wait.
 
 It asks for the counts first, which is one cheap call, then lists only the tasks that have ended since. The interval
-grows while nothing changes, and with the number of tasks that end. A few tasks can be watched one by one besides.
+grows while nothing changes, and with the time that the tasks which are left will take: so the calls for a job are some
+tens, whatever the number of its tasks, while it takes minutes. A few tasks can be watched one by one besides.
 """
 
 import logging
@@ -31,7 +32,7 @@ from prefect_azure_batch.tasks.errors import (
     ServiceFailure,
     translated,
 )
-from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL
+from prefect_azure_batch.tasks.intervals import FAREWELL, FIRST_INTERVAL, GROWTH, LONGEST_INTERVAL, Rhythm
 from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.node_states import NodesSeen, NodeStates
 from prefect_azure_batch.tasks.records import Counts, SeenTask, TaskEnd
@@ -113,7 +114,7 @@ class JobPoller:
         self._can_look, self._is_news, self._last_sight = True, True, -LONGEST_INTERVAL
         self._error: BatchFlowError | None = None
         self._seen_until: datetime | None = None
-        self._interval = FIRST_INTERVAL
+        self._rhythm = Rhythm()
         self._nodes = NodesSeen(client, pool_id, clock)
         self._scaling = ScalingLog()
         self._is_scaled: bool | None = None  # nobody has looked yet
@@ -176,8 +177,9 @@ class JobPoller:
         Raises:
             BatchFlowError: tasks cannot end any more, or not in time, and it does not hold.
         """
-        self._interval = FIRST_INTERVAL
-        self._wake.set()
+        if not self._rhythm.is_known:
+            self._rhythm.hasten()
+            self._wake.set()
         with self._changed:
             self._changed.wait_for(lambda: self._error or is_over(), seconds)
             if self._error and not is_over():
@@ -186,13 +188,14 @@ class JobPoller:
     def _run(self) -> None:
         failures = 0
         while self._error is None:
-            self._listed = 0
+            self._listed, begun = 0, self._clock()
             try:
                 with translated(f"follow job {self._job_id!r}"):
                     self._poll()
                 failures = 0
             except BatchFlowError as error:
                 failures += 1
+                self._rhythm.slow_down()
                 if not error.retryable:
                     self._fail(error)
                 elif failures == _FAILURES_IN_A_ROW:  # a stage that is repeated would begin it all again
@@ -205,9 +208,8 @@ class JobPoller:
             if self._clock() > self._deadline:
                 self._fail(DeadlineExceeded(f"The tasks of job {self._job_id!r} did not end within {self._allowed}."))
             self._stop.wait(min(max(FIRST_INTERVAL, _REST_FOR_EACH * self._listed), LONGEST_INTERVAL))
-            self._wake.wait(self._interval - FIRST_INTERVAL)
+            self._wake.wait(begun + self._rhythm.interval - self._clock())
             self._wake.clear()
-            self._interval = min(self._interval * GROWTH, LONGEST_INTERVAL)
 
     def _fail(self, error: BatchFlowError) -> None:
         with self._changed:
@@ -218,8 +220,9 @@ class JobPoller:
 
     def _poll(self) -> None:
         counts = self._read_counts()
-        if counts != self._counts:
-            self._interval, self._last_change, self._is_news = FIRST_INTERVAL, self._clock(), True
+        changed = self._rhythm.note(self._clock(), counts)
+        if changed:
+            self._last_change, self._is_news = self._clock(), True
         self._counts = counts
         if counts.running:
             self._nodes.count()
@@ -229,19 +232,26 @@ class JobPoller:
         if self._clock() - self._last_check > self._check_interval:
             self._last_check = self._clock()
             self._check_interval = min(self._check_interval * GROWTH, _LONGEST_CHECK)
-            job = self._check_job()
             self._look_at_scaling()
-            if counts.running:
-                self._watch_running(job)
-            elif not counts.active:
+            if changed and counts.running:  # the job has not ended, and its nodes are there
                 self._watch.look(None)
             else:
-                scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
-                self._nodes.take(scene.pool, scene.nodes)
-                self._tell(self._watch.look(scene))
-                diagnose_preparation(self._client, self._job_id)
-                if self._instances is not None:
-                    diagnose_instances(self._client, self._pool_id, self._instances)
+                self._check(counts)
+
+    def _check(self, counts: Counts) -> None:
+        """Looks whether the job goes on, and why its tasks do not."""
+        job = self._check_job()
+        if counts.running:
+            self._watch_running(job)
+        elif not counts.active:
+            self._watch.look(None)
+        else:
+            scene = Scene(job, *diagnose_pool(self._client, self._pool_id, job))
+            self._nodes.take(scene.pool, scene.nodes)
+            self._tell(self._watch.look(scene))
+            diagnose_preparation(self._client, self._job_id)
+            if self._instances is not None:
+                diagnose_instances(self._client, self._pool_id, self._instances)
 
     def _look_at_watched(self) -> None:
         """Sees which of the tasks that are watched run, and where: soon after something has changed, else seldom."""
@@ -315,9 +325,10 @@ class JobPoller:
                 for name, end in found.items()
                 if name in self._watched
             )
-            with self._changed:
-                self._number += self._ends.add(found)
-                self._changed.notify_all()
+            if new := self._ends.add(found):
+                with self._changed:
+                    self._number += new
+                    self._changed.notify_all()
         self._seen_until = until  # not before all pages were read: they are in the order of ids, not of time
 
     def _check_job(self) -> models.BatchJob:
