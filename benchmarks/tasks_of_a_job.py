@@ -18,7 +18,7 @@ def batch_client(endpoints: Endpoints, policies: Sequence[SansIOHTTPPolicy] = ()
 
 @contextmanager
 def job_on_pool(client: BatchClient, name: str, nodes: int, slots: int) -> Iterator[str]:
-    """A pool with a job, both of that name, which are deleted in the end; with no nodes its tasks stay where they are."""
+    """A pool with a job, both of that name, which are deleted in the end; without nodes its tasks wait."""
     image = next(image for image in client.list_supported_images() if image.os_type == models.OSType.LINUX)
     machine = models.VirtualMachineConfiguration(
         image_reference=image.image_reference, node_agent_sku_id=image.node_agent_sku_id

@@ -2,9 +2,9 @@
 
     python -m benchmarks.waiting [--tasks 100 1000] [--seconds 0.1] [--json]
 
-The poller of the wait stage follows so many tasks that sleep, on four nodes with four slots of a local Azure. A delay is
-the time from the end of a task, as Batch tells it, until the poller has told of it. A poll interval is the time from one
-look at the job until what the next one finds is known.
+The poller of the wait stage follows so many tasks that sleep, on four nodes with four slots of a local Azure. A delay
+is the time from the end of a task, as Batch tells it, until the poller has told of it. A poll interval is the time from
+one look at the job until what the next one finds is known.
 """
 
 import argparse

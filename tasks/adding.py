@@ -1,10 +1,13 @@
 """Adding tasks to a job: up to 100 in a request, each answer looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
+from prefect_azure_batch.tasks import transfer
 from prefect_azure_batch.tasks.errors import ServiceFailure
 from prefect_azure_batch.tasks.intervals import growing_pauses
 
@@ -13,26 +16,48 @@ LARGEST_REQUEST = 1 << 20
 """Bytes of a request that adds tasks, beyond which it is refused as too large."""
 
 _PATIENCE = 60.0
+_REQUESTS = 4
 
 
-def add_all(client: BatchClient, job_id: str, options: Sequence[models.BatchTaskCreateOptions]) -> None:
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """For all jobs together, so that they do not have Batch throttle them."""
+    return ThreadPoolExecutor(_REQUESTS, thread_name_prefix="adding")
+
+
+def add_all(client: BatchClient, job_id: str, options: Iterable[models.BatchTaskCreateOptions]) -> None:
     """Adds tasks to a job; those that are there already with the same command line are taken for added.
+
+    Args:
+        client: the Batch client.
+        job_id: the job.
+        options: the tasks; the first ones are sent while others are still made.
 
     Raises:
         ServiceFailure: the service refused a task, or failed again and again.
         HttpResponseError: it refused a whole request.
     """
     # Not BatchClient.create_tasks: it repeats a failing request for ever and takes some refused tasks for added ones.
-    pending = list(options)
+    pending = options
     for _ in growing_pauses(_PATIENCE):
-        groups = [
-            pending[start : start + MAX_TASKS_PER_REQUEST] for start in range(0, len(pending), MAX_TASKS_PER_REQUEST)
-        ]
-        pending = [refused for group in groups for refused in _add_group(client, job_id, group)]
+        pending = _add_once(client, job_id, pending)
         if not pending:
             return
     message = f"Could not add {len(pending)} tasks to job {job_id!r}: the service failed."
     raise ServiceFailure(message, retryable=True)
+
+
+def _add_once(
+    client: BatchClient, job_id: str, options: Iterable[models.BatchTaskCreateOptions]
+) -> list[models.BatchTaskCreateOptions]:
+    """Adds tasks, several requests at a time; returns those the service failed to add."""
+    groups = transfer.some_at_a_time(options, MAX_TASKS_PER_REQUEST)
+    futures = [_threads().submit(_add_group, client, job_id, group) for group in groups]
+    try:
+        return [refused for future in futures for refused in future.result()]
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _add_group(

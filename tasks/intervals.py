@@ -36,8 +36,8 @@ def growing_pauses(
 class Rhythm:
     """How long to wait before the next look at tasks that end.
 
-    While they do, the larger part of the time that the rest takes at their pace: so the looks are few, whatever the number of
-    tasks, and close to each other at the end. While nothing changes, longer and longer.
+    While they do, the larger part of the time that the rest takes at their pace: so the looks are few, whatever the
+    number of tasks, and close to each other at the end. While nothing changes, longer and longer.
 
     Attributes:
         interval: seconds from one look to the next.

@@ -11,6 +11,7 @@ Files of subtasks, which come by way of the flow, lie in ``subtask-<n>``; of a t
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import takewhile
 from typing import Self
 
@@ -172,5 +173,11 @@ def _output_file(pattern: str, kept: _Kept) -> models.OutputFile:
     return models.OutputFile(
         file_pattern=pattern,
         destination=kept.container.at(kept.path),
-        upload_options=models.OutputFileUploadConfiguration(upload_condition=kept.condition),
+        upload_options=_upload_options(kept.condition),
     )
+
+
+@cache
+def _upload_options(condition: models.OutputFileUploadCondition) -> models.OutputFileUploadConfiguration:
+    """The same for very many files."""
+    return models.OutputFileUploadConfiguration(upload_condition=condition)

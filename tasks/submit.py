@@ -1,8 +1,9 @@
 """Stage: tasks to a job, in bulk."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 from azure.batch import models
@@ -58,7 +59,7 @@ def add_tasks(account: AzureBatchAccount, run: Run, inputs: Sequence[StoredInput
     added = _added(run, inputs, plan)
     with translated(f"add {len(added)} tasks to job {run.job_id!r}"):
         transfer.ensure_container(account.storage.get_client(), run.outputs.container)
-        add_all(account.get_client(), run.job_id, task_options(account, run, inputs, plan))
+        add_all(account.get_client(), run.job_id, _each_option(account, run, inputs, plan, added))
     return added
 
 
@@ -89,12 +90,26 @@ def task_options(
         BadInput: the command cannot be read.
         CredentialError: no link can be made for the nodes.
     """
-    command_line = shell_command(_attempts(script or run.script(_template(plan)), plan))
+    return list(_each_option(account, run, inputs, plan, added or _added(run, inputs, plan), script))
+
+
+def _each_option(
+    account: AzureBatchAccount,
+    run: Run,
+    inputs: Sequence[StoredInput],
+    plan: TaskPlan,
+    added: Sequence[AddedTask],
+    script: str | None = None,
+) -> Iterator[models.BatchTaskCreateOptions]:
+    """The same as they are asked for."""
+    template = _template(plan)
+    command_line = shell_command(_attempts(script or run.script(template), plan))
     access = StorageAccess.lasting(account.storage, run.identity, run.time_limit, run.ends)
     common = (*_files(access, plan.common), *secret_files(access, run.run_id, plan.secrets))
-    shared = _Shared(command_line, plan, access.output_container(run.outputs.container), common)
-    pairs = zip(inputs, added or _added(run, inputs, plan), strict=True)
-    return [_task_options(access, item, task, shared) for item, task in pairs]
+    container = access.output_container(run.outputs.container)
+    shared = _Shared(command_line, plan, container, template.placeholders, common)
+    for item, task in zip(inputs, added, strict=True):
+        yield _task_options(access, item, task, shared)
 
 
 def check_group(access: StorageAccess, label: str, members: Sequence[StoredInput], plan: TaskPlan) -> None:
@@ -186,14 +201,25 @@ class _Shared:
     command_line: str
     plan: TaskPlan
     outputs: OutputContainer
+    placeholders: Collection[str]
     common: tuple[models.ResourceFile, ...] = ()
 
-    @property
+    @cached_property
+    def constraints(self) -> models.BatchTaskConstraints:
+        """How long tasks may take, and their directories stay."""
+        return models.BatchTaskConstraints(max_wall_clock_time=self.plan.time_limit, retention_time=self.plan.retention)
+
+    @cached_property
+    def exit_conditions(self) -> models.ExitConditions | None:
+        """What the end of a task means to its job."""
+        return _exit_conditions(self.plan)
+
+    @cached_property
     def environment(self) -> list[models.EnvironmentSetting]:
         """What is asked for; it cannot replace what names the input."""
         return [models.EnvironmentSetting(name=name, value=value) for name, value in self.plan.environment]
 
-    @property
+    @cached_property
     def container(self) -> models.BatchTaskContainerSettings | None:
         """What the tasks run in."""
         if self.plan.container is None:
@@ -212,7 +238,10 @@ def _task_options(
         command_line=shared.command_line,
         resource_files=[*_files(access, own), *shared.common] or None,
         environment_settings=[
-            *(models.EnvironmentSetting(name=name, value=value) for name, value in _variables(item).items()),
+            *(
+                models.EnvironmentSetting(name=name, value=value)
+                for name, value in _variables(item, shared.placeholders).items()
+            ),
             *shared.environment,
         ],
         container_settings=shared.container,
@@ -221,10 +250,8 @@ def _task_options(
         output_files=output_files(
             task.folder, shared.plan.outputs, shared.outputs, tells_exit_code=bool(shared.plan.succeed_on)
         ),
-        exit_conditions=_exit_conditions(shared.plan),
-        constraints=models.BatchTaskConstraints(
-            max_wall_clock_time=shared.plan.time_limit, retention_time=shared.plan.retention
-        ),
+        exit_conditions=shared.exit_conditions,
+        constraints=shared.constraints,
     )
 
 
@@ -233,13 +260,14 @@ def _files(access: StorageAccess, items: Iterable[StoredInput]) -> list[models.R
     return [access.input_file(item) for item in items]
 
 
-def _variables(item: StoredInput) -> dict[str, str]:
-    """What placeholders stand for."""
-    variables = {INDEX_VARIABLE: str(item.index)}
+def _variables(item: StoredInput, placeholders: Collection[str]) -> dict[str, str]:
+    """What the placeholders of a command stand for."""
+    found = {"index": (INDEX_VARIABLE, str(item.index))}
     if item.is_file:
-        variables[INPUT_VARIABLE] = file_argument(item.name)
-        variables[STEM_VARIABLE] = file_argument(item.name.rpartition(".")[0] or item.name)
-    return variables | {variable_of(name): value for name, value in item.values}
+        found["input"] = (INPUT_VARIABLE, file_argument(item.name))
+        found["stem"] = (STEM_VARIABLE, file_argument(item.name.rpartition(".")[0] or item.name))
+    used = dict(found[name] for name in found if name in placeholders)
+    return used | {variable_of(name): value for name, value in item.values}
 
 
 add_tasks_task = stage(add_tasks, name="Add tasks")
