@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from prefect.utilities.annotations import quote
 
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
 from prefect_azure_batch.flows.artifacts import publish_report
@@ -46,8 +48,9 @@ def keep_report(
         The result, which names the page.
     """
     times = times_of(result, lives, places)
+    of_many: tuple[Any, Any] = (quote(result), quote(times))  # Prefect looks into whatever else a task takes
     try:
-        path = write_report_task(storage, result, times, title, results)
+        path = write_report_task(storage, *of_many, title, results)
         _logger.info("Report: %s", path)
         result = result.model_copy(update={"report": path})
     except BatchFlowError as error:

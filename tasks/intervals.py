@@ -9,7 +9,9 @@ FIRST_INTERVAL = 0.25
 LONGEST_INTERVAL = 15.0
 GROWTH = 1.5
 
-_SHARE_OF_REST, _SHARE_OF_PAST = 0.6, 0.02
+# Of the time that the rest takes: a larger part of many tasks, for looks at few are few anyway.
+_LEAST_SHARE, _LARGEST_SHARE, _SHARE_OF_A_TASK = 0.2, 0.6, 1 / 1500
+_SHARE_OF_PAST = 0.02
 
 FAREWELL = 5.0
 """How long the end of a run waits for its threads that look after things: what they ask may take a minute to answer."""
@@ -36,7 +38,7 @@ def growing_pauses(
 class Rhythm:
     """How long to wait before the next look at tasks that end.
 
-    While they do, the larger part of the time that the rest takes at their pace: so the looks are few, whatever the
+    While they do, a part of the time that the rest takes at their pace: so the looks are few, whatever the
     number of tasks, and close to each other at the end. While nothing changes, longer and longer.
 
     Attributes:
@@ -69,7 +71,8 @@ class Rhythm:
         self.is_known = changed and pace > 0 and left > 0
         if self.is_known:
             # What is seen of a pace holds for as long as it has been seen, at most.
-            wanted = max(min(_SHARE_OF_REST * left / pace, past), FIRST_INTERVAL, _SHARE_OF_PAST * past)
+            share = min(max(_LEAST_SHARE, _SHARE_OF_A_TASK * (left + counts.completed)), _LARGEST_SHARE)
+            wanted = max(share * min(left / pace, 2 * past), FIRST_INTERVAL, _SHARE_OF_PAST * past)
             self.interval = min(wanted, LONGEST_INTERVAL)
         elif changed:
             self.hasten()
