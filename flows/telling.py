@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import httpx
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -42,9 +42,10 @@ def telling_prefect(what: str) -> Iterator[None]:
     Args:
         what: is told.
     """
-    settings = {PREFECT_CLIENT_MAX_RETRIES: 0} if _away.is_set() else {}
+    # Prefect makes all of its settings anew for that: as much work as the telling itself.
+    patience = temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}) if _away.is_set() else nullcontext()
     try:
-        with temporary_settings(settings):
+        with patience:
             yield
     except httpx.HTTPError as error:
         note_away()

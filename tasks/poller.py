@@ -17,7 +17,6 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from prefect_azure_batch.tasks.conditions import Condition, Scene, Watch
 from prefect_azure_batch.tasks.diagnosis import (
-    describe_failure,
     diagnose_instances,
     diagnose_pool,
     follows_load,
@@ -37,6 +36,7 @@ from prefect_azure_batch.tasks.job import diagnose_preparation
 from prefect_azure_batch.tasks.node_states import NodesSeen, NodeStates
 from prefect_azure_batch.tasks.records import Counts, SeenTask, TaskEnd
 from prefect_azure_batch.tasks.scaling import ScalingLog
+from prefect_azure_batch.tasks.task_pages import pages_of_ends
 
 _FIRST_CHECK = 2.0
 _LONGEST_CHECK = 10.0
@@ -308,17 +308,10 @@ class JobPoller:
         return Counts(counts.active, counts.running, counts.succeeded, counts.failed)
 
     def _read_ends(self) -> None:
-        text = "state eq 'completed'"
-        if self._seen_until:
-            text += f" and stateTransitionTime ge DateTime'{self._seen_until - _OVERLAP:%Y-%m-%dT%H:%M:%SZ}'"
+        since = f"{self._seen_until - _OVERLAP:%Y-%m-%dT%H:%M:%SZ}" if self._seen_until else ""
         until = self._seen_until
-        for page in self._client.list_tasks(self._job_id, filter=text, select=_SELECT).by_page():
-            found: dict[str, TaskEnd] = {}
-            for batch_task in page:
-                found[batch_task.id or ""] = _task_end(batch_task)
-                moment = batch_task.state_transition_time
-                if until is None or moment > until:
-                    until = moment
+        for found, last in pages_of_ends(self._client, self._job_id, since):
+            until = max(until or last, last)
             self._listed += len(found)
             self._seen.update(
                 (name, SeenTask(False, end.node_id, end.started, end))
@@ -369,19 +362,3 @@ def _seen_task(batch_task: models.BatchTask) -> SeenTask:
     info = batch_task.execution_info
     is_running = str.lower(batch_task.state or "") in _RUNNING_STATES
     return SeenTask(is_running, node_id, info.start_time if info else None)
-
-
-def _task_end(batch_task: models.BatchTask) -> TaskEnd:
-    info = batch_task.execution_info or models.BatchTaskExecutionInfo(retry_count=0, requeue_count=0)
-    succeeded = str.lower(info.result or "") == "success"
-    return TaskEnd(
-        succeeded=succeeded,
-        exit_code=info.exit_code,
-        failure="" if succeeded else describe_failure(info.failure_info),
-        node_id=(batch_task.node_info.node_id or "") if batch_task.node_info else "",
-        started=info.start_time,
-        ended=info.end_time,
-        retries=info.retry_count or 0,
-        created=batch_task.creation_time,
-        requeues=info.requeue_count or 0,
-    )
