@@ -264,6 +264,10 @@ def _read(blob: BlobClient) -> tuple[list[str], Iterator[Outcome]]:
         head = next(lines, None)
     except ResourceNotFoundError:
         return [], iter(())  # of a run that has not seen a task end
+    except HttpResponseError as error:
+        if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        return [], iter(())  # of one that is about to write its first line
     if head is None:
         return [], iter(())
     found = _head(head)

@@ -90,6 +90,7 @@ def test_a_ledger_that_was_made_and_not_begun_is_begun(account: AzureBatchAccoun
     blob = account.storage.get_client().get_blob_client(WORK_CONTAINER, f"{work}/run-1/{LEDGER_NAME}")
     transfer.ensure_container(account.storage.get_client(), WORK_CONTAINER)
     blob.create_append_blob()  # and its maker heard of a failure, or was killed
+    assert read_outcomes(account, work, {"a", "b"}) == {}
     for name in ("a", "b"):
         record_outcomes(account.storage, run(work), [outcome(name)])
     assert sorted(read_outcomes(account, work, {"a", "b"})) == ["a", "b"]
