@@ -38,12 +38,12 @@ def add_all(client: BatchClient, job_id: str, options: Iterable[models.BatchTask
         HttpResponseError: it refused a whole request.
     """
     # Not BatchClient.create_tasks: it repeats a failing request for ever and takes some refused tasks for added ones.
-    pending: Iterable[models.BatchTaskCreateOptions] = options
+    failed = list[models.BatchTaskCreateOptions]()
     for _ in growing_pauses(_PATIENCE):
-        pending = refused = _add_once(client, job_id, pending)
-        if not refused:
+        failed = _add_once(client, job_id, failed or options)
+        if not failed:
             return
-    message = f"Could not add {len(refused)} tasks to job {job_id!r}: the service failed."
+    message = f"Could not add {len(failed)} tasks to job {job_id!r}: the service failed."
     raise ServiceFailure(message, retryable=True)
 
 
