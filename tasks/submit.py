@@ -261,13 +261,13 @@ def _files(access: StorageAccess, items: Iterable[StoredInput]) -> list[models.R
 
 
 def _variables(item: StoredInput, placeholders: Collection[str]) -> dict[str, str]:
-    """What the placeholders of a command stand for."""
-    found = {"index": (INDEX_VARIABLE, str(item.index))}
-    if item.is_file:
-        found["input"] = (INPUT_VARIABLE, file_argument(item.name))
-        found["stem"] = (STEM_VARIABLE, file_argument(item.name.rpartition(".")[0] or item.name))
-    used = dict(found[name] for name in found if name in placeholders)
-    return used | {variable_of(name): value for name, value in item.values}
+    """What the placeholders of a command stand for; a run that takes this one up finds a task's files by its index."""
+    variables = {INDEX_VARIABLE: str(item.index)}
+    if item.is_file and "input" in placeholders:
+        variables[INPUT_VARIABLE] = file_argument(item.name)
+    if item.is_file and "stem" in placeholders:
+        variables[STEM_VARIABLE] = file_argument(item.name.rpartition(".")[0] or item.name)
+    return variables | {variable_of(name): value for name, value in item.values}
 
 
 add_tasks_task = stage(add_tasks, name="Add tasks")
