@@ -1,17 +1,19 @@
 """Tasks of a job that have ended, a page at a time, as they come over the wire.
 
 The models that the SDK makes of listed tasks cost ten times as much as reading what they are made of, which matters
-where very many are listed; so these are asked for by ``BatchClient.send_request``, which signs, repeats and fails as
-its other methods do.
+where very many are listed; so these are asked for by ``BatchClient.send_request``, which signs and repeats as its
+other methods do.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from azure.batch import BatchClient, models
-from azure.core.rest import HttpRequest
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest, HttpResponse
 
 from prefect_azure_batch.tasks.diagnosis import describe_failure
 from prefect_azure_batch.tasks.records import TaskEnd
@@ -40,11 +42,21 @@ def pages_of_ends(client: BatchClient, job_id: str, since: str = "") -> Iterator
     query = {"$filter": text, "$select": _SELECT}
     while query:
         request = HttpRequest("GET", f"/jobs/{quote(job_id, safe='')}/tasks", params=query | _VERSION)
-        answer = client.send_request(request).json()
+        answer = _answer(client.send_request(request))
         if found := answer["value"]:
             last = max(datetime.fromisoformat(task["stateTransitionTime"]) for task in found)
             yield {task["id"]: _task_end(task) for task in found}, last
         query = dict(parse_qsl(urlsplit(answer.get("odata.nextLink") or "").query))
+
+
+def _answer(response: HttpResponse) -> Any:
+    if response.status_code == HTTPStatus.OK:
+        return response.json()
+    try:
+        error = models.BatchError(response.json())
+    except ValueError:  # of something between here and Batch
+        error = None
+    raise HttpResponseError(response=response, model=error)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -10,11 +10,12 @@ from azure.core.exceptions import ResourceExistsError
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.flows.outcomes import task_result
 from prefect_azure_batch.tasks.application import ship_program
-from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable
+from prefect_azure_batch.tasks.errors import DeadlineExceeded, JobEnded, PoolUnusable, ServiceFailure, translated
 from prefect_azure_batch.tasks.job import cancel_job, close_job, create_job
 from prefect_azure_batch.tasks.manifest import OURS, Manifest
 from prefect_azure_batch.tasks.records import JobPlan, Program, TaskPlan
 from prefect_azure_batch.tasks.submit import add_tasks
+from prefect_azure_batch.tasks.task_pages import pages_of_ends
 from prefect_azure_batch.tasks.transfer import delete_folder
 from prefect_azure_batch.tasks.wait import abandon_job, job_poller, wait_for_tasks
 from tests.stages.conftest import Bench
@@ -111,6 +112,12 @@ def test_nobody_begins_to_wait_for_an_abandoned_job(bench: Bench, two_files: Pat
         assert poller.stopped
         with pytest.raises(JobEnded):
             bench.wait(added)
+
+
+def test_a_job_that_is_gone_has_no_tasks_that_ended(account: AzureBatchAccount) -> None:
+    with pytest.raises(ServiceFailure, match="The specified job does not exist") as caught, translated("look"):
+        list(pages_of_ends(account.get_client(), "gone"))
+    assert (caught.value.code, caught.value.status) == ("JobNotFound", 404)
 
 
 def test_waiting_ends_at_the_deadline(bench: Bench, two_files: Path) -> None:
