@@ -4,6 +4,8 @@ Each bound lies a little above what was measured, which stands beside it with th
 more raises a bound and says in the change what for.
 """
 
+import json
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -17,8 +19,6 @@ import pytest
 from benchmarks.counting import Requests, counted
 from benchmarks.simulated_map import make_files
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
-from prefect_azure_batch.flows.map_flow import map_flow
-from prefect_azure_batch.flows.map_parameters import MapParameters
 from prefect_azure_batch.tasks.manifest import Manifest
 from prefect_azure_batch.tasks.records import TaskPlan
 from prefect_azure_batch.tasks.submit import task_namer
@@ -43,18 +43,18 @@ def costs(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Of one run on simulated nodes, whose own requests do not count."""
     folder = tmp_path_factory.mktemp("ratios")
     make_files(folder / "inputs", INPUTS)
-    asked = MapParameters(
-        inputs=[str(folder / "inputs")], command="true", nodes=50, slots=8, results=str(folder / "results")
-    )
+    # In a process of its own, which has told Prefect all when it ends.
+    asked = [sys.executable, "-m", "flows.map_flow", "--inputs", str(folder / "inputs"), "--command", "true"]
+    asked += ["--nodes", "50", "--slots", "8", "--results", str(folder / "results"), "--json"]
     with ExitStack() as stack:
         azure = stack.enter_context(LocalAzure(driver="simulated", attach=False))
         endpoints, batch, blob = stack.enter_context(counted(azure.endpoints))
         (folder / "azure.json").write_text(endpoints.to_line())
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv(CONNECTION_VARIABLE, str(folder / "azure.json"))
-        result = map_flow(asked)
-        assert result.counts.succeeded == INPUTS
-        yield Costs(batch, blob, task_runs_of(prefect_server, result.run_id.removeprefix("map-")))
+        variables = os.environ | {CONNECTION_VARIABLE: str(folder / "azure.json"), "PREFECT_API_URL": prefect_server}
+        done = subprocess.run(asked, env=variables, capture_output=True, text=True, check=True)
+        result = json.loads(done.stdout)
+        assert result["counts"]["succeeded"] == INPUTS
+        yield Costs(batch, blob, task_runs_of(prefect_server, result["run_id"].removeprefix("map-")))
 
 
 def task_runs_of(server: str, flow_run_id: str) -> int:

@@ -41,6 +41,7 @@ preemptions: 2
 MINUTE = timedelta(minutes=1)
 LEASE = timedelta(minutes=30)
 PATIENCE = 60.0
+LATEST_SAMPLE = SPEED  # seconds of the service, which are one of this machine
 CLOCK = "clock"
 
 
@@ -97,9 +98,9 @@ class Seen:
 
 
 def asked_offline(formula: str, tasks: list[tuple[datetime, datetime]], at: datetime) -> set[int]:
-    """What a formula would ask for, by when tasks came and ended; samples may be up to two periods old."""
+    """What a formula would ask for, by when tasks came and ended; a busy machine takes samples late."""
     found = set()
-    for age in range(0, 61, 10):
+    for age in range(0, LATEST_SAMPLE + 1, 20):
         last = at - timedelta(seconds=age)
         moments = [last - timedelta(seconds=30 * number) for number in range(20)]
         pending = [sum(came <= moment < ended for came, ended in tasks) for moment in reversed(moments)]
