@@ -124,7 +124,7 @@ def _missing(task: EndedTask, collected: Collected, patterns: Sequence[str], of_
     kept = {file.name for file in collected.kept}
     logs = [name for name in (STDOUT, STDERR) if f"{LOG_FOLDER}/{name}" not in kept]
     if logs:
-        return f"it ended well, but {' and '.join(logs)} are not in storage: the node has not sent them, or somebody has deleted them"
+        return f"it ended well, but {' and '.join(logs)} did not arrive in storage, or somebody has deleted them"
     names = [*(file.name.partition("/")[2] for file in collected.kept), *of_others]
     if "\\" in task.label:  # storage has turned those in names of files
         names += [name.replace("/", "\\") for name in names]
