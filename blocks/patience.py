@@ -4,6 +4,7 @@ A service that throttles refuses a third of all requests, and a few of them many
 none. So what counts is when the account last answered anybody, and not how often one request was tried.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ _LONGEST_PAUSE = 15.0
 _TRIES = 1000
 _METHODS = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "POST"]
 _THROTTLED = 429
+_SILENT_SECONDS, _TELL_AGAIN_SECONDS = 20.0, 60.0
+
+_logger = logging.getLogger(__name__)
 
 
 class Patience:
@@ -35,12 +39,20 @@ class Patience:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds, self.clock = seconds, clock
         self._answered: float | None = None
+        self._told: float | None = None
         self._is_lost = False
 
     def note(self, status: int) -> None:
         """Notes an answer; one that says to come again later does not count."""
         if status < 500 and status != _THROTTLED:
             self._answered, self._is_lost = self.clock(), False
+
+    def tell(self, begun: float, what: str, why: str) -> None:
+        """Warns of a request that was begun then and is tried again and again; once a minute for all of them."""
+        now = self.clock()
+        if now - begun > _SILENT_SECONDS and (self._told is None or now - self._told > _TELL_AGAIN_SECONDS):
+            self._told = now
+            _logger.warning("%s has not served a request for %.0f s (%s): it is tried again.", what, now - begun, why)
 
     def is_over(self, begun: float) -> bool:
         """Whether a request that was begun then is to be given up."""
@@ -107,7 +119,10 @@ class BlobRetry(ExponentialRetry):
         """Whether to try again."""
         if isinstance(options.get("error"), ClientAuthenticationError):
             return False  # of a credential that gives no token: no request was made, and none will be
-        return super().increment(settings, *arguments, **options) and not self.patience.is_over(settings["begun"])
+        goes_on = super().increment(settings, *arguments, **options) and not self.patience.is_over(settings["begun"])
+        if goes_on:
+            self.patience.tell(settings["begun"], "Blob storage", _reason(**options))
+        return goes_on
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """Sends a request until it is answered or patience is over."""
@@ -128,3 +143,11 @@ class BlobRetry(ExponentialRetry):
     def _pause(self, times: int) -> float:
         longest = min(self._first * 2.0**times, _LONGEST_PAUSE)
         return random.uniform(longest / 2, longest)  # noqa: S311
+
+
+def _reason(
+    response: PipelineResponse[Any, Any] | None = None, error: Exception | None = None, **_others: object
+) -> str:
+    response = getattr(response, "http_response", response)
+    status = getattr(response, "status_code", None)
+    return f"HTTP {status}" if status else f"no answer, {type(error).__name__}"

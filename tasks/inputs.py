@@ -25,6 +25,8 @@ _NO_OUTPUTS = re.compile(
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WILDCARD = re.compile(r"[*?]")
+# Source: "Naming and referencing containers, blobs, and metadata", Azure Storage.
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 BlobLister = Callable[[str, str], Iterable[tuple[str, str]]]
 """Lists ``(blob name, ETag)`` of a container's blobs whose names start with a prefix."""
@@ -160,6 +162,8 @@ def _check_file(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise BadInput(f"The input {os.fsencode(path)!r} has a name that is not UTF-8: rename it.") from None
+    if _UNFIT.search(path.name):
+        raise BadInput(f"The input {str(path)!r} has a control character in its name, as no blob may: rename it.")
     if not path.is_file():
         raise BadInput(f"The input {str(path)!r} is not a file.")
     if not os.access(path, os.R_OK):

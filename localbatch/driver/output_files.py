@@ -1,6 +1,7 @@
 """Uploading what a task has written, after its command has ended."""
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from localbatch.driver.node_paths import NodePaths
 from localbatch.driver.patterns import ANY_DIRECTORIES, Pattern, parse_pattern
 from localbatch.driver.threads import Threads
 
+# Source: "Naming and referencing containers, blobs, and metadata", Azure Storage. Azurite takes them, and from then on
+# can list nothing beside them.
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_UNFIT_NAME = "The name of a blob has no control characters"
 NO_IDENTITY = "The pool has no such managed identity, or it has no access"
 # A block that comes with its MD5 costs Azurite a fifth of the work, and larger blocks less still.
 _BLOCK_BYTES = 8 << 20
@@ -118,7 +123,8 @@ def _blob_link(upload: Upload) -> str | None:
     container = upload.container
     link, _, signature = container.container_url.partition("?")
     path = link.partition("://")[2].partition("/")[2].rstrip("/")
-    if container.identity_reference is not None or path.count("/") != 1 or "#" in container.container_url:
+    is_plain = container.identity_reference is None and path.count("/") == 1 and "#" not in container.container_url
+    if not is_plain or _UNFIT.search(upload.blob):
         return None
     return f"{link.rstrip('/')}/{quote(upload.blob, safe='~/')}?{signature}"
 
@@ -257,6 +263,8 @@ def upload_file(upload: Upload) -> None:
     link = upload.container.container_url
     if upload.container.identity_reference is not None:
         raise CommandFailed(upload_failure(403, link, upload.file.name, NO_IDENTITY))
+    if _UNFIT.search(upload.blob):
+        raise CommandFailed(upload_failure(400, link, upload.file.name, _UNFIT_NAME))
     try:
         _send(upload)
     except (AzureError, OSError, ValueError) as error:

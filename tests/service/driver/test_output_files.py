@@ -143,6 +143,17 @@ async def test_a_refused_upload_is_a_failure_of_the_task(
     assert "sig=" not in repr(outcome)
 
 
+async def test_a_name_that_no_blob_can_have_is_a_failure_of_the_task(
+    container: str, blobs: Blobs, tmp_path: Path
+) -> None:
+    async with local_node(tmp_path) as node:
+        command = '/bin/sh -c \'touch "x$(printf "\\033")y.txt"\''
+        outcome = await node.run(command, output_files=[output("*.txt", blobs.link(container, "w"))])
+    assert outcome.failure is not None
+    assert outcome.failure.code == "FileUploadMiscError"
+    assert blobs.names(container) == []
+
+
 async def test_a_container_that_is_not_there_is_a_failure_of_the_task(blobs: Blobs, tmp_path: Path) -> None:
     async with local_node(tmp_path) as node:
         outcome = await node.run("true", output_files=[output("../stdout.txt", blobs.link("absent", "w"))])

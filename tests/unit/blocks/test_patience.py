@@ -161,3 +161,14 @@ def test_with_an_account_that_has_never_answered_patience_is_lost_once() -> None
     now[0] = 12
     assert patience.is_over(6)
     assert not patience.is_over(12)
+
+
+def test_a_request_that_is_not_served_for_long_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    moments = iter((5.0, 21.0, 30.0, 80.0, 82.0))
+    patience = Patience(30.0, lambda: next(moments))
+    for _ in range(5):
+        patience.tell(0.0, "Blob storage", "HTTP 500")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Blob storage has not served a request for 21 s (HTTP 500): it is tried again.",
+        "Blob storage has not served a request for 82 s (HTTP 500): it is tried again.",
+    ]

@@ -96,6 +96,12 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         find(tmp_path)
 
 
+def test_a_name_that_no_blob_can_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "red\x1b[31m.txt").touch()
+    with pytest.raises(BadInput, match=r"red.x1b\[31m.txt' has a control character in its name"):
+        find(tmp_path)
+
+
 def test_a_broken_link_is_no_input(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(BadInput, match="is not a file"):
