@@ -19,8 +19,10 @@ from functools import partial
 from azure.batch import models
 from azure.storage.blob import generate_container_sas
 
+from benchmarks.arguments import amount
 from benchmarks.findings import Target, at_least, show
 from benchmarks.tasks_of_a_job import batch_client, job_on_pool
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from localbatch.wire.connection import Endpoints
 from prefect_azure_batch.flows.account import local_account
@@ -126,10 +128,11 @@ def targets(rows: Sequence[dict[str, float]]) -> list[Target]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", type=int, default=[1000, 10_000], help="how many, a row for each")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the best is taken")
+    parser.add_argument("--tasks", nargs="+", type=amount, default=[1000, 10_000], help="how many, a row for each")
+    parser.add_argument("--rounds", type=amount, default=3, help="of which the best is taken")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    heed_signals()
     with LocalAzure(attach=False) as azure:
         found = [row(azure, count, asked.rounds) for count in asked.tasks]
     show(found, targets(found), as_json=asked.json)

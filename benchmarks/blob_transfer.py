@@ -33,7 +33,9 @@ import obstore
 from azure.storage.blob import ContainerClient
 from obstore.store import AzureStore
 
+from benchmarks.arguments import amount, amount_or_none, one_of
 from benchmarks.findings import Target, at_least, show
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from localbatch.wire.connection import Endpoints
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
@@ -288,16 +290,19 @@ def targets_of(found: dict[str, list[tuple[Spent, Spent]]], size: str) -> list[T
     return targets
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("contenders", nargs="*", help=f"of {', '.join(CONTENDERS)}")
-    parser.add_argument("--small", type=int, default=1000)
-    parser.add_argument("--large", type=int, default=4)
-    parser.add_argument("--large-mib", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "contenders", nargs="*", type=one_of(CONTENDERS), metavar="CONTENDER", help=f"of {', '.join(CONTENDERS)}"
+    )
+    parser.add_argument("--small", type=amount_or_none, default=1000)
+    parser.add_argument("--large", type=amount_or_none, default=4)
+    parser.add_argument("--large-mib", type=amount, default=64)
+    parser.add_argument("--rounds", type=amount, default=3)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    heed_signals()
     # The SDK's own clients keep ten connections, and say of each further one that it is thrown away.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     chosen = [name for name in CONTENDERS if not options.contenders or name in options.contenders]

@@ -36,11 +36,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.arguments import amount, duration
 from benchmarks.findings import Target, at_least, at_most, show
 from benchmarks.machine import airflow_versions
 from benchmarks.prefect_servers import free_port
 from benchmarks.simulated_map import make_files
-from benchmarks.trial import prefect_server
+from benchmarks.trial import heed_signals, prefect_server
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 
 NODES, SLOTS = 4, 4
@@ -209,17 +210,15 @@ def read(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What is asked for."""
     names = [each.name for each in CONTENDERS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", nargs="+", type=int, default=[4, 100, 1000], help="how many: rows for each")
-    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="by how much each answer of Azure is late")
+    parser.add_argument("--inputs", nargs="+", type=amount, default=[4, 100, 1000], help="how many: rows for each")
+    parser.add_argument("--rounds", type=amount, default=3, help="of which medians are taken")
+    parser.add_argument("--latency-ms", type=duration, default=0.0, help="by how much each answer of Azure is late")
     parser.add_argument("--airflow", metavar="PYTHON", help="a Python that has Airflow and its provider for Azure")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("contenders", nargs="*", metavar="CONTENDER", help=f"of {', '.join(names)}; all unless said")
     asked = parser.parse_args(arguments)
-    if not all(1 <= count <= _MOST_INPUTS for count in asked.inputs):
+    if any(count > _MOST_INPUTS for count in asked.inputs):
         parser.error(f"--inputs: 1 to {_MOST_INPUTS}")
-    if asked.rounds < 1:
-        parser.error("--rounds: 1 or more")
     if unknown := [word for word in asked.contenders if word not in names]:
         parser.error(f"no contender is called {unknown[0]!r}: {', '.join(names)}")
     if asked.airflow and not airflow_versions(asked.airflow):
@@ -233,6 +232,7 @@ def read(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     asked = read(arguments)
+    heed_signals()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         azure = stack.enter_context(LocalAzure(attach=False, options=(f"--latency-ms={asked.latency_ms}",)))

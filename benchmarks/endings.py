@@ -8,6 +8,7 @@ pool nor job was left (- : something stays); what is left after upkeep; the exit
 whose output is right then; tasks begun twice.
 """
 
+import argparse
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pathlib import Path
 import psutil
 from azure.batch import models
 
+from benchmarks.arguments import refuse_unknown
 from benchmarks.trial import LIMIT, Trial, heed_signals, line, prefect_server, wait_until
 from localbatch.launcher import LocalAzure
 
@@ -254,7 +256,7 @@ def play(case: Case, home: Path, server: str) -> list[object]:
         heal(trial, case)
         return finish(trial, case.name, f"{status} ({ended:.0f} s)")
     finally:
-        trial.azure.stop()
+        trial.stop()
 
 
 def heal(trial: Trial, case: Case) -> None:
@@ -281,9 +283,13 @@ def finish(trial: Trial, name: str, status: object, limit: float = 5) -> list[ob
     return [name, status, seconds, after, again, f"{right} of {trial.inputs}", trial.twice()]
 
 
-def main(words: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Plays the rows, and prints each as it comes."""
-    heed_signals()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("words", nargs="*", metavar="WORD", help="parts of the names of rows; all unless said")
+    words = parser.parse_args(arguments).words
+    refuse_unknown(parser, words, [case.name for case in CASES])
+    heed_signals(hangup=True)
     titles = ["what happened", "exit", "left", "left after upkeep", "exit again", "right", "begun twice"]
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name, "prefect"), 4299) as (server, _):
         print(line(titles), line(["---"] * len(titles)), sep="\n", flush=True)
@@ -297,4 +303,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -31,16 +31,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.arguments import amount, duration, one_of
 from benchmarks.findings import show
 from benchmarks.map_process import MIB, MapProcess
 from benchmarks.prefect_servers import AS_DEPLOYED, busy, prefect
 from benchmarks.simulated_map import make_files
+from benchmarks.trial import heed_signals
 from benchmarks.wire import NODES, STAGES, Wire, weighed
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
 _TABLES = {"task runs": "task_run", "events": "events", "log lines": "log", "artifacts": "artifact"}
 _SLOTS, _NODES, _AT_ONCE = 8, 50, 100
+KINDS = ("sweep", "files", "processes", "again", "groups", "nodes", "seconds")
 _LONG, _FEW, _MOST_PROCESSES = 20.0, 1000, 1000
 _QUIET_SECONDS = 4.0
 _KB = 1000
@@ -185,16 +188,19 @@ def _line(kind: str, x: float | str, numbers: Mapping[str, float]) -> dict[str, 
     return {"kind": kind, "x": x, **{name: float(f"{number:.4g}") for name, number in numbers.items()}}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", type=int, nargs="+", default=[100, 1000, 10000])
-    parser.add_argument("--groups", type=int, nargs="+", default=[10, 50, 250])
-    parser.add_argument("--nodes", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--seconds", type=float, nargs="+", default=[20.0, 80.0])
-    parser.add_argument("--only", nargs="+", default=[], metavar="KIND")
+    parser.add_argument("--inputs", type=amount, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--groups", type=amount, nargs="+", default=[10, 50, 250])
+    parser.add_argument("--nodes", type=amount, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--seconds", type=duration, nargs="+", default=[20.0, 80.0])
+    parser.add_argument(
+        "--only", nargs="+", default=[], type=one_of(KINDS), metavar="KIND", help=f"of {', '.join(KINDS)}"
+    )
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    heed_signals()
     wanted = [row for row in rows(asked) if not asked.only or row.kind in asked.only]
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         home = Path(name, "home")

@@ -1,12 +1,13 @@
 """Kills a map of many inputs at a random moment, starts it again, and counts what was done twice and what was left.
 
-    python benchmarks/kill_and_rerun.py [KILLS] [INPUTS] [SEED]
+    python -m benchmarks.kill_and_rerun [KILLS] [INPUTS] [SEED]
 
 Each round has inputs of its own: a run over them is killed, with its whole process group, and the same command is let
 come to its end. A task takes a second and writes a line each time that it is begun. At the end upkeep is run; then
 nothing may be left in the account.
 """
 
+import argparse
 import json
 import os
 import random
@@ -16,12 +17,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 
+from benchmarks.arguments import amount
+from benchmarks.trial import heed_signals
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 
 NODES, SLOTS = 2, 4
@@ -61,11 +66,13 @@ def play(home: Path, variables: dict[str, str], number: int, inputs: int, moment
     )
     killed: float | None = moment
     try:
-        process.wait(moment)
-        killed = None
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+            killed = None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     before = len(log.read_text().split()) if log.exists() else 0
     begun = time.monotonic()
     last = subprocess.run(command, env=variables, capture_output=True, check=False)
@@ -78,9 +85,21 @@ def play(home: Path, variables: dict[str, str], number: int, inputs: int, moment
     return Round(killed, before, seconds, times.total() - len(times), wrong + inputs - len(tasks))
 
 
-def main(kills: int = 10, inputs: int = 100, seed: int = 1) -> None:
+def read(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kills", nargs="?", type=amount, default=10)
+    parser.add_argument("inputs", nargs="?", type=amount, default=100, help="of each round")
+    parser.add_argument("seed", nargs="?", type=int, default=1, help="of the moments")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Plays the rounds, and sums up."""
-    chance, rounds = random.Random(seed), list[Round]()
+    asked = read(arguments)
+    heed_signals()
+    kills, inputs = asked.kills, asked.inputs
+    chance, rounds = random.Random(asked.seed), list[Round]()
     with tempfile.TemporaryDirectory() as name, LocalAzure(attach=False) as azure:
         home = Path(name)
         (home / "azure.json").write_text(azure.endpoints.to_line())
@@ -107,4 +126,4 @@ def left(azure: LocalAzure) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    main()

@@ -12,8 +12,10 @@ import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.arguments import amount, some_time
 from benchmarks.findings import at_most, show
 from benchmarks.tasks_of_a_job import batch_client, job_on_pool
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.flows.account import local_account
 from prefect_azure_batch.tasks.records import Run, StoredInput, TaskPlan
@@ -41,11 +43,12 @@ def measure(azure: LocalAzure, number: int, count: int, seconds: float) -> tuple
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=0.2, help="that each task sleeps")
-    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
+    parser.add_argument("--tasks", type=amount, default=500)
+    parser.add_argument("--seconds", type=some_time, default=0.2, help="that each task sleeps")
+    parser.add_argument("--rounds", type=amount, default=3, help="of which medians are taken")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    heed_signals()
     with LocalAzure(attach=False) as azure:
         rounds = [measure(azure, number, asked.tasks, asked.seconds) for number in range(asked.rounds)]
     makespan, known = (statistics.median(some) for some in zip(*rounds, strict=True))

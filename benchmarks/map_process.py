@@ -66,11 +66,21 @@ class MapProcess:
         Raises:
             SystemExit: it could not be carried out; with the end of what it has said.
         """
-        _, status, usage = os.wait4(self._process.pid, 0)
+        try:
+            _, status, usage = os.wait4(self._process.pid, 0)
+        except BaseException:  # this program is told to end
+            self.stop()
+            raise
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode not in _OK or not self._results.exists():
             raise SystemExit(self.said()[-2000:])
         return Cost(time.perf_counter() - self._begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+    def stop(self) -> None:
+        """Kills it, if it has not ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
     def results(self) -> int:
         """How many tasks have a result."""

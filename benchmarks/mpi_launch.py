@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from benchmarks.arguments import amount
 from benchmarks.findings import show
+from benchmarks.trial import heed_signals
 from localbatch.driver.interface import MultiInstanceRun, NodePlace, Run
 from localbatch.driver.process import ProcessDriver
 from localbatch.host.mpi_runtime import node_image
@@ -69,12 +71,13 @@ async def measure(root: Path, count: int) -> dict[str, float]:
     return {"nodes": count, **seconds, "ranks / local": round(ranks / local, 1)}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table, in seconds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("nodes", nargs="*", type=int, default=[1, 3, 8], help="how many: a row for each")
-    asked, rows = parser.parse_args(), []
+    parser.add_argument("nodes", nargs="*", type=amount, default=[1, 3, 8], help="how many: a row for each")
+    asked, rows = parser.parse_args(arguments), []
+    heed_signals()
     for count in asked.nodes:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(asyncio.run(measure(Path(folder), count)))

@@ -6,6 +6,7 @@ Each is a program of its own, ``python -m benchmarks.NAME --json``; this one sho
 are met, and what it was measured on. The words choose benchmarks by their letter or by a part of their name.
 ``--write`` puts the result between the two marks of docs/performance.md. A benchmark that fails is shown with the last
 line that it has said, and the others go on; then the exit status is 1. A target that is not met is no failure.
+Ctrl-C and SIGTERM end it with what has been found so far; nothing is written then.
 
 The sizes are those at which targets are stated, with fewer rounds where one takes minutes: less than 25 minutes on two
 quiet cores. ``--quick`` shows in five that everything runs; most targets are stated for larger sizes.
@@ -19,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -79,17 +80,20 @@ BENCHMARKS = (
         ("--latency-ms", "30", "--inputs", "1000", "--rounds", "1", "plain", "good", "flow"),
         ("--latency-ms", "30", "--inputs", "20", "--rounds", "1", "plain", "good", "flow"),
     ),
-    Benchmark("b", "Upload and collect", "blob_transfer"),
-    Benchmark("c", "Adding tasks", "adding"),
+    Benchmark(
+        "b", "Upload and collect", "blob_transfer",
+        quick=("--small", "100", "--large", "2", "--large-mib", "16", "--rounds", "1"),
+    ),
+    Benchmark("c", "Adding tasks", "adding", quick=("--tasks", "500", "--rounds", "1")),
     Benchmark("d", "Waiting", "waiting", quick=("--tasks", "100")),
-    Benchmark("e", "Makespan of short tasks", "makespan"),
+    Benchmark("e", "Makespan of short tasks", "makespan", quick=("--tasks", "100", "--rounds", "1")),
     Benchmark(
         "f", "The local Batch service", "service_rates",
         quick=("--tasks", "200", "--rounds", "1", "--sizes", "1000", "--mebibytes", "32"),
     ),
     Benchmark("g", "Memory as inputs grow, on simulated nodes", "simulated_map", quick=("--inputs", "1000")),
-    Benchmark("h", "Prefect's own share", "prefect_share"),
-    Benchmark("i", "Start-up by phases", "start_up"),
+    Benchmark("h", "Prefect's own share", "prefect_share", quick=("--inputs", "4", "20")),
+    Benchmark("i", "Start-up by phases", "start_up", quick=("--rounds", "1")),
 )  # fmt: skip
 
 
@@ -138,10 +142,12 @@ def stop(process: "subprocess.Popen[str]") -> None:
     """Ends a program as Ctrl-C does, so that it ends what it has started; then it and its group, hard."""
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_GRACE_SECONDS)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def outcome(status: int, printed: str, said: str) -> Outcome:
@@ -164,6 +170,19 @@ def sections(chosen: Sequence[Benchmark], asked: argparse.Namespace) -> Iterator
         found = run([sys.executable, *command])
         say(f"   {found.failed or 'done'}, {found.seconds:.0f} s")
         yield Section(benchmark.letter, benchmark.title, f"python {shown}", found)
+
+
+def until_interrupted(some: Iterable[Section]) -> tuple[list[Section], int]:
+    """What is found until Ctrl-C or SIGTERM, and the exit status that these ask for; 0 if all of it is."""
+    found = list[Section]()
+    try:
+        for section in some:
+            found.append(section)
+    except KeyboardInterrupt:
+        return found, 128 + signal.SIGINT
+    except SystemExit as told:
+        return found, int(told.code or 0)
+    return found, 0
 
 
 def say(text: str) -> None:
@@ -278,16 +297,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table; returns the exit status."""
     asked = read(arguments)
     heed_signals()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     machine = describe(asked.airflow)
-    found = list(sections([each for each in BENCHMARKS if each.chosen(asked.words)], asked))
+    chosen = [each for each in BENCHMARKS if each.chosen(asked.words)]
+    found, ended = until_interrupted(sections(chosen, asked))
+    if ended:
+        say(f"Interrupted: {len(found)} of {len(chosen)} benchmarks are done.")
     if asked.json:
         print(json.dumps({"machine": asdict(machine), "benchmarks": [asdict(section) for section in found]}))
     else:
         print(page(machine, found))
-    if asked.write:
+    if asked.write and not ended:
         PAGE.write_text(fill(PAGE.read_text(), page(machine, found)))
-    return int(any(section.outcome.failed is not None for section in found))
+    return ended or int(any(section.outcome.failed is not None for section in found))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The columns are those of ``endings``; for a run that a worker or ``serve()`` has
 worker, and beside it stands the state that Prefect ends up with.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.arguments import refuse_unknown
 from benchmarks.endings import BEGUN, CLEAN_SECONDS, finish
 from benchmarks.trial import Trial, heed_signals, line, prefect_server, wait_until
 
@@ -101,6 +103,7 @@ CASES: dict[str, tuple[str, Happens]] = {
     "serve() SIGKILL, its group": ("serve", send(signal.SIGKILL, group=True)),
     "cancelled, serve()": ("serve", cancel),
 }
+_LATER = ("cancelled, command line", "Prefect killed")
 
 
 def play(name: str, kind: str, happens: Happens, trial: Trial) -> list[object]:
@@ -144,9 +147,13 @@ def play_on_command_line(name: str, trial: Trial, happens: Callable[[str], objec
     return finish(trial, name, f"{status} ({time.monotonic() - begun:.0f} s)", 30)
 
 
-def main(words: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Plays the rows, and prints each as it comes."""
-    heed_signals()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("words", nargs="*", metavar="WORD", help="parts of the names of rows; all unless said")
+    words = parser.parse_args(arguments).words
+    refuse_unknown(parser, words, [*CASES, *_LATER])
+    heed_signals(hangup=True)
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name, "prefect"), _PORT) as (server, _):
         home = Path(name)
 
@@ -164,7 +171,7 @@ def main(words: list[str]) -> None:
             return play_on_command_line("cancelled, command line", trial, lambda run: cancel(trial, None, run))
 
         rows: dict[str, Row] = {case: partial(play, case, *how) for case, how in CASES.items()}
-        rows |= {"cancelled, command line": cancelled, "Prefect killed": killed}
+        rows |= dict(zip(_LATER, (cancelled, killed), strict=True))
         for number, (case, row) in enumerate(rows.items()):
             if not words or any(word in case for word in words):
                 trial = Trial(home / f"{number:02}", server, inputs=_INPUTS)
@@ -173,9 +180,9 @@ def main(words: list[str]) -> None:
                 except Exception as error:  # the row says so, and the others are still worth having
                     cells = [case, f"{type(error).__name__}: {error}"]
                 finally:
-                    trial.azure.stop()
+                    trial.stop()
                 print(line(cells), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,8 +29,10 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.arguments import amount, refuse_unknown
 from benchmarks.findings import show
 from benchmarks.simulated_map import make_files
+from benchmarks.trial import heed_signals
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
@@ -231,14 +233,16 @@ def medians(runs: list[Measured]) -> Measured:
     return Measured(**{name: statistics.median(asdict(run)[name] for run in runs) for name in names})
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--inputs", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--inputs", type=amount, default=500)
+    parser.add_argument("--rounds", type=amount, default=3)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    refuse_unknown(parser, asked.words, [row.name for row in ROWS])
+    heed_signals()
     rows = [row for row in ROWS if not asked.words or any(word in row.name for word in asked.words)]
     found: dict[str, list[Measured]] = {row.name: [] for row in rows}
     with LocalAzure(driver="simulated", attach=False) as azure:

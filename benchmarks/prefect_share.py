@@ -24,9 +24,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.arguments import amount
 from benchmarks.findings import Target, at_most, show
 from benchmarks.prefect_servers import busy, count_runs, prefect, unset
 from benchmarks.simulated_map import make_files
+from benchmarks.trial import heed_signals
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
@@ -100,10 +102,11 @@ def targets(found: Sequence[dict[str, object]]) -> list[Target]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", nargs="+", type=int, default=[4, 100, 1000], help="how many, a row for each")
-    parser.add_argument("--rounds", type=int, default=1, help="of which medians are taken")
+    parser.add_argument("--inputs", nargs="+", type=amount, default=[4, 100, 1000], help="how many, a row for each")
+    parser.add_argument("--rounds", type=amount, default=1, help="of which medians are taken")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    heed_signals()
     os.environ.pop(CONNECTION_VARIABLE, None)
     found = rows(asked)
     show(found, targets(found), as_json=asked.json)

@@ -7,16 +7,19 @@ reads them, once in 30 seconds. Its scenario is spot-first, and its formula eval
 five minutes, as on Azure.
 """
 
+import argparse
 import csv
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from azure.batch import BatchClient, models
 
+from benchmarks.arguments import duration
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.pool_description import PoolDescription
 from prefect_azure_batch.flows.account import local_account
@@ -76,16 +79,21 @@ def record(minutes: float) -> Iterator[Mapping[str, float]]:
             time.sleep(_PERIOD - (time.monotonic() - begun) % _PERIOD)
 
 
-def main(minutes: float, path: Path) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Records for so long, into a file that grows meanwhile."""
-    with path.open("w", newline="") as file:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("minutes", type=duration)
+    parser.add_argument("path", type=Path, help="of the file")
+    asked = parser.parse_args(arguments)
+    heed_signals()
+    with asked.path.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["seconds", *COLUMNS], lineterminator="\n")
         writer.writeheader()
-        for row in record(minutes):
+        for row in record(asked.minutes):
             writer.writerow({name: f"{value:g}" for name, value in row.items()})
             file.flush()
             sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {row}\n")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.trial import heed_signals
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from tests.support.terminal import Recording, record
 
@@ -61,6 +62,7 @@ def _block(title: str, lines: list[str]) -> str:
 
 def main() -> int:
     """Records a run, and shows it."""
+    heed_signals()
     with tempfile.TemporaryDirectory() as directory:
         recording = run(Path(directory))
         shown = "\n".join(moments(recording, Path(directory)))

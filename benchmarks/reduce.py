@@ -8,13 +8,15 @@ the reduce. Seconds are the client's. The target says whether all had ended when
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from azure.batch import models
 
+from benchmarks.arguments import amount
 from benchmarks.findings import at_least, show
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.blocks.azure_batch import AzureBatchAccount
 from prefect_azure_batch.blocks.pool_description import PoolDescription
@@ -56,12 +58,13 @@ def run_all(account: AzureBatchAccount, task_id: str) -> None:
         time.sleep(0.2)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints what it takes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("tasks", nargs="?", type=int, default=20_000, help="how many there are to reduce")
-    asked = parser.parse_args()
+    parser.add_argument("tasks", nargs="?", type=amount, default=20_000, help="how many there are to reduce")
+    asked = parser.parse_args(arguments)
+    heed_signals()
     count: int = asked.tasks
     with LocalAzure(attach=False, driver="simulated") as azure:
         account = local_account(azure)

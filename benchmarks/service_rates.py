@@ -29,8 +29,10 @@ from pathlib import Path
 import psutil
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
+from benchmarks.arguments import amount, amount_or_none
 from benchmarks.findings import Target, at_least, show
 from benchmarks.lean_client import LeanClient
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from localbatch.wire.connection import Endpoints
 
@@ -288,15 +290,18 @@ def measure_sizes(sizes: Sequence[int]) -> tuple[list[Row], list[Target]]:
     return rows, [at_least(_SHARE_OF_SMALL_JOB, found[-1][1] / found[0][1], wanted)]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line and measures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--tasks", type=int, default=1000, help="tasks of a job on real nodes; 0 leaves them out")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of the service and xargs")
-    parser.add_argument("--mebibytes", type=int, default=256, help="size of the large file")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 10_000, 100_000], help="tasks of a job")
+    parser.add_argument(
+        "--tasks", type=amount_or_none, default=1000, help="tasks of a job on real nodes; 0 leaves them out"
+    )
+    parser.add_argument("--rounds", type=amount, default=3, help="turns of the service and xargs")
+    parser.add_argument("--mebibytes", type=amount, default=256, help="size of the large file")
+    parser.add_argument("--sizes", type=amount, nargs="*", default=[1000, 10_000, 100_000], help="tasks of a job")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    heed_signals()
     rows, targets = list[Row](), list[Target]()
     if options.tasks:
         measured, target = measure_real_nodes(options.tasks, options.rounds, options.mebibytes)

@@ -21,7 +21,6 @@ flow runs ...           rows of the Prefect server's database after the run
 import argparse
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -37,8 +36,10 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.arguments import amount
 from benchmarks.counting import counted
 from benchmarks.findings import Target, at_most, show
+from benchmarks.trial import heed_signals
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 from localbatch.wire.connection import Endpoints
 
@@ -218,14 +219,14 @@ def _number(row: Mapping[str, object], name: str) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table and the targets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", nargs="+", type=int, default=[1000, 10_000], help="how many, a row for each")
-    parser.add_argument("--nodes", type=int, default=50)
-    parser.add_argument("--slots", type=int, default=8, help="of each node")
+    parser.add_argument("--inputs", nargs="+", type=amount, default=[1000, 10_000], help="how many, a row for each")
+    parser.add_argument("--nodes", type=amount, default=50)
+    parser.add_argument("--slots", type=amount, default=8, help="of each node")
     parser.add_argument("--files", action="store_true", help="inputs are files instead of values")
     parser.add_argument("--no-logs", action="store_true", help="tasks leave nothing in storage, and have failed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end that clears up
+    heed_signals()
     rows = []
     for count in asked.inputs:
         rows.append(measure(asked, count))

@@ -22,9 +22,10 @@ import psutil
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
+from benchmarks.arguments import amount
 from benchmarks.findings import show
 from benchmarks.simulated_map import MIB, Spent
-from benchmarks.trial import wait_until
+from benchmarks.trial import heed_signals, wait_until
 from localbatch.launcher import LocalAzure
 
 PATIENCE = 3600.0
@@ -116,9 +117,10 @@ def measure(nodes: int) -> dict[str, object]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--nodes", nargs="+", type=int, default=[1000, 10_000], help="how many, a row for each")
+    parser.add_argument("--nodes", nargs="+", type=amount, default=[1000, 10_000], help="how many, a row for each")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    heed_signals()
     show([measure(nodes) for nodes in asked.nodes], as_json=asked.json)
 
 

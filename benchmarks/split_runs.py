@@ -30,9 +30,11 @@ from pathlib import Path
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
+from benchmarks.arguments import amount, refuse_unknown
 from benchmarks.findings import Target, at_most, show
 from benchmarks.map_process import MIB, Cost, MapProcess
 from benchmarks.prefect_servers import AS_DEPLOYED, busy, prefect
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.flows.environment import RECORDING
 
@@ -172,6 +174,8 @@ def measure(condition: Condition, contender: Contender, accounts: int, url: str)
         azures = [stack.enter_context(condition.account()) for _ in range(accounts)]
         before = sum(busy(azure.endpoints.pid) for azure in azures)
         runs = contender(Round(condition, folder, url), azures)
+        for run in runs:
+            stack.callback(run.stop)
         costs: list[Cost] = [run.wait() for run in runs]
         if (ended := sum(run.results() for run in runs)) != condition.inputs:
             raise SystemExit(f"{ended} of {condition.inputs} results are there:\n{runs[0].said()[-2000:]}")
@@ -186,13 +190,15 @@ def measure(condition: Condition, contender: Contender, accounts: int, url: str)
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=amount, default=1)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    refuse_unknown(parser, asked.words, [each.name for each in CONDITIONS])
+    heed_signals()
     wanted = [each for each in CONDITIONS if not asked.words or any(word in each.name for word in asked.words)]
     found: dict[tuple[Condition, str], list[Measured]] = {}
     with tempfile.TemporaryDirectory(prefix="split-prefect-") as name:

@@ -41,9 +41,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.arguments import amount, one_of
 from benchmarks.findings import Target, at_most, show
 from benchmarks.prefect_servers import free_port, unset
-from benchmarks.trial import prefect_server, wait_until
+from benchmarks.trial import heed_signals, prefect_server, wait_until
 from localbatch.launcher import CONNECTION_VARIABLE, LocalAzure
 
 CASES = ("cold", "warm", "server", "both")
@@ -160,10 +161,12 @@ def targets(found: Sequence[Mapping[str, object]]) -> list[Target]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
+    parser.add_argument("--rounds", type=amount, default=3, help="of which medians are taken")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("words", nargs="*", metavar="CASE", help=f"{', '.join(CASES)}; all of them unless said")
+    said = f"{', '.join(CASES)}; all of them unless said"
+    parser.add_argument("words", nargs="*", type=one_of(CASES), metavar="CASE", help=said)
     asked = parser.parse_args(arguments)
+    heed_signals()
     os.environ.pop(CONNECTION_VARIABLE, None)
     with tempfile.TemporaryDirectory(prefix="start-up-") as folder:
         found = list(rows(asked, Path(folder)))

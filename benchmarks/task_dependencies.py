@@ -10,13 +10,15 @@ column compares the CPU seconds with those of as many tasks that wait for nothin
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
+from benchmarks.arguments import amount
 from benchmarks.findings import show
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 
 Parents = Callable[[int, int], models.BatchTaskDependencies | None]
@@ -127,12 +129,13 @@ def run(client: BatchClient, count: int) -> None:
         time.sleep(0.1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("tasks", nargs="?", type=int, default=20_000, help="how many")
-    asked, rows, basis = parser.parse_args(), list[dict[str, object]](), 0.0
+    parser.add_argument("tasks", nargs="?", type=amount, default=20_000, help="how many")
+    asked, rows, basis = parser.parse_args(arguments), list[dict[str, object]](), 0.0
+    heed_signals()
     for parents in _SHAPES:
         adding, adding_busy, running, running_busy = (round(each, 2) for each in measure(parents, asked.tasks))
         basis = basis or adding_busy + running_busy

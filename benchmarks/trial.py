@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
@@ -43,6 +44,7 @@ class Trial:
     arguments: tuple[str, ...] = ()
     azure: LocalAzure = field(init=False)
     log: Path = field(init=False)
+    _runs: "list[subprocess.Popen[str]]" = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.log = self.home / "begun"
@@ -76,10 +78,20 @@ class Trial:
         ]
         command = [sys.executable, "-m", "prefect_azure_batch.flows.map_flow", *options, *self.arguments, "--json"]
         with (self.home / "said").open("a") as said, (self.home / "result.json").open("w") as printed:
-            return subprocess.Popen(
+            run = subprocess.Popen(
                 command, env=self.environment | variables, stdout=printed, stderr=said, text=True,
                 start_new_session=True,
             )  # fmt: skip
+        self._runs.append(run)
+        return run
+
+    def stop(self) -> None:
+        """Ends the maps that still run, hard, and the local Azure."""
+        for run in self._runs:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
+        self.azure.stop()
 
     def said(self) -> str:
         """What the commands have said so far."""
@@ -136,11 +148,25 @@ class Trial:
         return times.total() - len(times)
 
 
-def heed_signals() -> None:
-    """Has children heed signals that this program was started to ignore, as one in the background of a script is."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+def heed_signals(*, hangup: bool = False) -> None:
+    """Has SIGTERM and SIGHUP end this program as an ordinary exit, so that it ends what it has started.
+
+    It and its children heed SIGINT, too, which one in the background of a script is started to ignore.
+
+    Args:
+        hangup: heed SIGHUP even if ``nohup`` has this program ignore it.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
+    if hangup or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGTERM, signal.SIGHUP):  # `timeout` sends twice, and the second must not stop the clearing up
+        signal.signal(each, lambda *_: None)
+    sys.exit(128 + number)
 
 
 @contextmanager

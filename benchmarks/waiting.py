@@ -16,8 +16,10 @@ from azure.batch import BatchClient, models
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
+from benchmarks.arguments import amount, duration
 from benchmarks.findings import Target, at_most, show
 from benchmarks.tasks_of_a_job import batch_client, job_on_pool
+from benchmarks.trial import heed_signals
 from localbatch.launcher import LocalAzure
 from prefect_azure_batch.tasks.poller import JobPoller
 from prefect_azure_batch.tasks.records import TaskEnd
@@ -113,10 +115,11 @@ def targets(rows: Sequence[Mapping[str, float]]) -> list[Target]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", type=int, default=[100, 1000], help="how many, a row for each")
-    parser.add_argument("--seconds", type=float, default=0.1, help="that each task sleeps")
+    parser.add_argument("--tasks", nargs="+", type=amount, default=[100, 1000], help="how many, a row for each")
+    parser.add_argument("--seconds", type=duration, default=0.1, help="that each task sleeps")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
+    heed_signals()
     with LocalAzure(storage=False, attach=False) as azure:
         rows = [measure(azure, count, asked.seconds) for count in asked.tasks]
     show(rows, targets(rows), as_json=asked.json)

@@ -1,15 +1,17 @@
 """The one table of docs/performance.md: what it is made of, and that nothing that failed is hidden."""
 
 import argparse
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import end_to_end, performance
+from benchmarks import end_to_end, performance, start_up
+from benchmarks.arguments import amount, amount_or_none, duration, one_of, refuse_unknown, some_time
 from benchmarks.end_to_end import Measured
 from benchmarks.findings import Target, at_least, at_most
 from benchmarks.machine import Machine, processor
@@ -63,6 +65,41 @@ def test_a_program_is_ended_as_ctrl_c_does_so_that_it_ends_what_it_has_started(t
         assert process.stdout.readline() == "ready\n"
         performance.stop(process)
     assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_an_interrupted_run_shows_what_has_been_found(number: str, status: int) -> None:
+    code = (
+        "import signal, sys\nfrom benchmarks import performance\nfrom benchmarks.performance import Outcome, Section\n"
+        "def sections(chosen, asked):\n"
+        "    yield Section('c', 'Adding tasks', 'python', Outcome(({'tasks': 7},)))\n"
+        f"    signal.raise_signal(signal.{number})\n"
+        "    yield Section('d', 'Waiting', 'python', Outcome())\n"
+        "performance.sections = sections\nsys.exit(performance.main(['c', 'd']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert "| 7 |" in done.stdout
+    assert "Waiting" not in done.stdout
+    assert done.stderr == "Interrupted: 1 of 2 benchmarks are done.\n"
+
+
+def test_sigterm_ends_a_program_that_clears_up_even_if_it_comes_twice() -> None:
+    code = (
+        "import signal\nfrom benchmarks.trial import heed_signals\nheed_signals()\n"
+        "try:\n    signal.raise_signal(signal.SIGTERM)\n"
+        "finally:\n    signal.raise_signal(signal.SIGTERM); print('cleared up')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "cleared up\n"), done.stderr
+
+
+def test_a_program_that_nohup_has_started_goes_on_when_the_terminal_is_closed() -> None:
+    code = (
+        "import signal\nfrom benchmarks.trial import heed_signals\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "heed_signals()\nsignal.raise_signal(signal.SIGHUP); print('goes on')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout == b"goes on\n"
 
 
 def test_rows_of_one_kind_are_one_table() -> None:
@@ -133,6 +170,64 @@ def test_what_cannot_be_is_told_in_one_line(
     with pytest.raises(SystemExit, match="2"):
         performance.main(arguments)
     assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (amount, "0", "'0' is no whole number from 1 on"),
+        (amount, "1.5", "'1.5' is no whole number from 1 on"),
+        (amount_or_none, "-1", "'-1' is no whole number from 0 on"),
+        (duration, "nan", "'nan' is no finite number"),
+        (duration, "soon", "'soon' is no finite number"),
+        (duration, "-1", "'-1' is no number from 0 on"),
+        (some_time, "0", "'0' is no number above 0"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(kind: Callable[[str], float], given: str, said: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=f"^{said}$"):
+        kind(given)
+
+
+def test_numbers_at_their_bounds_are_taken() -> None:
+    assert (amount("1"), amount_or_none("0"), duration("0"), some_time("0.1")) == (1, 0, 0.0, 0.1)
+
+
+@pytest.mark.parametrize("words", [[], ["a"], ["a", "b"]])
+def test_words_that_are_names_are_taken_and_need_not_be_there(words: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("words", nargs="*", type=one_of(("a", "b")))
+    assert parser.parse_args(words).words == words
+
+
+def test_words_that_are_a_part_of_no_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser(prog="it")
+    refuse_unknown(parser, ["quo", "rate"], ["quota", "rate"])
+    with pytest.raises(SystemExit, match="2"):
+        refuse_unknown(parser, ["quo", "nosuch"], ["quota", "rate"])
+    assert capsys.readouterr().err.splitlines()[-1] == "it: error: nothing is called 'nosuch': 'quota', 'rate'"
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "said"),
+    [
+        (start_up.main, ["nosuch"], "nothing is called 'nosuch': 'cold', 'warm', 'server', 'both'"),
+        (start_up.main, ["--rounds", "0"], "--rounds: '0' is no whole number from 1 on"),
+        (end_to_end.main, ["nosuch"], "no contender is called 'nosuch': xargs"),
+        (end_to_end.main, ["--inputs", "4", "0"], "--inputs: '0' is no whole number from 1 on"),
+        (end_to_end.main, ["--latency-ms", "inf"], "--latency-ms: 'inf' is no finite number"),
+    ],
+)
+def test_programs_refuse_wrong_values_in_one_line(
+    program: Callable[[list[str]], None], arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program(arguments)
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_quick_run_has_small_sizes_for_each_benchmark() -> None:
+    assert [each.name for each in BENCHMARKS if not each.quick] == []
 
 
 @pytest.mark.parametrize(
