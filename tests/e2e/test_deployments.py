@@ -26,6 +26,7 @@ import httpx
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from localbatch.launcher import CONNECTION_VARIABLE
@@ -307,6 +308,8 @@ def relay(api: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     with temporary_settings({PREFECT_API_URL: str(api.api_url).rstrip("/")}):
         transport = httpx.ASGITransport(shipped("relay").app)
         yield lambda messages, key="sesame": asyncio.run(send(messages, key))
+    # What sends events keeps to the server that it has met first, and this one ends before other tests have theirs.
+    EventsWorker.drain_all()
 
 
 def shipped(name: str) -> Any:

@@ -81,7 +81,7 @@ def check_report(account: AzureBatchAccount, container: ContainerClient, result:
     for row in rows:
         assert all(url.startswith(f"{address}/lab/one/") and "?" not in url for url in row["outputs"].split())
         assert row["queue seconds"] >= 0
-        assert row["run seconds"] > 0
+        assert row["run seconds"] >= 0  # of a task of milliseconds it is 0.0
         assert row["node"]
 
 
