@@ -308,8 +308,6 @@ def relay(api: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     with temporary_settings({PREFECT_API_URL: str(api.api_url).rstrip("/")}):
         transport = httpx.ASGITransport(shipped("relay").app)
         yield lambda messages, key="sesame": asyncio.run(send(messages, key))
-    # What sends events keeps to the server that it has met first, and this one ends before other tests have theirs.
-    EventsWorker.drain_all()
 
 
 def shipped(name: str) -> Any:
@@ -391,6 +389,8 @@ def test_a_team_is_notified_of_a_run_with_failed_tasks_and_of_no_other(api: Sync
             call(api, "POST", "/events", [event | more])
         wait_until(lambda: heard != [], 60)
         chat.shutdown()
+    # What sends events of this process keeps to the server that it has met first, and this one ends before others.
+    EventsWorker.drain_all()
     assert [json.loads(each)["text"].split() for each in heard] == [
         ["azure-batch:", "failed", "tasks:", "azure-batch.run.failed", "failed:", "2"]
     ]
