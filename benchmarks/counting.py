@@ -3,10 +3,10 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -15,6 +15,8 @@ from localbatch.host.faults import Receive, Send
 from localbatch.host.relay import Relay
 from localbatch.host.serving import bind
 from localbatch.wire.connection import Endpoints
+
+App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
 
 NODE_AGENT = b"localbatch"
 
@@ -55,22 +57,24 @@ class Counted:
 @contextmanager
 def counted(endpoints: Endpoints, *, blobs: bool = True) -> Iterator[tuple[Endpoints, Requests, Requests]]:
     """The way to the same services by counting relays, and what they count: for Batch and, as a rule, for Blob."""
-    batch, blob = Counted(_origin(endpoints.batch_endpoint)), Counted(_origin(endpoints.blob_endpoint))
+    batch, blob = Counted(origin(endpoints.batch_endpoint)), Counted(origin(endpoints.blob_endpoint))
     with ExitStack() as stack:
-        way = replace(endpoints, batch_endpoint=stack.enter_context(_served(batch)))
+        way = replace(endpoints, batch_endpoint=stack.enter_context(served(batch)))
         if blobs:
             account = urlsplit(endpoints.blob_endpoint).path
-            way = replace(way, blob_endpoint=stack.enter_context(_served(blob)) + account)
+            way = replace(way, blob_endpoint=stack.enter_context(served(blob)) + account)
         yield way, batch.counts, blob.counts
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """An address without its path."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 @contextmanager
-def _served(app: Counted) -> Iterator[str]:
+def served(app: App) -> Iterator[str]:
+    """Serves a relay on a port of its own; gives its address."""
     with bind("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)

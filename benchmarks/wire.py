@@ -1,8 +1,6 @@
 """What a map sends to Azure and gets back, by the stage that it is for: relays in front of a local Azure count it."""
 
-import asyncio
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,11 +8,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import uvicorn
-
+from benchmarks.counting import origin, served
 from localbatch.host.faults import Message, Receive, Send
 from localbatch.host.relay import Relay
-from localbatch.host.serving import bind
 from localbatch.wire.connection import Endpoints
 
 STAGES = ("Batch: run", "Batch: add", "Batch: wait", "Blob: find", "Blob: upload", "Blob: collect", "Blob: keep")
@@ -89,24 +85,6 @@ def weighed(endpoints: Endpoints) -> Iterator[tuple[Endpoints, Wire]]:
     """The way to the same services by relays that weigh, and what they have weighed."""
     wire, account = Wire(), urlsplit(endpoints.blob_endpoint).path
     with ExitStack() as stack:
-        batch = stack.enter_context(_served(_Weighing(_origin(endpoints.batch_endpoint), wire, is_batch=True)))
-        blob = stack.enter_context(_served(_Weighing(_origin(endpoints.blob_endpoint), wire, is_batch=False)))
+        batch = stack.enter_context(served(_Weighing(origin(endpoints.batch_endpoint), wire, is_batch=True)))
+        blob = stack.enter_context(served(_Weighing(origin(endpoints.blob_endpoint), wire, is_batch=False)))
         yield replace(endpoints, batch_endpoint=batch, blob_endpoint=blob + account), wire
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-@contextmanager
-def _served(app: _Weighing) -> Iterator[str]:
-    with bind("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
