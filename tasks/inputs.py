@@ -15,7 +15,7 @@ from prefect_azure_batch.tasks.records import BLOB_SCHEME, InputItem, Place
 from prefect_azure_batch.tasks.web_links import is_link, linked_input, place_of
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobProperties
+    pass
 
 # What runs put beside the outputs in results that stay in storage.
 _NO_OUTPUTS = re.compile(
@@ -116,15 +116,6 @@ def complaint_about_twins(first: str, second: str) -> str:
     if first == second:
         return f"The input {first!r} is listed twice: name each input once."
     return f"The inputs {first!r} and {second!r} are one file, by a link or another spelling: name it once."
-
-
-def is_folder(blob: "BlobProperties") -> bool:
-    """Whether a blob stands for a directory, as in storage accounts with hierarchical namespace.
-
-    Source: "Known issues with Azure Data Lake Storage Gen2", Microsoft Learn: listings show directories as empty blobs
-    with this metadata.
-    """
-    return str((blob.metadata or {}).get("hdi_isfolder", "")).lower() == "true"
 
 
 def _find_files(pattern: str) -> Iterator[InputItem]:

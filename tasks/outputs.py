@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from azure.storage.blob import BlobProperties
-
 from prefect_azure_batch.blocks.azure_storage import AzureStorageCredentials
+from prefect_azure_batch.blocks.bulk_blobs import ListedBlob
 from prefect_azure_batch.tasks.errors import translated
-from prefect_azure_batch.tasks.inputs import is_folder
 from prefect_azure_batch.tasks.names import FILE_FOLDER, SHARED_FOLDER
 from prefect_azure_batch.tasks.output_files import is_output
 from prefect_azure_batch.tasks.records import BLOB_SCHEME, AddedTask, Run, StoredInput
@@ -29,21 +27,20 @@ def list_outputs(storage: AzureStorageCredentials, run: Run, tasks: Sequence[Add
     Raises:
         ServiceFailure: Storage refused or failed a request.
     """
-    client = storage.get_client().get_container_client(run.outputs.container)
-    blobs: list[BlobProperties] = []
+    bulk, blobs = storage.get_bulk(), list[ListedBlob]()
     with translated(f"list the outputs in container {run.outputs.container!r}"):
         for task in tasks:
             for kind in (FILE_FOLDER, SHARED_FOLDER):
                 prefix = f"{task.folder}/{kind}/"
-                found = client.list_blobs(prefix, include=["metadata"])
+                found = bulk.list(run.outputs.container, prefix)
                 start = len(task.folder) + 1
-                blobs += [blob for blob in found if not is_folder(blob) and is_output(blob.name[start:])]
+                blobs += [blob for blob in found if not blob.is_folder and is_output(blob.name[start:])]
     return [_input(index, run.outputs.container, blob) for index, blob in enumerate(blobs)]
 
 
-def _input(index: int, container: str, blob: BlobProperties) -> StoredInput:
+def _input(index: int, container: str, blob: ListedBlob) -> StoredInput:
     label = f"{BLOB_SCHEME}{container}/{blob.name}"
-    version = (blob.etag or "").strip('"')
+    version = blob.etag.strip('"')
     return StoredInput(index, label, blob.name.rpartition("/")[2], container, blob.name, version)
 
 
