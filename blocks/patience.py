@@ -145,9 +145,5 @@ class BlobRetry(ExponentialRetry):
         return random.uniform(longest / 2, longest)  # noqa: S311
 
 
-def _reason(
-    response: PipelineResponse[Any, Any] | None = None, error: Exception | None = None, **_others: object
-) -> str:
-    response = getattr(response, "http_response", response)
-    status = getattr(response, "status_code", None)
-    return f"HTTP {status}" if status else f"no answer, {type(error).__name__}"
+def _reason(response: Any = None, error: Exception | None = None, **_others: object) -> str:
+    return f"no answer, {type(error).__name__}" if response is None else f"HTTP {response.status_code}"

@@ -158,19 +158,16 @@ class MapStages:
 
     def _restored(self) -> Iterator[_OnItsWay]:
         for batch in self._batches(DONE):
-            yield _OnItsWay(batch, (self._restore(batch, batch),), partial(self._restore_here, batch))
+            yield _OnItsWay(batch, (self._restore(batch),), partial(self._restore_here, batch))
 
     def _waited(self, other: TakenUp) -> Iterator[_OnItsWay]:
         run = other.run
         for batch in self._batches(other.found.number):
             label = f"{run.run_id}, {batch.label}"
             if other.is_ours:
-                ended = wait_for_batch_task.submit(
-                    self.account, run, self.manifest, batch, label=label, return_state=False
-                )
-                yield _OnItsWay(
-                    batch, (ended, self._collect(run, batch, label, ended)), partial(self._collect_here, run, batch)
-                )
+                ended = self._wait(run, batch, label)
+                futures = (ended, self._collect(run, batch, label, ended))
+                yield _OnItsWay(batch, futures, partial(self._collect_here, run, batch))
             else:
                 told = wait_for_other_batch_task.submit(
                     self.account.storage,
@@ -181,7 +178,7 @@ class MapStages:
                     label=label,
                     return_state=False,
                 )
-                yield _OnItsWay(batch, (told, self._restore(told, batch)), partial(self._restore_here, batch))
+                yield _OnItsWay(batch, (told, self._restore(batch, told)), partial(self._restore_here, batch))
 
     def _ends_of(self, source: int) -> Ends:
         """Takes the ends of tasks in the job of one who does them; in ours there may be the reduce."""
@@ -195,16 +192,14 @@ class MapStages:
         batches = self._batches(OURS)
         if not batches:
             return []
-        labels = [batch.label for batch in batches]
         storage, manifest = unmapped(self.account.storage), unmapped(self.manifest)
         further.append(keep_manifest_task.submit(self.account.storage, run, self.manifest, return_state=False))
-        stored = upload_batch_task.map(storage, manifest, batches, label=labels)
+        stored = upload_batch_task.map(storage, manifest, batches, label=[batch.label for batch in batches])
         for batch, future in zip(batches, stored, strict=True):
             future.add_done_callback(partial(self._note_uploaded, batch))
-        named = list(zip(batches, labels, strict=True))
-        added = [self._add(run, *batch, before) for batch, before in zip(named, stored, strict=True)]
-        ended = [self._wait(run, *batch, before) for batch, before in zip(named, added, strict=True)]
-        collected = [self._collect(run, *batch, before) for batch, before in zip(named, ended, strict=True)]
+        added = [self._add(run, batch, before) for batch, before in zip(batches, stored, strict=True)]
+        ended = [self._wait(run, batch, batch.label, before) for batch, before in zip(batches, added, strict=True)]
+        collected = [self._collect(run, batch, batch.label, of) for batch, of in zip(batches, ended, strict=True)]
         stages = zip(stored, added, ended, collected, strict=True)
         under_way += [
             _OnItsWay(batch, futures, partial(self._collect_here, run, batch), partial(self._send_here, run, batch))
@@ -288,14 +283,21 @@ class MapStages:
 
     # What a stage follows is said by ``wait_for``: a future that is an argument costs Prefect a client and a request.
 
-    def _add(self, run: Run, batch: Batch, label: str, stored: PrefectFuture[Any]) -> PrefectFuture[Batch]:
+    def _add(self, run: Run, batch: Batch, stored: PrefectFuture[Any]) -> PrefectFuture[Batch]:
         return add_batch_task.submit(
-            self.account, run, self.manifest, batch, self.plan, label=label, wait_for=[stored], return_state=False
+            self.account,
+            run,
+            self.manifest,
+            batch,
+            self.plan,
+            label=batch.label,
+            wait_for=[stored],
+            return_state=False,
         )
 
-    def _wait(self, run: Run, batch: Batch, label: str, added: PrefectFuture[Any]) -> PrefectFuture[Batch]:
+    def _wait(self, run: Run, batch: Batch, label: str, *before: PrefectFuture[Any]) -> PrefectFuture[Batch]:
         return wait_for_batch_task.submit(
-            self.account, run, self.manifest, batch, label=label, wait_for=[added], return_state=False
+            self.account, run, self.manifest, batch, label=label, wait_for=before, return_state=False
         )
 
     def _collect(self, run: Run, batch: Batch, label: str, ended: PrefectFuture[Any]) -> PrefectFuture[None]:
@@ -312,14 +314,15 @@ class MapStages:
             return_state=False,
         )
 
-    def _restore(self, known: Any, batch: Batch) -> PrefectFuture[None]:
+    def _restore(self, batch: Batch, *before: PrefectFuture[Any]) -> PrefectFuture[None]:
         return restore_batch_task.submit(
             self.account.storage,
             self.manifest,
-            known,
+            batch,
             self.results,
             self._report_restored,
             label=batch.label,
+            wait_for=before,
             return_state=False,
         )
 
