@@ -179,8 +179,8 @@ def test_what_does_not_exist_is_told_before_anything_is_created(
 
 
 def test_a_run_uses_the_account_block_it_names(account: AzureBatchAccount, two_files: Path, run: Run) -> None:
-    account.save("lab", overwrite=True)
-    result = run(account="lab", inputs=[str(two_files)], command="cat {input}")
+    account.save("named", overwrite=True)
+    result = run(account="named", inputs=[str(two_files)], command="cat {input}")
     assert texts(result) == ["alpha", "beta gamma"]
 
 

@@ -59,8 +59,8 @@ def test_a_saved_credential_comes_back_whole(credential: Any) -> None:
 
 
 def test_a_batch_account_brings_its_storage_along() -> None:
-    batch().save("lab", overwrite=True)
-    loaded = AzureBatchAccount.load("lab")
+    batch().save("whole", overwrite=True)
+    loaded = AzureBatchAccount.load("whole")
     assert isinstance(loaded, AzureBatchAccount)
     assert (loaded.credential, loaded.storage.credential) == (batch().credential, batch().storage.credential)
 
